@@ -1,0 +1,109 @@
+//! Guarded accesses: the only code that touches mapped memory.
+//!
+//! Each file offers the same functions; which one is compiled is decided here and nowhere else. An access that faults
+//! comes back with a [`FaultWord`] instead of killing the process.
+//!
+//! | file | accesses | how a fault is caught |
+//! |---|---|---|
+//! | `x86_64.rs`, `aarch64.rs` | inline assembly, one instruction for 1, 2, 4, 8 bytes | exception table, see `sys` |
+//! | `portable.rs` | `process_vm_readv(2)` on the own process | the kernel answers `EFAULT` |
+//! | `volatile.rs` | volatile, under Miri only, where mappings are heap memory | cannot happen |
+//!
+//! The functions, for `T` in `u8`, `u16`, `u32`, `u64`:
+//! - `load_T(base, offset) -> Result<T, FaultWord>`: one load of `base + offset`.
+//! - `store_T(base, offset, value) -> Result<(), ()>`: one store. The caller learns why it failed by repeating it with `copy`.
+//! - `copy(dst, src, len) -> Progress`: copies bytes upwards; exact count. The ranges do not overlap.
+//! - `fill(dst, byte, len) -> Progress`: stores `byte` upwards; exact count.
+//! - `arm() -> io::Result<()>`: makes sure that faults are caught, once per process. It comes before the first access.
+
+/// What a guarded access learned of its fault, packed into the one register that the landing code looks at.
+///
+/// Bits 12 and up: the page of the faulting address. Bit 11: set for `SIGSEGV`, clear for `SIGBUS`. Bits 0 to 10: the
+/// signal's `si_code`, which is positive, so the word is never zero for a fault that a signal reported. The
+/// address is kept only to its page because that is all that hardware promises for every kind of fault
+/// (sigaction(2): `si_addr_lsb`), and all that is needed: which byte it was follows from the count of bytes copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(transparent)]
+pub(crate) struct FaultWord(usize);
+
+impl FaultWord {
+    const SEGV: usize = 1 << 11;
+    const CODE_MASK: usize = Self::SEGV - 1;
+    /// Pages are at least this large on every system that Linux runs on.
+    const PAGE_MASK: usize = !0xfff;
+
+    /// Packs what a signal said; `None` stands for "no signal", as in a system call's `EFAULT`.
+    pub(crate) fn new(addr: usize, signal: Option<Signal>) -> Self {
+        let (segv, code) = match signal {
+            Some(Signal { segv, code }) => (if segv { Self::SEGV } else { 0 }, code),
+            None => (0, 0),
+        };
+        // An address in page 0 without a signal would be zero, the sign of success. No mapping of ours is there.
+        Self(((addr & Self::PAGE_MASK) | segv | (code & Self::CODE_MASK)).max(1))
+    }
+
+    /// The word as the handler puts it into a register: never zero.
+    #[cfg_attr(any(miri, mapio_portable, not(target_arch = "x86_64")), allow(dead_code))]
+    pub(crate) fn bits(self) -> usize {
+        self.0
+    }
+
+    /// What the register holds after a guarded instruction: zero when there was no fault.
+    #[cfg_attr(any(miri, mapio_portable, not(target_arch = "x86_64")), allow(dead_code))]
+    #[inline(always)]
+    pub(crate) fn from_register(bits: usize) -> Option<Self> {
+        if bits == 0 { None } else { Some(Self(bits)) }
+    }
+
+    /// Address of the page that could not be accessed.
+    pub(crate) fn page_addr(self) -> usize {
+        self.0 & Self::PAGE_MASK
+    }
+
+    /// Whether the fault was a `SIGSEGV`: the page is there, and not for this kind of access.
+    pub(crate) fn is_segv(self) -> bool {
+        self.0 & Self::SEGV != 0
+    }
+
+    /// Whether the fault was a `SIGBUS` with `BUS_MCEERR_AR` (4): the memory itself is bad.
+    pub(crate) fn is_hwpoison(self) -> bool {
+        !self.is_segv() && self.0 & Self::CODE_MASK == 4
+    }
+}
+
+/// The signal behind a fault.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Signal {
+    /// `SIGSEGV` rather than `SIGBUS`.
+    pub(crate) segv: bool,
+    /// `si_code`, which is positive for a fault.
+    pub(crate) code: usize,
+}
+
+/// How far a bulk operation came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Progress {
+    /// Bytes done, all of them before the byte that faulted.
+    pub(crate) done: usize,
+    /// Why it stopped before the end; `None` when it did not.
+    pub(crate) fault: Option<FaultWord>,
+}
+
+cfg_select! {
+    any(miri, not(target_os = "linux")) => {
+        mod volatile;
+        pub(crate) use volatile::*;
+    }
+    any(mapio_portable, not(any(target_arch = "x86_64", target_arch = "aarch64"))) => {
+        mod portable;
+        pub(crate) use portable::*;
+    }
+    target_arch = "x86_64" => {
+        mod x86_64;
+        pub(crate) use x86_64::*;
+    }
+    target_arch = "aarch64" => {
+        mod aarch64;
+        pub(crate) use aarch64::*;
+    }
+}

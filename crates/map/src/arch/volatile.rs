@@ -1,0 +1,71 @@
+//! Plain volatile accesses, for Miri, where mappings are heap memory and cannot fault, and for the type-check on systems
+//! where no mapping can be made.
+#![expect(unsafe_code, reason = "volatile accesses to mapped memory")]
+
+use std::io;
+
+use super::{FaultWord, Progress};
+
+/// Answers that these accesses are ready: they cannot fault.
+pub(crate) fn arm() -> io::Result<()> {
+    Ok(())
+}
+
+macro_rules! access {
+    ($load:ident, $store:ident, $int:ty) => {
+        /// Loads from `base + offset`.
+        ///
+        /// # Safety
+        /// `base + offset` and the bytes behind it lie in a live mapping.
+        #[inline(always)]
+        pub(crate) unsafe fn $load(base: *const u8, offset: usize) -> Result<$int, FaultWord> {
+            let mut bytes = [0; size_of::<$int>()];
+            // SAFETY: the source is the caller's duty, the destination a local of that size.
+            unsafe { copy(bytes.as_mut_ptr(), base.wrapping_add(offset), bytes.len()) };
+            Ok(<$int>::from_ne_bytes(bytes))
+        }
+
+        /// Stores to `base + offset`.
+        ///
+        /// # Safety
+        /// `base + offset` and the bytes behind it lie in a live mapping.
+        #[inline(always)]
+        pub(crate) unsafe fn $store(base: *mut u8, offset: usize, value: $int) -> Result<(), ()> {
+            let bytes = value.to_ne_bytes();
+            // SAFETY: the destination is the caller's duty, the source a local of that size.
+            unsafe { copy(base.wrapping_add(offset), bytes.as_ptr(), bytes.len()) };
+            Ok(())
+        }
+    };
+}
+
+access!(load_u8, store_u8, u8);
+access!(load_u16, store_u16, u16);
+access!(load_u32, store_u32, u32);
+access!(load_u64, store_u64, u64);
+
+/// Copies `len` bytes from `src` to `dst`, upwards.
+///
+/// # Safety
+/// Both ranges are valid for the access and do not overlap.
+pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Progress {
+    for i in 0..len {
+        // SAFETY: inside the source, by the duty of this function.
+        let byte = unsafe { src.wrapping_add(i).read_volatile() };
+        // SAFETY: inside the destination, likewise.
+        unsafe { dst.wrapping_add(i).write_volatile(byte) };
+    }
+    Progress { done: len, fault: None }
+}
+
+/// Stores `byte` to the `len` bytes at `dst`, upwards.
+///
+/// # Safety
+/// The range is valid for writes.
+pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Progress {
+    for i in 0..len {
+        // SAFETY: inside the destination, by the duty of this function.
+        unsafe { dst.wrapping_add(i).write_volatile(byte) };
+    }
+    Progress { done: len, fault: None }
+}

@@ -1,0 +1,70 @@
+//! Why a mapping could not be made or flushed.
+
+use std::fmt;
+use std::io;
+
+/// An operation on a whole mapping that failed. Accesses answer [`Fault`](crate::Fault) instead.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused.
+    Os {
+        /// What was being done, such as `mapping` or `flushing`.
+        operation: &'static str,
+        /// The file, by path where one is known.
+        object: String,
+        /// First byte in the file.
+        offset: u64,
+        /// Bytes concerned.
+        len: usize,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// The range asked for cannot exist: it starts after the file's end with no length given, or its end does not fit
+    /// a file offset or the address space.
+    Range {
+        /// The file, by path where one is known.
+        object: String,
+        /// First byte asked for, in the file.
+        offset: u64,
+        /// Bytes asked for; `None` when the rest of the file was.
+        len: Option<usize>,
+        /// Length of the file, in bytes.
+        file_len: u64,
+    },
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Os { operation, object, offset, len, .. } => {
+                write!(f, "{operation} {object} (offset {offset:#x}, {len} bytes)")
+            }
+            Self::Range { object, offset, len: Some(len), .. } => {
+                write!(f, "mapping {object} (offset {offset:#x}, {len} bytes): the range has no end that can be mapped")
+            }
+            Self::Range { object, offset, len: None, file_len } => {
+                write!(f, "mapping {object} (offset {offset:#x}): the file has only {file_len} bytes")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Os { source, .. } => Some(source),
+            Self::Range { .. } => None,
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Os { source, .. } => source.kind(),
+            Error::Range { .. } => io::ErrorKind::InvalidInput,
+        };
+        io::Error::new(kind, error)
+    }
+}

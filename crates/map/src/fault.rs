@@ -1,0 +1,128 @@
+//! What an access through a mapping answers when the bytes are not to be had, and whether faults are caught at all.
+//!
+//! How a fault becomes a value is written down in docs/design/fault.md.
+
+use std::fmt;
+use std::io;
+
+pub use crate::sys::{Status, status};
+
+/// An access that touched no memory, or stopped at a byte that the kernel could not supply.
+///
+/// Everything before [`offset`](Fault::offset) was done: for a copy of `n` bytes that started at `start`, exactly
+/// `fault.offset - start` bytes were transferred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fault {
+    /// The byte that could not be accessed, in bytes from the start of the view that the access was made through.
+    pub offset: usize,
+    /// Why.
+    pub kind: FaultKind,
+    /// Whether the byte was being read or written.
+    pub access: Access,
+}
+
+/// The direction of an access.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// A load, or the source of a copy.
+    Read,
+    /// A store, or the destination of a copy.
+    Write,
+}
+
+/// Why an access faulted.
+///
+/// The kernel says little more than "bus error"; the rest is found out by asking about the file after the fault, so a
+/// file that changes quickly may be described as it was a moment later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// The range does not lie inside the view. No memory was touched.
+    OutOfBounds {
+        /// Length of the view, in bytes.
+        view_len: usize,
+    },
+    /// The file ended before this byte when it was touched: somebody cut it short.
+    Truncated {
+        /// Length of the file in bytes, as it was right after the fault; larger again if the file has grown back.
+        file_len: u64,
+    },
+    /// The byte lies in a hole, and the file system has no space (or the owner no quota) left to fill it. A store needs
+    /// the space everywhere; on tmpfs a load through a mapping needs it too, where pread(2) would answer zeros.
+    NoSpace,
+    /// The mapping does not allow this access, such as a write through a read-only mapping.
+    Protection,
+    /// The medium failed; the number is the `errno` that `pread(2)` or `fallocate(2)` gives for the same byte.
+    Io(i32),
+    /// The memory that held the page failed and the kernel has taken it out of use.
+    HwPoison,
+}
+
+impl Fault {
+    pub(crate) fn out_of_bounds(offset: usize, access: Access, view_len: usize) -> Self {
+        Self { offset, kind: FaultKind::OutOfBounds { view_len }, access }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let verb = match self.access {
+            Access::Read => "reading",
+            Access::Write => "writing",
+        };
+        write!(f, "{verb} at offset {} of the mapping: ", self.offset)?;
+        match self.kind {
+            FaultKind::OutOfBounds { view_len } => write!(f, "outside the view of {view_len} bytes"),
+            FaultKind::Truncated { file_len } => write!(f, "the file was cut short, it has {file_len} bytes now"),
+            FaultKind::NoSpace => write!(f, "no space left on the device"),
+            FaultKind::Protection => write!(f, "the mapping does not allow it"),
+            FaultKind::Io(errno) => write!(f, "{}", io::Error::from_raw_os_error(errno)),
+            FaultKind::HwPoison => write!(f, "the memory that held the page has failed"),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl From<Fault> for io::Error {
+    /// Wraps the fault, under the `io::ErrorKind` that `read(2)` or `write(2)` would give for it.
+    fn from(fault: Fault) -> Self {
+        let kind = match fault.kind {
+            FaultKind::OutOfBounds { .. } => io::ErrorKind::InvalidInput,
+            FaultKind::Truncated { .. } => io::ErrorKind::UnexpectedEof,
+            FaultKind::NoSpace => io::ErrorKind::StorageFull,
+            FaultKind::Protection => io::ErrorKind::PermissionDenied,
+            FaultKind::Io(errno) => io::Error::from_raw_os_error(errno).kind(),
+            FaultKind::HwPoison => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_reads_as_one_line_and_keeps_its_io_kind() {
+        let cases = [
+            (FaultKind::OutOfBounds { view_len: 7 }, "outside the view of 7 bytes", io::ErrorKind::InvalidInput),
+            (
+                FaultKind::Truncated { file_len: 9 },
+                "the file was cut short, it has 9 bytes now",
+                io::ErrorKind::UnexpectedEof,
+            ),
+            (FaultKind::NoSpace, "no space left on the device", io::ErrorKind::StorageFull),
+            (FaultKind::Protection, "the mapping does not allow it", io::ErrorKind::PermissionDenied),
+            (FaultKind::HwPoison, "the memory that held the page has failed", io::ErrorKind::Other),
+        ];
+        for (kind, reason, io_kind) in cases {
+            let fault = Fault { offset: 8, kind, access: Access::Write };
+            assert_eq!(fault.to_string(), format!("writing at offset 8 of the mapping: {reason}"));
+            assert_eq!(io::Error::from(fault).kind(), io_kind);
+        }
+        let eio = Fault { offset: 0, kind: FaultKind::Io(libc::EIO), access: Access::Read };
+        assert!(eio.to_string().starts_with("reading at offset 0 of the mapping: Input/output error"), "{eio}");
+    }
+}

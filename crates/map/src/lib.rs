@@ -1,0 +1,50 @@
+//! Memory-mapped files in safe Rust.
+//!
+//! A [`Mapping`] makes a range of addresses stand for the bytes of a file. A [`View`] is a bounds-checked
+//! window on it, at any byte offset and of any length, through which the bytes are read and written. A file that
+//! somebody else cuts short, a full disk or a bad sector is an `Err(`[`Fault`]`)` from the access that met it: never a dead
+//! process, and an access costs what a raw load or store costs.
+//!
+//! ```
+//! use mapio_map::MapOptions;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("greeting");
+//! std::fs::write(&path, b"hello, page cache")?;
+//!
+//! let mapping = MapOptions::read_write().open(&path)?;
+//! let view = mapping.view();
+//! view.store(0, *b"HELLO")?;
+//! let mut name = [0; 10];
+//! view.read_exact_at(7, &mut name)?;
+//! assert_eq!(&name, b"page cache");
+//! assert_eq!(std::fs::read(&path)?, b"HELLO, page cache");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # What it does not do
+//! It never hands out a `&[u8]` into a file that others can change: such a reference would be undefined behaviour as
+//! soon as they do. Bytes are copied in and out instead. A mapping is also not the fastest way to copy a whole file; see
+//! the crate `mapio-copy` for that.
+//!
+//! # Platforms
+//! Linux. x86-64 and aarch64 use guarded machine instructions; other processors use `process_vm_readv(2)`, which is as
+//! safe, and slower (a system call an access). Elsewhere [`MapOptions::map`] answers `Unsupported`.
+
+mod arch;
+mod chunks;
+mod error;
+pub mod fault;
+mod mapping;
+mod options;
+mod page;
+mod sys;
+mod view;
+
+pub use chunks::Chunks;
+pub use error::Error;
+pub use fault::{Access, Fault, FaultKind};
+pub use mapping::Mapping;
+pub use options::{MapMode, MapOptions};
+pub use view::View;

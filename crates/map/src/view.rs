@@ -1,0 +1,455 @@
+//! Views: bounds-checked windows on a mapping, and every access to its bytes.
+//!
+//! # Soundness
+//! The bytes of a mapping are foreign memory: other processes, other mappings of the same file and other threads change
+//! them at any time. No reference to them is ever made and no Rust object lives there. They are touched only by the
+//! guarded accesses of `arch`, which the compiler sees as opaque machine code. docs/design/views.md has the argument.
+//!
+//! Invariant of [`View`], on which every `unsafe` block here rests:
+//! - V1: `base..base + len` lies inside the address range of `mapping`, which the lifetime keeps mapped.
+//! - V2: `arch::arm` has run: a `Mapping` is only made after it.
+#![expect(unsafe_code, reason = "guarded accesses through raw pointers")]
+
+use std::ops::{Bound, RangeBounds};
+use std::ptr::NonNull;
+
+use zerocopy::{FromBytes, Immutable, IntoBytes};
+
+use crate::arch::{self, FaultWord};
+use crate::chunks::Chunks;
+use crate::error::Error;
+use crate::fault::{Access, Fault};
+use crate::mapping::Mapping;
+
+/// Bytes of the buffer through which overlapping views are copied.
+const BOUNCE_BYTES: usize = 4096;
+
+/// A window on the bytes of a [`Mapping`], at any byte offset and of any length.
+///
+/// Offsets are in bytes from the start of the view. Every access is checked against the view's bounds and answers a
+/// [`Fault`] when the bytes are not to be had; none blocks except as a page fault does, for the disk. Stores take `&self`,
+/// because the bytes belong to everybody; several threads may use a view, or views that overlap, at the same time, and
+/// each byte then has one of the values stored.
+///
+/// ```
+/// use mapio_map::{FaultKind, MapOptions};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// std::fs::write(&path, vec![7; 10_000])?;
+/// let mapping = MapOptions::read_only().open(&path)?;
+/// let view = mapping.view();
+/// assert_eq!(view.load::<u8>(9_999)?, 7);
+///
+/// std::fs::write(&path, b"cut")?; // Somebody else cuts the file short.
+/// let fault = view.load::<u8>(9_999).unwrap_err();
+/// # #[cfg(not(miri))]
+/// assert_eq!(fault.kind, FaultKind::Truncated { file_len: 3 });
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Clone, Copy)]
+pub struct View<'a> {
+    /// The first byte; see V1.
+    base: NonNull<u8>,
+    len: usize,
+    mapping: &'a Mapping,
+}
+
+// SAFETY: a view is an address range that no Rust object lives in and a `&Mapping`, which is Send.
+unsafe impl Send for View<'_> {}
+// SAFETY: every access is one that the range allows from several threads at once.
+unsafe impl Sync for View<'_> {}
+
+impl<'a> View<'a> {
+    /// The window on all of a mapping.
+    pub(crate) fn whole(mapping: &'a Mapping) -> Self {
+        // A region's base is never null, and an offset inside it does not wrap to null.
+        let base = NonNull::new(mapping.base()).unwrap_or(NonNull::dangling());
+        Self { base, len: mapping.len(), mapping }
+    }
+
+    /// Bytes in the view.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the view has no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The mapping that the view looks at.
+    #[must_use]
+    pub fn mapping(&self) -> &'a Mapping {
+        self.mapping
+    }
+
+    /// Bytes from the start of the mapping to the first byte of the view.
+    #[must_use]
+    pub fn offset(&self) -> usize {
+        self.base.as_ptr().addr() - self.mapping.base().addr()
+    }
+
+    /// Narrows the view to a range of its bytes.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`](crate::FaultKind::OutOfBounds) when the range ends after the view or before it starts.
+    pub fn slice(&self, range: impl RangeBounds<usize>) -> Result<Self, Fault> {
+        let (start, len) = self.resolve(range, Access::Read)?;
+        Ok(Self { base: self.address(start), len, mapping: self.mapping })
+    }
+
+    /// Reads from `offset` into `buf`, as pread(2) does: as much as the view has, and no more.
+    ///
+    /// Answers the number of bytes read: less than `buf.len()` at the end of the view, or where a fault came after
+    /// at least one byte; 0 at or past the end. Bytes of `buf` behind that are unchanged.
+    ///
+    /// # Errors
+    /// The fault of the first byte.
+    #[doc(alias = "pread")]
+    pub fn read_at(&self, offset: usize, buf: &mut [u8]) -> Result<usize, Fault> {
+        let len = buf.len().min(self.len.saturating_sub(offset));
+        partial(offset, len, self.copy_out(offset, &mut buf[..len]))
+    }
+
+    /// Reads exactly `buf.len()` bytes from `offset`.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`](crate::FaultKind::OutOfBounds) when the range does not lie inside the view; nothing is read then.
+    /// Else the fault of the first byte that could not be read; the bytes before it are in `buf`.
+    pub fn read_exact_at(&self, offset: usize, buf: &mut [u8]) -> Result<(), Fault> {
+        self.check(offset, buf.len(), Access::Read)?;
+        self.copy_out(offset, buf)
+    }
+
+    /// Writes `buf` at `offset`, as pwrite(2) does to a file that cannot grow: as much as the view has room for.
+    ///
+    /// Answers the number of bytes written: less than `buf.len()` at the end of the view, or where a fault came after
+    /// at least one byte; 0 at or past the end.
+    ///
+    /// # Errors
+    /// The fault of the first byte.
+    #[doc(alias = "pwrite")]
+    pub fn write_at(&self, offset: usize, buf: &[u8]) -> Result<usize, Fault> {
+        let len = buf.len().min(self.len.saturating_sub(offset));
+        partial(offset, len, self.copy_in(offset, &buf[..len]))
+    }
+
+    /// Writes all of `buf` at `offset`.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`](crate::FaultKind::OutOfBounds) when the range does not lie inside the view; nothing is written
+    /// then. Else the fault of the first byte that could not be written; the bytes before it are written.
+    pub fn write_all_at(&self, offset: usize, buf: &[u8]) -> Result<(), Fault> {
+        self.check(offset, buf.len(), Access::Write)?;
+        self.copy_in(offset, buf)
+    }
+
+    /// Sets every byte of a range.
+    ///
+    /// # Errors
+    /// As [`write_all_at`](Self::write_all_at).
+    #[doc(alias = "memset")]
+    pub fn fill(&self, range: impl RangeBounds<usize>, byte: u8) -> Result<(), Fault> {
+        let (start, len) = self.resolve(range, Access::Write)?;
+        // SAFETY: `resolve` has checked the range against the view (V1); V2.
+        let progress = unsafe { arch::fill(self.address(start).as_ptr(), byte, len) };
+        match progress.fault {
+            None => Ok(()),
+            Some(word) => Err(self.fault(word, start + progress.done, Access::Write)),
+        }
+    }
+
+    /// Copies all bytes of this view to the start of `dst`, which may be longer, without a buffer in between.
+    ///
+    /// Where the two views overlap in one mapping, the destination gets what the source held before. Two mappings of one
+    /// file may also overlap in the file, which is not looked for: the bytes there are then a mixture of old and new.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`](crate::FaultKind::OutOfBounds) when `dst` is shorter; nothing is copied then. Else the fault of
+    /// the first byte that could not be copied, whose `access` tells the side: `Read` for this view, `Write` for `dst`.
+    /// The bytes before it are copied, except between overlapping views.
+    #[doc(alias = "memcpy")]
+    pub fn copy_to(&self, dst: &View<'_>) -> Result<(), Fault> {
+        dst.check(0, self.len, Access::Write)?;
+        let distance = dst.base.as_ptr().addr().wrapping_sub(self.base.as_ptr().addr());
+        if distance < self.len || distance.wrapping_neg() < self.len {
+            return self.copy_overlapping(dst);
+        }
+        // SAFETY: both ranges lie inside their views (V1 of each, and the check above for `dst`), and they do not overlap
+        // by the distance just computed; V2.
+        let progress = unsafe { arch::copy(dst.base.as_ptr(), self.base.as_ptr(), self.len) };
+        match progress.fault {
+            None => Ok(()),
+            Some(word) => Err(self.fault_between(dst, word, progress.done)),
+        }
+    }
+
+    /// Loads a value from `offset`, which need not be aligned.
+    ///
+    /// A value of 1, 2, 4 or 8 bytes is one load instruction on x86-64 and aarch64, and therefore never torn if its
+    /// address is a multiple of its size. Other sizes are copied like [`read_exact_at`](Self::read_exact_at). The bytes
+    /// are in this machine's order. Nothing is ordered with other accesses: use this for data, not for synchronisation.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`](crate::FaultKind::OutOfBounds), or the fault of the first byte that could not be read.
+    #[inline]
+    pub fn load<T: FromBytes>(&self, offset: usize) -> Result<T, Fault> {
+        self.check(offset, size_of::<T>(), Access::Read)?;
+        let base = self.base.as_ptr();
+        // SAFETY, for the four loads: `check` has found `size_of::<T>()` bytes at `offset` inside the view (V1); V2.
+        let loaded = match size_of::<T>() {
+            // SAFETY: as above.
+            1 => unsafe { arch::load_u8(base, offset) }.map(|v| from_bytes(&v.to_ne_bytes())),
+            // SAFETY: as above.
+            2 => unsafe { arch::load_u16(base, offset) }.map(|v| from_bytes(&v.to_ne_bytes())),
+            // SAFETY: as above.
+            4 => unsafe { arch::load_u32(base, offset) }.map(|v| from_bytes(&v.to_ne_bytes())),
+            // SAFETY: as above.
+            8 => unsafe { arch::load_u64(base, offset) }.map(|v| from_bytes(&v.to_ne_bytes())),
+            _ => return self.load_large(offset),
+        };
+        match loaded {
+            Ok(value) => Ok(value),
+            Err(word) => Err(self.fault_in(word, offset, size_of::<T>())),
+        }
+    }
+
+    /// Stores a value at `offset`, which need not be aligned.
+    ///
+    /// A value of 1, 2, 4 or 8 bytes is one store instruction on x86-64 and aarch64, and therefore never seen torn if its
+    /// address is a multiple of its size. Other sizes are copied like [`write_all_at`](Self::write_all_at). The bytes
+    /// are in this machine's order. Nothing is ordered with other accesses: use this for data, not for synchronisation.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`](crate::FaultKind::OutOfBounds), or the fault of the first byte that could not be written.
+    #[inline]
+    pub fn store<T: IntoBytes + Immutable>(&self, offset: usize, value: T) -> Result<(), Fault> {
+        let bytes = value.as_bytes();
+        self.check(offset, bytes.len(), Access::Write)?;
+        let base = self.base.as_ptr();
+        // SAFETY, for the four stores: `check` has found that many bytes at `offset` inside the view (V1); V2.
+        let stored = if let Ok(bytes) = bytes.try_into() {
+            // SAFETY: as above.
+            unsafe { arch::store_u8(base, offset, u8::from_ne_bytes(bytes)) }
+        } else if let Ok(bytes) = bytes.try_into() {
+            // SAFETY: as above.
+            unsafe { arch::store_u16(base, offset, u16::from_ne_bytes(bytes)) }
+        } else if let Ok(bytes) = bytes.try_into() {
+            // SAFETY: as above.
+            unsafe { arch::store_u32(base, offset, u32::from_ne_bytes(bytes)) }
+        } else if let Ok(bytes) = bytes.try_into() {
+            // SAFETY: as above.
+            unsafe { arch::store_u64(base, offset, u64::from_ne_bytes(bytes)) }
+        } else {
+            return self.copy_in(offset, bytes);
+        };
+        match stored {
+            Ok(()) => Ok(()),
+            // Done again byte by byte, which tells where and why it fails, or succeeds if the cause has gone.
+            Err(()) => self.store_again(offset, bytes),
+        }
+    }
+
+    /// Walks through the view by copies of `chunk_bytes` bytes, from start to end.
+    ///
+    /// This is the way to read a whole view: a chunk that fits the first-level cache (4 KiB is a good size) costs no
+    /// more than reading a slice. A `chunk_bytes` of 0 counts as 1.
+    pub fn chunks(&self, chunk_bytes: usize) -> Chunks<'a> {
+        Chunks::new(*self, chunk_bytes)
+    }
+
+    /// Writes the view's bytes, as far as they are dirty, to the disk, and waits for it.
+    ///
+    /// Whole pages are written: neighbours that share one go along. A read-only or copy-on-write mapping has nothing to
+    /// write. When this has answered `Ok`, the bytes survive the death of the machine.
+    ///
+    /// # Errors
+    /// [`Error::Os`] with what msync(2) says: the medium failed (`EIO`), or the pages are locked (`EBUSY`).
+    #[doc(alias = "msync")]
+    pub fn flush(&self) -> Result<(), Error> {
+        let start = self.offset();
+        self.mapping.flush(start..start + self.len)
+    }
+
+    /// Asks whether the file still has all of the view's bytes, now: fstat(2).
+    ///
+    /// The last page of a file reads as zeros behind the file's end, without a fault. Who must tell such zeros from data
+    /// of a file that others may cut asks this after the read.
+    ///
+    /// # Errors
+    /// [`Truncated`](crate::FaultKind::Truncated) with the offset of the first byte that the file lacks;
+    /// [`Io`](crate::FaultKind::Io) when the file cannot be asked.
+    #[doc(alias = "fstat")]
+    pub fn check_backed(&self) -> Result<(), Fault> {
+        self.mapping.check_backed(self.offset(), self.len)
+    }
+
+    /// Address of byte `offset`, which is at most the length.
+    fn address(&self, offset: usize) -> NonNull<u8> {
+        debug_assert!(offset <= self.len);
+        // SAFETY: an offset of at most `len` stays inside the address range (V1), or is 0 for an empty view.
+        unsafe { self.base.add(offset) }
+    }
+
+    #[inline(always)]
+    fn check(&self, offset: usize, len: usize, access: Access) -> Result<(), Fault> {
+        match self.len.checked_sub(len) {
+            Some(last) if offset <= last => Ok(()),
+            _ => Err(self.out_of_bounds(offset, access)),
+        }
+    }
+
+    #[cold]
+    fn out_of_bounds(&self, offset: usize, access: Access) -> Fault {
+        Fault::out_of_bounds(offset, access, self.len)
+    }
+
+    /// Start and length of a range of the view's bytes.
+    fn resolve(&self, range: impl RangeBounds<usize>, access: Access) -> Result<(usize, usize), Fault> {
+        let start = match range.start_bound() {
+            Bound::Included(&start) => Some(start),
+            Bound::Excluded(&before) => before.checked_add(1),
+            Bound::Unbounded => Some(0),
+        };
+        let end = match range.end_bound() {
+            Bound::Included(&last) => last.checked_add(1),
+            Bound::Excluded(&end) => Some(end),
+            Bound::Unbounded => Some(self.len),
+        };
+        let start_or_max = start.unwrap_or(usize::MAX);
+        match end.and_then(|end| end.checked_sub(start_or_max)) {
+            Some(len) => self.check(start_or_max, len, access).map(|()| (start_or_max, len)),
+            None => Err(self.out_of_bounds(start_or_max, access)),
+        }
+    }
+
+    /// Copies bytes of the view, which the caller has checked to be there, into `buf`.
+    fn copy_out(&self, offset: usize, buf: &mut [u8]) -> Result<(), Fault> {
+        let mut done = 0;
+        while done < buf.len() {
+            let rest = &mut buf[done..];
+            // SAFETY: the source lies inside the view (the caller's check, V1), the destination is a Rust object, and the
+            // two cannot overlap because no Rust object lives in a mapping; V2.
+            let progress = unsafe { arch::copy(rest.as_mut_ptr(), self.address(offset + done).as_ptr(), rest.len()) };
+            done += progress.done;
+            match progress.fault {
+                Some(word) if self.owns(word) => return Err(self.fault(word, offset + done, Access::Read)),
+                // The caller's own buffer has faulted: not our business. Touched without a guard, it goes where it
+                // would have gone; if that repairs it, the copy goes on.
+                Some(_) => touch(&mut buf[done]),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies `buf` to bytes of the view, which the caller has checked to be there.
+    fn copy_in(&self, offset: usize, buf: &[u8]) -> Result<(), Fault> {
+        let mut done = 0;
+        while done < buf.len() {
+            let rest = &buf[done..];
+            // SAFETY: as in `copy_out`, the other way round.
+            let progress = unsafe { arch::copy(self.address(offset + done).as_ptr(), rest.as_ptr(), rest.len()) };
+            done += progress.done;
+            match progress.fault {
+                Some(word) if self.owns(word) => return Err(self.fault(word, offset + done, Access::Write)),
+                // SAFETY: a byte of a slice. As in `copy_out`, its fault is not ours.
+                Some(_) => drop(unsafe { (&raw const buf[done]).read_volatile() }),
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Copies between views that overlap, through a buffer, from the end if the destination is the later one.
+    fn copy_overlapping(&self, dst: &View<'_>) -> Result<(), Fault> {
+        let mut bounce = [0; BOUNCE_BYTES];
+        let from_the_end = dst.base > self.base;
+        let steps = self.len.div_ceil(BOUNCE_BYTES);
+        for step in 0..steps {
+            let at = BOUNCE_BYTES * if from_the_end { steps - 1 - step } else { step };
+            let part = &mut bounce[..BOUNCE_BYTES.min(self.len - at)];
+            self.copy_out(at, part)?;
+            dst.copy_in(at, part)?;
+        }
+        Ok(())
+    }
+
+    /// Loads a value of a size that no instruction has.
+    fn load_large<T: FromBytes>(&self, offset: usize) -> Result<T, Fault> {
+        let mut value = T::new_zeroed();
+        let destination = (&raw mut value).cast::<u8>();
+        // SAFETY: the caller has checked the source; the destination is a local of that size, for which any bytes are a
+        // valid value (`FromBytes`); they do not overlap; V2.
+        let progress = unsafe { arch::copy(destination, self.address(offset).as_ptr(), size_of::<T>()) };
+        match progress.fault {
+            None => Ok(value),
+            Some(word) => Err(self.fault(word, offset + progress.done, Access::Read)),
+        }
+    }
+
+    #[cold]
+    fn store_again(&self, offset: usize, bytes: &[u8]) -> Result<(), Fault> {
+        self.copy_in(offset, bytes)
+    }
+
+    /// Whether the address that faulted is one of the mapping's, rather than of a buffer of the caller's.
+    fn owns(&self, word: FaultWord) -> bool {
+        self.mapping.owns_page(word.page_addr())
+    }
+
+    /// The fault of byte `offset` of the view.
+    #[cold]
+    fn fault(&self, word: FaultWord, offset: usize, access: Access) -> Fault {
+        Fault { offset, kind: self.mapping.diagnose(word, self.offset() + offset, access), access }
+    }
+
+    /// The fault of a copy to `dst` at byte `offset` of both. The address can't tell the side, since both may be on one
+    /// page: the source is tried once more.
+    #[cold]
+    fn fault_between(&self, dst: &View<'_>, word: FaultWord, offset: usize) -> Fault {
+        // SAFETY: a byte of the view, since the copy of it has been tried (V1); V2.
+        match unsafe { arch::load_u8(self.base.as_ptr(), offset) } {
+            Err(word) => self.fault(word, offset, Access::Read),
+            Ok(_) => dst.fault(word, offset, Access::Write),
+        }
+    }
+
+    /// The fault of a load of `len` bytes at `offset`: of its first byte, or of the first on the next page if the
+    /// faulting page is that one.
+    #[cold]
+    fn fault_in(&self, word: FaultWord, offset: usize, len: usize) -> Fault {
+        let start = self.address(offset).as_ptr().addr();
+        let first_on_page = word.page_addr().saturating_sub(start);
+        self.fault(word, offset + if first_on_page < len { first_on_page } else { 0 }, Access::Read)
+    }
+}
+
+/// The value that consists of these bytes, whose number is the value's size.
+#[inline(always)]
+fn from_bytes<T: FromBytes>(bytes: &[u8]) -> T {
+    T::read_from_bytes(bytes).unwrap_or_else(|_| unreachable!("chosen by the size of T"))
+}
+
+/// What pread(2) and pwrite(2) answer for a copy of `len` bytes at `offset`: a fault after the first byte is a short count.
+#[inline]
+fn partial(offset: usize, len: usize, copied: Result<(), Fault>) -> Result<usize, Fault> {
+    match copied {
+        Ok(()) => Ok(len),
+        Err(fault) if fault.offset > offset => Ok(fault.offset - offset),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Accesses a byte of the caller's without a guard, for reading and writing, and leaves it as it is.
+fn touch(byte: &mut u8) {
+    let pointer = std::ptr::from_mut(byte);
+    // SAFETY: a valid reference.
+    let value = unsafe { pointer.read_volatile() };
+    // SAFETY: likewise.
+    unsafe { pointer.write_volatile(value) };
+}
