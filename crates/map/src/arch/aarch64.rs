@@ -8,6 +8,9 @@ use core::arch::asm;
 use super::{FaultWord, Progress};
 pub(crate) use crate::sys::guard::install as arm;
 
+/// Bytes of a cache line, on almost every aarch64 processor; on the others some lines are asked for twice.
+const CACHE_LINE_BYTES: usize = 64;
+
 /// Emits a record of the exception table: the instruction at the first label, behind us, may fault; the second
 /// label is its landing.
 /// The register, where one is given, is stored by its number.
@@ -103,14 +106,23 @@ store!(store_u16, u16, "strh {value:w}, [{base}, {offset}]");
 store!(store_u32, u32, "str {value:w}, [{base}, {offset}]");
 store!(store_u64, u64, "str {value}, [{base}, {offset}]");
 
-/// Copies `len` bytes from `src` to `dst`, upwards: blocks of 64 bytes, then single bytes.
+/// Copies `len` bytes from `src` to `dst`, upwards: blocks of 64 bytes, then single bytes. Answers how many were copied.
 ///
 /// # Safety
 /// 1. Each of the two ranges is either in an address range reserved for a mapping of ours, or a Rust object valid for
 ///    the access (of initialised or uninitialised bytes for `dst`).
 /// 2. The ranges do not overlap.
 /// 3. `arm` has run.
-pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Progress {
+pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> usize {
+    // SAFETY: the same duties.
+    unsafe { copy_exact(dst, src, len) }.done
+}
+
+/// Copies `len` bytes from `src` to `dst`, upwards, and tells of the byte that faulted.
+///
+/// # Safety
+/// The duties of [`copy`].
+pub(crate) unsafe fn copy_exact(dst: *mut u8, src: *const u8, len: usize) -> Progress {
     let done: usize;
     let word: usize;
     // SAFETY: each turn accesses one block or one byte inside both ranges. A fault in a block lands at label 6, where
@@ -163,6 +175,17 @@ pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Progress 
         );
     }
     Progress { done, fault: FaultWord::from_register(word) }
+}
+
+/// Asks for the cache lines of `len` bytes at `src`; a byte that would fault is passed over (Arm ARM, C6.2 PRFM).
+pub(crate) fn prefetch(src: *const u8, len: usize) {
+    for line in (0..len).step_by(CACHE_LINE_BYTES) {
+        // SAFETY: a prefetch is a hint: it changes nothing but the cache, and does not fault.
+        unsafe {
+            asm!("prfm pldl1keep, [{line}]", line = in(reg) src.wrapping_add(line),
+                options(nostack, readonly, preserves_flags));
+        }
+    }
 }
 
 /// Stores `byte` to the `len` bytes at `dst`, upwards.

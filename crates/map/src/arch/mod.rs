@@ -11,9 +11,12 @@
 //!
 //! The functions, for `T` in `u8`, `u16`, `u32`, `u64`:
 //! - `load_T(base, offset) -> Result<T, FaultWord>`: one load of `base + offset`.
-//! - `store_T(base, offset, value) -> Result<(), ()>`: one store. The caller learns why it failed by repeating it with `copy`.
-//! - `copy(dst, src, len) -> Progress`: copies bytes upwards; exact count. The ranges do not overlap.
+//! - `store_T(base, offset, value) -> Result<(), ()>`: one store. The caller learns why by repeating it with `copy_exact`.
+//! - `copy(dst, src, len) -> usize`: copies bytes upwards, fast; answers `len`, or fewer bytes that were certainly copied.
+//! - `copy_exact(dst, src, len) -> Progress`: the same byte by byte, for what `copy` has left over: the count is exact and
+//!   the fault is told. The ranges of both do not overlap.
 //! - `fill(dst, byte, len) -> Progress`: stores `byte` upwards; exact count.
+//! - `prefetch(src, len)`: asks for the bytes to be fetched into the cache; never faults.
 //! - `arm() -> io::Result<()>`: makes sure that faults are caught, once per process. It comes before the first access.
 
 /// What a guarded access learned of its fault, packed into the one register that the landing code looks at.
@@ -33,6 +36,7 @@ impl FaultWord {
     const PAGE_MASK: usize = !0xfff;
 
     /// Packs what a signal said; `None` stands for "no signal", as in a system call's `EFAULT`.
+    #[cfg_attr(miri, expect(dead_code, reason = "heap memory does not fault"))]
     pub(crate) fn new(addr: usize, signal: Option<Signal>) -> Self {
         let (segv, code) = match signal {
             Some(Signal { segv, code }) => (if segv { Self::SEGV } else { 0 }, code),
@@ -43,13 +47,13 @@ impl FaultWord {
     }
 
     /// The word as the handler puts it into a register: never zero.
-    #[cfg_attr(any(miri, mapio_portable, not(target_arch = "x86_64")), allow(dead_code))]
+    #[cfg_attr(any(miri, mapio_portable), allow(dead_code, reason = "for handlers only"))]
     pub(crate) fn bits(self) -> usize {
         self.0
     }
 
     /// What the register holds after a guarded instruction: zero when there was no fault.
-    #[cfg_attr(any(miri, mapio_portable, not(target_arch = "x86_64")), allow(dead_code))]
+    #[cfg_attr(any(miri, mapio_portable), allow(dead_code, reason = "for handlers only"))]
     #[inline(always)]
     pub(crate) fn from_register(bits: usize) -> Option<Self> {
         if bits == 0 { None } else { Some(Self(bits)) }
@@ -72,6 +76,7 @@ impl FaultWord {
 }
 
 /// The signal behind a fault.
+#[cfg_attr(miri, expect(dead_code, reason = "heap memory does not fault"))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Signal {
     /// `SIGSEGV` rather than `SIGBUS`.

@@ -28,7 +28,7 @@ macro_rules! access {
         pub(crate) unsafe fn $load(base: *const u8, offset: usize) -> Result<$int, FaultWord> {
             let mut bytes = [0; size_of::<$int>()];
             // SAFETY: the source is the caller's duty, the destination a local of that size.
-            let progress = unsafe { copy(bytes.as_mut_ptr(), base.wrapping_add(offset), bytes.len()) };
+            let progress = unsafe { copy_exact(bytes.as_mut_ptr(), base.wrapping_add(offset), bytes.len()) };
             progress.fault.map_or(Ok(<$int>::from_ne_bytes(bytes)), Err)
         }
 
@@ -39,7 +39,7 @@ macro_rules! access {
         pub(crate) unsafe fn $store(base: *mut u8, offset: usize, value: $int) -> Result<(), ()> {
             let bytes = value.to_ne_bytes();
             // SAFETY: the destination is the caller's duty, the source a local of that size.
-            let progress = unsafe { copy(base.wrapping_add(offset), bytes.as_ptr(), bytes.len()) };
+            let progress = unsafe { copy_exact(base.wrapping_add(offset), bytes.as_ptr(), bytes.len()) };
             progress.fault.map_or(Ok(()), |_| Err(()))
         }
     };
@@ -50,13 +50,22 @@ access!(load_u16, store_u16, u16);
 access!(load_u32, store_u32, u32);
 access!(load_u64, store_u64, u64);
 
-/// Copies `len` bytes from `src` to `dst`, upwards.
+/// Copies `len` bytes from `src` to `dst`, upwards. Answers how many were copied.
 ///
 /// # Safety
 /// 1. Each of the two ranges is either in an address range reserved for a mapping of ours, or a Rust object valid for
 ///    the access.
 /// 2. The ranges do not overlap.
-pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Progress {
+pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> usize {
+    // SAFETY: the same duties.
+    unsafe { copy_exact(dst, src, len) }.done
+}
+
+/// Copies `len` bytes from `src` to `dst`, upwards, and tells of the byte that faulted.
+///
+/// # Safety
+/// The duties of [`copy`].
+pub(crate) unsafe fn copy_exact(dst: *mut u8, src: *const u8, len: usize) -> Progress {
     let mut done = 0;
     while done < len {
         // SAFETY: the rest of the same ranges, under the same duties.
@@ -106,6 +115,9 @@ fn culprit(dst: *const u8, src: *const u8) -> FaultWord {
     FaultWord::new(if readable { dst.addr() } else { src.addr() }, None)
 }
 
+/// Does nothing: there is no hint without machine code.
+pub(crate) fn prefetch(_: *const u8, _: usize) {}
+
 /// Stores `byte` to the `len` bytes at `dst`, upwards.
 ///
 /// # Safety
@@ -116,7 +128,7 @@ pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Progress {
     while done < len {
         let step = pattern.len().min(len - done);
         // SAFETY: a part of the caller's range, from a local.
-        let progress = unsafe { copy(dst.wrapping_add(done), pattern.as_ptr(), step) };
+        let progress = unsafe { copy_exact(dst.wrapping_add(done), pattern.as_ptr(), step) };
         done += progress.done;
         if progress.fault.is_some() {
             return Progress { done, fault: progress.fault };

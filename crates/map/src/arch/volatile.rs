@@ -44,11 +44,20 @@ access!(load_u16, store_u16, u16);
 access!(load_u32, store_u32, u32);
 access!(load_u64, store_u64, u64);
 
-/// Copies `len` bytes from `src` to `dst`, upwards.
+/// Copies `len` bytes from `src` to `dst`, upwards. Answers how many were copied.
 ///
 /// # Safety
 /// Both ranges are valid for the access and do not overlap.
-pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Progress {
+pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> usize {
+    // SAFETY: the same duties.
+    unsafe { copy_exact(dst, src, len) }.done
+}
+
+/// Copies `len` bytes from `src` to `dst`, upwards, and tells of the byte that faulted.
+///
+/// # Safety
+/// The duties of [`copy`].
+pub(crate) unsafe fn copy_exact(dst: *mut u8, src: *const u8, len: usize) -> Progress {
     for i in 0..len {
         // SAFETY: inside the source, by the duty of this function.
         let byte = unsafe { src.wrapping_add(i).read_volatile() };
@@ -57,6 +66,9 @@ pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Progress 
     }
     Progress { done: len, fault: None }
 }
+
+/// Does nothing: there is no hint without machine code.
+pub(crate) fn prefetch(_: *const u8, _: usize) {}
 
 /// Stores `byte` to the `len` bytes at `dst`, upwards.
 ///

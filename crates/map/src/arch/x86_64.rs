@@ -5,21 +5,53 @@
 //! record names a register, puts a [`FaultWord`] there. All code here leaves the direction flag and the stack alone,
 //! so a landing needs no repair.
 //!
-//! Bulk copies keep one invariant: at every landing the bytes before the progress counter are copied, and
-//! `rep movsb` then carries on from there byte by byte, so that the count is exact whatever the vector width.
+//! Bulk copies keep one invariant: at every landing the bytes before the progress counter are copied. `rep movsb` carries on
+//! from there byte by byte (`copy_exact`), so that the count is exact whatever the vector width.
 #![expect(unsafe_code, reason = "inline assembly on foreign memory")]
 #![expect(clippy::as_conversions, reason = "registers carry integers of every width")]
 #![expect(clippy::multiple_unsafe_ops_per_block, reason = "a dispatch by length has one proof for all its arms")]
 
 use core::arch::asm;
+use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
 use std::arch::is_x86_feature_detected;
+use std::io;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use super::{FaultWord, Progress};
-pub(crate) use crate::sys::guard::install as arm;
+use crate::sys::guard;
 
 /// From this length on `rep movsb` wins over vector loops where the processor has fast string operations (ERMS).
 /// Measured by `bench/` on an AMD EPYC (Zen 5).
 const STRING_COPY_FROM_BYTES: usize = 16 << 10;
+
+/// Bytes of a cache line, on every x86-64 processor so far.
+const CACHE_LINE_BYTES: usize = 64;
+
+/// The vectors that the processor has, and [`FAST_STRINGS`]. Written by [`arm`], always with the same value, and read by
+/// [`copy`]; it publishes nothing else, so relaxed accesses do. Before it is written, 0 stands for SSE2, which all have.
+static PROCESSOR: AtomicU8 = AtomicU8::new(0);
+const AVX2: u8 = 1;
+/// AVX-512 F and VL: vectors of 512 bits, and of 256 in the registers from 16 on.
+const AVX512: u8 = 2;
+const VECTORS: u8 = 3;
+/// `rep movsb` is fast (ERMS).
+const FAST_STRINGS: u8 = 4;
+
+/// Makes sure that faults are caught, and looks what the processor can do. The second and later calls are cheap.
+///
+/// # Errors
+/// sigaction(2) failed.
+pub(crate) fn arm() -> io::Result<()> {
+    let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
+    let vectors = match (avx512, is_x86_feature_detected!("avx2")) {
+        (true, _) => AVX512,
+        (false, true) => AVX2,
+        (false, false) => 0,
+    };
+    let strings = if is_x86_feature_detected!("ermsb") { FAST_STRINGS } else { 0 };
+    PROCESSOR.store(vectors | strings, Ordering::Relaxed);
+    guard::install()
+}
 
 /// Emits a record of the exception table: the instruction at the first label, behind us, may fault; the second
 /// label is its landing.
@@ -118,7 +150,7 @@ store!(store_u16, u16, reg, "mov word ptr [{base} + {offset}], {value:x}");
 store!(store_u32, u32, reg, "mov dword ptr [{base} + {offset}], {value:e}");
 store!(store_u64, u64, reg, "mov qword ptr [{base} + {offset}], {value}");
 
-/// Copies `len` bytes from `src` to `dst`, upwards.
+/// Copies `len` bytes from `src` to `dst`, upwards; answers how many were certainly copied, `len` unless there was a fault.
 ///
 /// Short copies use two overlapping accesses of one width, longer ones the widest vectors that the processor has, and
 /// long ones `rep movsb`. Bytes in an overlap are stored twice.
@@ -128,30 +160,56 @@ store!(store_u64, u64, reg, "mov qword ptr [{base} + {offset}], {value}");
 ///    the access (of initialised or uninitialised bytes for `dst`).
 /// 2. The ranges do not overlap.
 /// 3. `arm` has run.
-pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> Progress {
+pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> usize {
     // SAFETY: the duties of `copy` are those of each callee; the lengths passed on match the widths' needs.
-    let mut done = unsafe {
-        match len {
-            0 => return Progress { done: 0, fault: None },
-            1 => 0,
-            2..4 => both_ends_2(dst, src, len),
-            4..8 => both_ends_4(dst, src, len),
-            8..16 => both_ends_8(dst, src, len),
-            16..=32 => both_ends_16(dst, src, len),
-            33..=64 => both_ends_32(dst, src, len),
-            65..=128 => both_ends_64(dst, src, len),
-            _ => copy_long(dst, src, len),
+    unsafe {
+        if len > 32 {
+            return copy_vectors(dst, src, len);
         }
-    };
-    if done == len {
-        return Progress { done, fault: None };
+        match len {
+            16.. => both_ends_16(dst, src, len),
+            8.. => both_ends_8(dst, src, len),
+            4.. => both_ends_4(dst, src, len),
+            2.. => both_ends_2(dst, src, len),
+            1 => copy_byte(dst, src),
+            _ => 0,
+        }
     }
-    // SAFETY: `done` is at most `len`, so both pointers stay in their ranges.
-    let (dst, src) = unsafe { (dst.add(done), src.add(done)) };
-    // SAFETY: the rest of the same ranges, under the same duties.
-    let rest = unsafe { copy_string(dst, src, len - done) };
-    done += rest.done;
-    Progress { done, fault: rest.fault }
+}
+
+/// Copies more than 32 bytes with the best that the processor has; answers how many were certainly copied.
+///
+/// # Safety
+/// The duties of [`copy`], and `len` is above 32.
+#[inline(always)]
+unsafe fn copy_vectors(dst: *mut u8, src: *const u8, len: usize) -> usize {
+    let processor = PROCESSOR.load(Ordering::Relaxed);
+    // SAFETY: the duties are passed on; the lengths match the widths' needs, and the processor has the vectors.
+    unsafe {
+        match processor & VECTORS {
+            AVX512 if len <= 64 => both_ends_32_wide(dst, src, len),
+            AVX512 if len <= 128 => both_ends_64_wide(dst, src, len),
+            AVX512 if len <= 256 => both_ends_128_wide(dst, src, len),
+            _ if len <= 64 => both_ends_32(dst, src, len),
+            _ if len <= 128 => both_ends_64(dst, src, len),
+            _ if len >= STRING_COPY_FROM_BYTES && processor & FAST_STRINGS != 0 => copy_exact(dst, src, len).done,
+            AVX512 => copy_blocks_avx512(dst, src, len),
+            AVX2 => copy_blocks_avx2(dst, src, len),
+            _ => copy_blocks_sse2(dst, src, len),
+        }
+    }
+}
+
+/// Copies one byte; answers 1, or 0 after a fault.
+///
+/// # Safety
+/// The duties of [`copy`] for a length of 1.
+#[inline(always)]
+unsafe fn copy_byte(dst: *mut u8, src: *const u8) -> usize {
+    // SAFETY: a byte of the source.
+    let Ok(byte) = (unsafe { load_u8(src, 0) }) else { return 0 };
+    // SAFETY: a byte of the destination.
+    unsafe { store_u8(dst, 0, byte) }.map_or(0, |()| 1)
 }
 
 macro_rules! both_ends_int {
@@ -180,116 +238,39 @@ both_ends_int!(both_ends_4, 4, load_u32, store_u32);
 both_ends_int!(both_ends_8, 8, load_u64, store_u64);
 
 /// The instructions that move the listed vectors from `src` to `dst`, each at its own offset: all loads, then all
-/// stores, and a record for each that lands at label 30 with `word` set.
+/// stores, and a record for each that lands at label 30.
 macro_rules! vectors {
-    ($move:literal: $($load:literal $store:literal $vector:ident at $at:literal),+) => {
+    ($move:literal: $($load:literal $store:literal $vector:literal at $at:literal),+) => {
         concat!(
-            $($load, ": ", $move, " {", stringify!($vector), "}, [{src} + ", $at, "]\n",)+
-            $($store, ": ", $move, " [{dst} + ", $at, "], {", stringify!($vector), "}\n",)+
-            $(guarded!($load => "30f", "{word}"), guarded!($store => "30f", "{word}"),)+
+            $($load, ": ", $move, " ", $vector, ", [{src} + ", $at, "]\n",)+
+            $($store, ": ", $move, " [{dst} + ", $at, "], ", $vector, "\n",)+
+            $(guarded!($load => "30f"), guarded!($store => "30f"),)+
         )
     };
 }
 
 macro_rules! both_ends_vector {
-    ($name:ident, $half:literal, $moves:expr, [$($vector:ident),+]) => {
+    ($name:ident, $half:literal, $moves:expr, [$($vector:tt),+]) => {
         /// Copies `half..=2 * half` bytes by the first and the last half; answers `len`, or 0 after a fault.
         ///
         /// # Safety
         /// The duties of [`copy`], and `len` is in that range.
         #[inline(always)]
         unsafe fn $name(dst: *mut u8, src: *const u8, len: usize) -> usize {
-            let word: usize;
+            let done: usize;
             // SAFETY: every access lies inside the two ranges, because `len` is at least the half. A fault at any of
-            // them lands at label 30 with `word` set (duty 3 of `copy`).
+            // them lands at label 30 with `done` still 0 (duty 3 of `copy`).
             unsafe {
                 asm!(
+                    "xor {done:e}, {done:e}",
                     $moves,
+                    concat!("lea {done}, [{tail} + ", $half, "]"),
                     "30:",
                     src = in(reg) src,
                     dst = in(reg) dst,
                     tail = in(reg) len - $half,
-                    word = inout(reg) 0usize => word,
-                    $($vector = out(xmm_reg) _,)+
-                    options(nostack, preserves_flags),
-                );
-            }
-            if word == 0 { len } else { 0 }
-        }
-    };
-}
-
-both_ends_vector!(both_ends_16, 16, vectors!("movdqu": "2" "3" a at "0", "4" "5" b at "{tail}"), [a, b]);
-both_ends_vector!(
-    both_ends_32,
-    32,
-    vectors!("movdqu": "2" "3" a at "0", "4" "5" b at "16", "6" "7" c at "{tail}", "8" "9" d at "{tail} + 16"),
-    [a, b, c, d]
-);
-both_ends_vector!(
-    both_ends_64,
-    64,
-    vectors!(
-        "movdqu": "2" "3" a at "0", "4" "5" b at "16", "6" "7" c at "32", "8" "9" d at "48",
-        "22" "23" e at "{tail}", "24" "25" f at "{tail} + 16", "26" "27" g at "{tail} + 32", "28" "29" h at "{tail} + 48"
-    ),
-    [a, b, c, d, e, f, g, h]
-);
-
-/// Copies the bytes `from..to` of two ranges, `(dst, src, from, to)`, and answers the offset up to which it came.
-type Blocks = unsafe fn(*mut u8, *const u8, usize, usize) -> usize;
-
-/// Copies more than 128 bytes; answers how many were copied before a fault, or 0 to leave it all to `rep movsb`.
-///
-/// # Safety
-/// The duties of [`copy`], and `len` is above 128.
-unsafe fn copy_long(dst: *mut u8, src: *const u8, len: usize) -> usize {
-    if len >= STRING_COPY_FROM_BYTES && is_x86_feature_detected!("ermsb") {
-        return 0;
-    }
-    let (block_bytes, blocks): (usize, Blocks) = if len >= 256 && is_x86_feature_detected!("avx512f") {
-        (256, blocks_avx512)
-    } else if is_x86_feature_detected!("avx2") {
-        (128, blocks_avx2)
-    } else {
-        (64, blocks_sse2)
-    };
-    let whole = len - len % block_bytes;
-    // SAFETY: the processor has the feature, as was just checked, and `whole` is at most `len`.
-    let done = unsafe { blocks(dst, src, 0, whole) };
-    if done < whole || done == len {
-        return done;
-    }
-    // The last block overlaps what is already copied, so that the tail needs no smaller steps.
-    // SAFETY: `len` is at least a block, so the block lies inside both ranges.
-    if unsafe { blocks(dst, src, len - block_bytes, len) } == len { len } else { done }
-}
-
-macro_rules! blocks {
-    ($name:ident, $(#[$feature:meta])? $block:literal, $moves:expr, [$($vector:tt)+]) => {
-        /// Copies the bytes `from..to` of the two ranges by blocks; answers the offset up to which it came.
-        ///
-        /// # Safety
-        /// The duties of [`copy`]; `to - from` is a multiple of the block and not zero; the processor has the feature.
-        $(#[$feature])?
-        unsafe fn $name(dst: *mut u8, src: *const u8, from: usize, to: usize) -> usize {
-            let done: usize;
-            // SAFETY: each turn accesses one block inside both ranges, up to `to`. A fault lands at label 30 with
-            // `i` still at the start of the block that was not finished (duty 3 of `copy`).
-            unsafe {
-                asm!(
-                    "21:",
-                    $moves,
-                    concat!("add {i}, ", $block),
-                    "cmp {i}, {to}",
-                    "jb 21b",
-                    "30:",
-                    src = in(reg) src,
-                    dst = in(reg) dst,
-                    to = in(reg) to,
-                    i = inout(reg) from => done,
-                    word = inout(reg) 0usize => _,
-                    $($vector)+
+                    done = out(reg) done,
+                    $(out($vector) _,)+
                     options(nostack),
                 );
             }
@@ -298,31 +279,134 @@ macro_rules! blocks {
     };
 }
 
-blocks!(
-    blocks_sse2,
+both_ends_vector!(
+    both_ends_16,
+    16,
+    vectors!("movdqu": "2" "3" "xmm0" at "0", "4" "5" "xmm1" at "{tail}"),
+    ["xmm0", "xmm1"]
+);
+both_ends_vector!(
+    both_ends_32,
+    32,
+    vectors!(
+        "movdqu": "2" "3" "xmm0" at "0", "4" "5" "xmm1" at "16",
+        "6" "7" "xmm2" at "{tail}", "8" "9" "xmm3" at "{tail} + 16"
+    ),
+    ["xmm0", "xmm1", "xmm2", "xmm3"]
+);
+both_ends_vector!(
+    both_ends_64,
     64,
     vectors!(
-        "movdqu": "2" "3" a at "{i}", "4" "5" b at "{i} + 16", "6" "7" c at "{i} + 32", "8" "9" d at "{i} + 48"
+        "movdqu": "2" "3" "xmm0" at "0", "4" "5" "xmm1" at "16", "6" "7" "xmm2" at "32", "8" "9" "xmm3" at "48",
+        "22" "23" "xmm4" at "{tail}", "24" "25" "xmm5" at "{tail} + 16",
+        "26" "27" "xmm6" at "{tail} + 32", "28" "29" "xmm7" at "{tail} + 48"
     ),
-    [a = out(xmm_reg) _, b = out(xmm_reg) _, c = out(xmm_reg) _, d = out(xmm_reg) _,]
+    ["xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7"]
 );
-blocks!(
-    blocks_avx2,
-    #[target_feature(enable = "avx2")]
+
+both_ends_vector!(
+    both_ends_32_wide,
+    32,
+    vectors!("vmovdqu64": "2" "3" "ymm16" at "0", "4" "5" "ymm17" at "{tail}"),
+    ["ymm16", "ymm17"]
+);
+both_ends_vector!(
+    both_ends_64_wide,
+    64,
+    vectors!(
+        "vmovdqu64": "2" "3" "ymm16" at "0", "4" "5" "ymm17" at "32",
+        "6" "7" "ymm18" at "{tail}", "8" "9" "ymm19" at "{tail} + 32"
+    ),
+    ["ymm16", "ymm17", "ymm18", "ymm19"]
+);
+both_ends_vector!(
+    both_ends_128_wide,
     128,
     vectors!(
-        "vmovdqu": "2" "3" a at "{i}", "4" "5" b at "{i} + 32", "6" "7" c at "{i} + 64", "8" "9" d at "{i} + 96"
+        "vmovdqu64": "2" "3" "ymm16" at "0", "4" "5" "ymm17" at "32", "6" "7" "ymm18" at "64", "8" "9" "ymm19" at "96",
+        "22" "23" "ymm20" at "{tail}", "24" "25" "ymm21" at "{tail} + 32",
+        "26" "27" "ymm22" at "{tail} + 64", "28" "29" "ymm23" at "{tail} + 96"
     ),
-    [a = out(ymm_reg) _, b = out(ymm_reg) _, c = out(ymm_reg) _, d = out(ymm_reg) _,]
+    ["ymm16", "ymm17", "ymm18", "ymm19", "ymm20", "ymm21", "ymm22", "ymm23"]
 );
-blocks!(
-    blocks_avx512,
-    #[target_feature(enable = "avx512f")]
+
+/// Copies blocks of four vectors, and at the end the last block of the ranges, which overlaps what is already copied, so
+/// that a tail needs no smaller steps.
+macro_rules! copy_blocks {
+    ($name:ident, $block:literal, $moves:expr, $end:literal, [$($vector:tt),+]) => {
+        /// Copies at least a block of bytes by vectors; answers how many were certainly copied.
+        ///
+        /// # Safety
+        /// The duties of [`copy`]; `len` is at least the block; the processor has the vectors.
+        #[inline(always)]
+        unsafe fn $name(dst: *mut u8, src: *const u8, len: usize) -> usize {
+            let done: usize;
+            // SAFETY: each turn accesses one block inside both ranges, since `i` is at most `last`. A fault lands at
+            // label 30, with all bytes below `i` copied (duty 3 of `copy`). All vector registers that change are
+            // named as outputs, which needs no feature of the function.
+            unsafe {
+                asm!(
+                    "xor {i:e}, {i:e}",
+                    "21:",
+                    $moves,
+                    concat!("add {i}, ", $block),
+                    "cmp {i}, {last}",
+                    "jbe 21b",
+                    "cmp {i}, {len}",
+                    "je 30f",
+                    "mov {i}, {last}",
+                    "jmp 21b",
+                    "30:",
+                    $end,
+                    src = in(reg) src,
+                    dst = in(reg) dst,
+                    len = in(reg) len,
+                    last = in(reg) len - $block,
+                    i = out(reg) done,
+                    $(out($vector) _,)+
+                    options(nostack),
+                );
+            }
+            done
+        }
+    };
+}
+
+copy_blocks!(
+    copy_blocks_sse2,
+    64,
+    vectors!(
+        "movdqu": "2" "3" "xmm0" at "{i}", "4" "5" "xmm1" at "{i} + 16",
+        "6" "7" "xmm2" at "{i} + 32", "8" "9" "xmm3" at "{i} + 48"
+    ),
+    "",
+    ["xmm0", "xmm1", "xmm2", "xmm3"]
+);
+copy_blocks!(
+    copy_blocks_avx2,
+    128,
+    vectors!(
+        "vmovdqu": "2" "3" "ymm0" at "{i}", "4" "5" "ymm1" at "{i} + 32",
+        "6" "7" "ymm2" at "{i} + 64", "8" "9" "ymm3" at "{i} + 96"
+    ),
+    // Clears the upper halves of all sixteen, or every later SSE instruction would pay for them (Intel SDM vol. 1, 14.3).
+    "vzeroupper",
+    [
+        "ymm0", "ymm1", "ymm2", "ymm3", "ymm4", "ymm5", "ymm6", "ymm7", "ymm8", "ymm9", "ymm10", "ymm11", "ymm12",
+        "ymm13", "ymm14", "ymm15"
+    ]
+);
+copy_blocks!(
+    copy_blocks_avx512,
     256,
     vectors!(
-        "vmovdqu64": "2" "3" a at "{i}", "4" "5" b at "{i} + 64", "6" "7" c at "{i} + 128", "8" "9" d at "{i} + 192"
+        "vmovdqu64": "2" "3" "zmm16" at "{i}", "4" "5" "zmm17" at "{i} + 64",
+        "6" "7" "zmm18" at "{i} + 128", "8" "9" "zmm19" at "{i} + 192"
     ),
-    [a = out(zmm_reg) _, b = out(zmm_reg) _, c = out(zmm_reg) _, d = out(zmm_reg) _,]
+    // The registers from 16 on leave no upper halves behind that SSE would pay for.
+    "",
+    ["zmm16", "zmm17", "zmm18", "zmm19"]
 );
 
 /// Copies byte by byte, as the architecture sees it; the count is exact (Intel SDM vol. 2B, REP: after a fault the
@@ -330,7 +414,7 @@ blocks!(
 ///
 /// # Safety
 /// The duties of [`copy`].
-unsafe fn copy_string(dst: *mut u8, src: *const u8, len: usize) -> Progress {
+pub(crate) unsafe fn copy_exact(dst: *mut u8, src: *const u8, len: usize) -> Progress {
     let rest: usize;
     let word: usize;
     // SAFETY: moves at most `len` bytes inside the two ranges; the direction flag is clear on entry (System V ABI
@@ -350,6 +434,14 @@ unsafe fn copy_string(dst: *mut u8, src: *const u8, len: usize) -> Progress {
     Progress { done: len - rest, fault: FaultWord::from_register(word) }
 }
 
+/// Asks for the cache lines of `len` bytes at `src`; a byte that would fault is passed over (Intel SDM vol. 2B, PREFETCHh).
+pub(crate) fn prefetch(src: *const u8, len: usize) {
+    for line in (0..len).step_by(CACHE_LINE_BYTES) {
+        // SAFETY: a prefetch is a hint: it changes nothing but the cache, and does not fault.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(src.wrapping_add(line).cast()) };
+    }
+}
+
 /// Stores `byte` to the `len` bytes at `dst`, upwards.
 ///
 /// # Safety
@@ -358,7 +450,7 @@ unsafe fn copy_string(dst: *mut u8, src: *const u8, len: usize) -> Progress {
 pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Progress {
     let rest: usize;
     let word: usize;
-    // SAFETY: stores at most `len` bytes inside the range (duty 1); as in `copy_string`.
+    // SAFETY: stores at most `len` bytes inside the range (duty 1); as in `copy_exact`.
     unsafe {
         asm!(
             "2: rep stosb",
@@ -396,52 +488,98 @@ mod tests {
     use super::*;
     use crate::MapOptions;
 
+    type CopyBlocks = unsafe fn(*mut u8, *const u8, usize) -> usize;
+
     /// Each way of copying blocks that this processor has, whichever `copy` would pick.
-    fn every_width() -> Vec<(&'static str, usize, Blocks)> {
-        let mut widths: Vec<(&'static str, usize, Blocks)> = vec![("sse2", 64, blocks_sse2)];
+    fn every_width() -> Vec<(&'static str, usize, CopyBlocks)> {
+        arm().unwrap();
+        let mut widths: Vec<(&'static str, usize, CopyBlocks)> = vec![("sse2", 64, copy_blocks_sse2)];
         if is_x86_feature_detected!("avx2") {
-            widths.push(("avx2", 128, blocks_avx2));
+            widths.push(("avx2", 128, copy_blocks_avx2));
         }
-        if is_x86_feature_detected!("avx512f") {
-            widths.push(("avx512f", 256, blocks_avx512));
+        if PROCESSOR.load(Ordering::Relaxed) & VECTORS == AVX512 {
+            widths.push(("avx512f", 256, copy_blocks_avx512));
         }
         widths
     }
 
     #[test]
-    fn every_vector_width_stops_at_the_block_that_faults() {
+    fn every_vector_width_claims_only_bytes_before_the_one_that_faults() {
         const CUT: usize = 8192;
         let file = tempfile::tempfile().unwrap();
         file.write_all_at(&[7; 2 * CUT], 0).unwrap();
         let mapping = MapOptions::read_write().map(&file).unwrap();
         file.set_len(CUT as u64).unwrap();
-        for (name, block, blocks) in every_width() {
-            for start in CUT - 3 * block..=CUT {
-                let (to, whole) = (4 * block, (CUT - start) / block * block);
-                let mut buf = vec![0; to];
-                // SAFETY: `start + to` is inside the mapping; the buffer has `to` bytes, a multiple of the block.
-                let done = unsafe { blocks(buf.as_mut_ptr(), mapping.base().add(start), 0, to) };
-                assert_eq!(done, whole, "{name}, read from {start}");
-                assert_eq!(buf[..whole], vec![7; whole]);
-                buf.fill(7);
-                // SAFETY: the same ranges, the other way round.
-                let done = unsafe { blocks(mapping.base().add(start), buf.as_ptr(), 0, to) };
-                assert_eq!(done, whole, "{name}, write to {start}");
+        for (name, block, copy_blocks) in every_width() {
+            for len in [block, block + 1, 3 * block - 1, 3 * block, 4 * block] {
+                for start in CUT - 3 * block..=CUT {
+                    let (left, mut buf) = (CUT - start, vec![0; len]);
+                    // The blocks that fit are copied, and the last one is started from the end of the range.
+                    let expected = if left >= len { len } else { (left / block * block).min(len - block) };
+                    // SAFETY: `start + len` is inside the mapping; the buffer has `len` bytes, at least a block.
+                    let done = unsafe { copy_blocks(buf.as_mut_ptr(), mapping.base().add(start), len) };
+                    assert_eq!(done, expected, "{name}, read of {len} from {start}");
+                    assert!(buf[..done].iter().all(|&byte| byte == 7));
+                    buf.fill(7);
+                    // SAFETY: the same ranges, the other way round.
+                    let done = unsafe { copy_blocks(mapping.base().add(start), buf.as_ptr(), len) };
+                    assert_eq!(done, expected, "{name}, write of {len} to {start}");
+                }
             }
         }
     }
 
     #[test]
-    fn every_vector_width_copies_all_blocks_at_every_alignment() {
-        for (name, block, blocks) in every_width() {
+    fn both_ends_of_every_width_copy_all_or_claim_nothing() {
+        const CUT: usize = 4096;
+        let file = tempfile::tempfile().unwrap();
+        file.write_all_at(&[7; 2 * CUT], 0).unwrap();
+        let mapping = MapOptions::read_write().map(&file).unwrap();
+        file.set_len(CUT as u64).unwrap();
+        let mut widths: Vec<(usize, CopyBlocks)> = vec![
+            (2, both_ends_2),
+            (4, both_ends_4),
+            (8, both_ends_8),
+            (16, both_ends_16),
+            (32, both_ends_32),
+            (64, both_ends_64),
+        ];
+        if PROCESSOR.load(Ordering::Relaxed) & VECTORS == AVX512 {
+            widths.extend([
+                (32, both_ends_32_wide as CopyBlocks),
+                (64, both_ends_64_wide),
+                (128, both_ends_128_wide),
+            ]);
+        }
+        for (half, both_ends) in widths {
+            for len in half..=2 * half {
+                for left in 0..=len {
+                    let mut buf = vec![0; len + 1];
+                    // SAFETY: `len` bytes from there are inside the mapping, and inside the buffer.
+                    let done = unsafe { both_ends(buf.as_mut_ptr(), mapping.base().add(CUT - left), len) };
+                    assert_eq!(done, if left == len { len } else { 0 }, "read of {len}, {left} before the cut");
+                    assert!(buf[..done].iter().all(|&byte| byte == 7) && buf[len] == 0);
+                    // SAFETY: as above; the bytes are the same ones.
+                    let done = unsafe { both_ends(mapping.base().add(CUT - left), [7; 256].as_ptr(), len) };
+                    assert_eq!(done, if left == len { len } else { 0 }, "write of {len}, {left} before the cut");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_vector_width_copies_every_length_at_every_alignment() {
+        for (name, block, copy_blocks) in every_width() {
+            let source: Vec<u8> = (0..5 * block + 64).map(|i| (i % 251) as u8).collect();
             for (from, to) in [(0, 0), (1, 0), (0, 1), (3, 60)] {
-                let source: Vec<u8> = (0..5 * block + 64).map(|i| (i % 251) as u8).collect();
-                let mut target = vec![0; source.len()];
-                // SAFETY: both buffers have `4 * block` bytes behind these offsets.
-                let done = unsafe { blocks(target.as_mut_ptr().add(to), source.as_ptr().add(from), 0, 4 * block) };
-                assert_eq!(done, 4 * block, "{name}");
-                assert_eq!(target[to..to + done], source[from..from + done], "{name}");
-                assert!(target[to + done..].iter().all(|&byte| byte == 0), "{name}");
+                for len in block..4 * block {
+                    let mut target = vec![0; source.len()];
+                    // SAFETY: both buffers have `len` bytes behind these offsets.
+                    let done = unsafe { copy_blocks(target.as_mut_ptr().add(to), source.as_ptr().add(from), len) };
+                    assert_eq!(done, len, "{name}");
+                    assert_eq!(target[to..to + len], source[from..from + len], "{name}");
+                    assert!(target[to + len..].iter().all(|&byte| byte == 0), "{name}");
+                }
             }
         }
     }

@@ -1,0 +1,335 @@
+//! Guarded accesses beside raw pointers and memmap2's slices.
+//!
+//! `cargo run --release --bin access [FILTER]`; the file is on /dev/shm, warm, and 1 GiB long.
+//!
+//! Each contender is a function of its own that is not inlined, so that all are compiled alike.
+
+use std::fs::File;
+use std::hint::black_box;
+
+use mapio_bench::{Contender, Unit, compare, pin_to};
+use mapio_map::{Fault, MapOptions, View};
+use memmap2::{Mmap, MmapMut};
+
+const GIB: usize = 1 << 30;
+
+/// xorshift64.
+#[inline(always)]
+fn next(state: &mut u64) -> usize {
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    *state as usize
+}
+
+const SEED: u64 = 88_172_645_463_325_252;
+
+#[inline(never)]
+fn random_raw(base: *const u8, count: u64, mask: usize) -> u64 {
+    let (mut state, mut sum) = (SEED, 0u64);
+    for _ in 0..count {
+        let offset = next(&mut state) & mask;
+        // SAFETY: the mask keeps the eight bytes inside the mapping.
+        sum = sum.wrapping_add(unsafe { base.add(offset).cast::<u64>().read_volatile() });
+    }
+    sum
+}
+
+#[inline(never)]
+fn random_slice(slice: &[u8], count: u64, mask: usize) -> u64 {
+    let (mut state, mut sum) = (SEED, 0u64);
+    for _ in 0..count {
+        let offset = next(&mut state) & mask;
+        sum = sum.wrapping_add(u64::from_ne_bytes(slice[offset..offset + 8].try_into().unwrap()));
+    }
+    sum
+}
+
+#[inline(never)]
+fn random_view(view: View<'_>, count: u64, mask: usize) -> Result<u64, Fault> {
+    let (mut state, mut sum) = (SEED, 0u64);
+    for _ in 0..count {
+        let offset = next(&mut state) & mask;
+        sum = sum.wrapping_add(view.load::<u64>(offset)?);
+    }
+    Ok(sum)
+}
+
+#[inline(never)]
+fn chase_raw(base: *const u8, count: u64) -> u64 {
+    let mut offset = 0;
+    for _ in 0..count {
+        // SAFETY: the chain holds offsets inside the mapping.
+        offset = unsafe { base.add(offset).cast::<u64>().read_volatile() } as usize;
+    }
+    offset as u64
+}
+
+#[inline(never)]
+fn chase_slice(slice: &[u8], count: u64) -> u64 {
+    let mut offset = 0;
+    for _ in 0..count {
+        offset = u64::from_ne_bytes(slice[offset..offset + 8].try_into().unwrap()) as usize;
+    }
+    offset as u64
+}
+
+#[inline(never)]
+fn chase_view(view: View<'_>, count: u64) -> Result<u64, Fault> {
+    let mut offset = 0;
+    for _ in 0..count {
+        offset = view.load::<u64>(offset)? as usize;
+    }
+    Ok(offset as u64)
+}
+
+#[inline(never)]
+fn store_raw(base: *mut u8, count: u64, mask: usize) {
+    let mut state = SEED;
+    for i in 0..count {
+        let offset = next(&mut state) & mask;
+        // SAFETY: the mask keeps the eight bytes inside the mapping.
+        unsafe { base.add(offset).cast::<u64>().write_volatile(i) };
+    }
+}
+
+#[inline(never)]
+fn store_slice(slice: &mut [u8], count: u64, mask: usize) {
+    let mut state = SEED;
+    for i in 0..count {
+        let offset = next(&mut state) & mask;
+        slice[offset..offset + 8].copy_from_slice(&i.to_ne_bytes());
+    }
+}
+
+#[inline(never)]
+fn store_view(view: View<'_>, count: u64, mask: usize) -> Result<(), Fault> {
+    let mut state = SEED;
+    for i in 0..count {
+        let offset = next(&mut state) & mask;
+        view.store(offset, i)?;
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn sum_slice(slice: &[u8]) -> u64 {
+    slice.chunks_exact(8).fold(0, |sum, word| sum.wrapping_add(u64::from_ne_bytes(word.try_into().unwrap())))
+}
+
+#[inline(never)]
+fn sum_chunks(view: View<'_>) -> Result<u64, Fault> {
+    let (mut chunks, mut sum) = (view.chunks(1024), 0u64);
+    while let Some(chunk) = chunks.next_chunk()? {
+        sum = sum.wrapping_add(sum_slice(chunk));
+    }
+    Ok(sum)
+}
+
+/// A random cycle through the cache lines of the first `len` bytes: each line begins with the offset of the next.
+fn link_lines(map: &mut MmapMut, len: usize) {
+    let lines = len / 64;
+    let mut order: Vec<u32> = (0..lines as u32).collect();
+    let mut state = SEED;
+    for i in (1..lines).rev() {
+        order.swap(i, next(&mut state) % (i + 1));
+    }
+    for i in 0..lines {
+        let (at, to) = (order[i] as usize * 64, u64::from(order[(i + 1) % lines]) * 64);
+        map[at..at + 8].copy_from_slice(&to.to_ne_bytes());
+    }
+}
+
+fn main() {
+    let filter = std::env::args().nth(1).unwrap_or_default();
+    pin_to(1);
+    let file: File = tempfile::tempfile_in("/dev/shm").expect("memory");
+    file.set_len(GIB as u64).expect("room");
+    // SAFETY: this process alone has the file.
+    let mut rival_mut = unsafe { MmapMut::map_mut(&file) }.expect("a mapping");
+    rival_mut.fill(1);
+    // SAFETY: as above.
+    let rival = unsafe { Mmap::map(&file) }.expect("a mapping");
+    let mapping = MapOptions::read_write().map(&file).expect("a mapping");
+    let view = mapping.view();
+    // All three mappings have their page tables filled before anything is measured.
+    black_box(rival.iter().step_by(4096).map(|&byte| u64::from(byte)).sum::<u64>());
+    view.write_all_at(0, &rival).expect("room");
+
+    for (name, len) in [("32 KiB", 32 << 10), ("1 MiB", 1 << 20), ("1 GiB", GIB)] {
+        if "random".starts_with(&filter) {
+            random(name, len, &rival, &mut rival_mut, view);
+        }
+    }
+    if "bulk".starts_with(&filter) {
+        for len in [256, 4096, 64 << 10, 64 << 20] {
+            bulk(len, &rival, &mut rival_mut, view);
+        }
+    }
+    if "odd".starts_with(&filter) {
+        for len in [1, 3, 7, 13, 24, 40, 100, 200, 300, 1000, 3000, 8000, 12_000, 16_000, 20_000, 32_000, 1 << 20] {
+            bulk(len, &rival, &mut rival_mut, view);
+        }
+    }
+    if "sum".starts_with(&filter) {
+        for (name, len) in [("1 MiB", 1 << 20), ("1 GiB", GIB)] {
+            sum(name, len, &rival, view);
+        }
+    }
+}
+
+fn random(name: &str, len: usize, rival: &Mmap, rival_mut: &mut MmapMut, view: View<'_>) {
+    link_lines(rival_mut, len);
+    let (count, mask) = (4_000_000, (len - 1) & !7);
+    let slice = &rival[..len];
+    let window = view.slice(..len).expect("inside");
+    compare(
+        &format!("random 8-byte loads, {name} working set"),
+        Unit::NanosecondsPer(count as f64),
+        31,
+        &mut [
+            Contender { name: "raw volatile", run: &mut || _ = black_box(random_raw(slice.as_ptr(), count, mask)) },
+            Contender { name: "memmap2 slice", run: &mut || _ = black_box(random_slice(slice, count, mask)) },
+            Contender { name: "mapio view", run: &mut || _ = black_box(random_view(window, count, mask).unwrap()) },
+        ],
+    );
+    let count = if len < GIB { count } else { 400_000 };
+    compare(
+        &format!("dependent 8-byte loads, {name} working set"),
+        Unit::NanosecondsPer(count as f64),
+        31,
+        &mut [
+            Contender { name: "raw volatile", run: &mut || _ = black_box(chase_raw(slice.as_ptr(), count)) },
+            Contender { name: "memmap2 slice", run: &mut || _ = black_box(chase_slice(slice, count)) },
+            Contender { name: "mapio view", run: &mut || _ = black_box(chase_view(window, count).unwrap()) },
+        ],
+    );
+    let count = 4_000_000;
+    let base = rival_mut.as_mut_ptr();
+    compare(
+        &format!("random 8-byte stores, {name} working set"),
+        Unit::NanosecondsPer(count as f64),
+        31,
+        &mut [
+            Contender { name: "raw volatile", run: &mut || store_raw(base, count, mask) },
+            Contender { name: "memmap2 slice", run: &mut || store_slice(&mut rival_mut[..len], count, mask) },
+            Contender { name: "mapio view", run: &mut || store_view(window, count, mask).unwrap() },
+        ],
+    );
+}
+
+/// Bytes of the mapping that short copies walk through: hot in the first-level cache.
+const HOT_BYTES: usize = 16 << 10;
+
+#[inline(never)]
+fn read_raw(base: *const u8, buf: &mut [u8], steps: Steps) {
+    for offset in steps.offsets() {
+        // SAFETY: the steps stay inside the mapping, and it overlaps no Rust object.
+        unsafe { std::ptr::copy_nonoverlapping(base.add(offset), buf.as_mut_ptr(), buf.len()) };
+        black_box(&mut *buf);
+    }
+}
+
+#[inline(never)]
+fn read_slice(slice: &[u8], buf: &mut [u8], steps: Steps) {
+    for offset in steps.offsets() {
+        buf.copy_from_slice(&slice[offset..offset + buf.len()]);
+        black_box(&mut *buf);
+    }
+}
+
+#[inline(never)]
+fn read_view(view: View<'_>, buf: &mut [u8], steps: Steps) -> Result<(), Fault> {
+    for offset in steps.offsets() {
+        view.read_exact_at(offset, buf)?;
+        black_box(&mut *buf);
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn write_raw(base: *mut u8, buf: &[u8], steps: Steps) {
+    for offset in steps.offsets() {
+        // SAFETY: as in `read_raw`.
+        unsafe { std::ptr::copy_nonoverlapping(buf.as_ptr(), base.add(offset), buf.len()) };
+        black_box(buf);
+    }
+}
+
+#[inline(never)]
+fn write_view(view: View<'_>, buf: &[u8], steps: Steps) -> Result<(), Fault> {
+    for offset in steps.offsets() {
+        view.write_all_at(offset, buf)?;
+        black_box(buf);
+    }
+    Ok(())
+}
+
+/// Where a bulk copy starts each time: steps of its own length through a window, again and again.
+#[derive(Clone, Copy)]
+struct Steps {
+    step: usize,
+    window: usize,
+    repeats: usize,
+}
+
+impl Steps {
+    fn offsets(self) -> impl Iterator<Item = usize> {
+        let mut offset = 0;
+        (0..self.repeats).map(move |_| {
+            let this = offset;
+            offset = if this + 2 * self.step > self.window { 0 } else { this + self.step };
+            this
+        })
+    }
+}
+
+/// Copies out of the mapping and into it; short ones hot in the first-level cache.
+fn bulk(len: usize, rival: &Mmap, rival_mut: &mut MmapMut, view: View<'_>) {
+    let repeats = ((64 << 20) / len.max(64)).clamp(1, 200_000);
+    let steps = black_box(Steps { step: len, window: len.max(HOT_BYTES), repeats });
+    let mut buf = vec![1u8; len];
+    let mut raw_buf = vec![1u8; len];
+    let mut slice_buf = vec![1u8; len];
+    compare(
+        &format!("bulk read of {len} bytes"),
+        Unit::GigabytesOf((len * repeats) as f64),
+        41,
+        &mut [
+            Contender { name: "ptr::copy_nonoverlapping", run: &mut || read_raw(rival.as_ptr(), &mut raw_buf, steps) },
+            Contender { name: "memmap2 slice", run: &mut || read_slice(rival, &mut slice_buf, steps) },
+            Contender { name: "mapio view", run: &mut || read_view(view, &mut buf, steps).unwrap() },
+        ],
+    );
+    let base = rival_mut.as_mut_ptr();
+    compare(
+        &format!("bulk write of {len} bytes"),
+        Unit::GigabytesOf((len * repeats) as f64),
+        41,
+        &mut [
+            Contender { name: "ptr::copy_nonoverlapping", run: &mut || write_raw(base, &buf, steps) },
+            Contender { name: "mapio view", run: &mut || write_view(view, &buf, steps).unwrap() },
+        ],
+    );
+}
+
+fn sum(name: &str, len: usize, rival: &Mmap, view: View<'_>) {
+    let repeats = ((64 << 20) / len).max(1);
+    let slice = &rival[..len];
+    let window = view.slice(..len).expect("inside");
+    compare(
+        &format!("sequential sum of u64 over {name}"),
+        Unit::GigabytesOf((len * repeats) as f64),
+        21,
+        &mut [
+            Contender {
+                name: "memmap2 slice",
+                run: &mut || (0..repeats).for_each(|_| _ = black_box(sum_slice(black_box(slice)))),
+            },
+            Contender {
+                name: "mapio chunks of 1 KiB",
+                run: &mut || (0..repeats).for_each(|_| _ = black_box(sum_chunks(black_box(window)).unwrap())),
+            },
+        ],
+    );
+}
