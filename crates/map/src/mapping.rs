@@ -148,8 +148,9 @@ impl Mapping {
         FaultKind::Truncated { file_len }
     }
 
-    /// Offset in the file of byte `at` of the mapping. It exists: the constructor has checked the last one.
-    pub(crate) fn file_offset_of(&self, at: usize) -> u64 {
+    /// Offset in the file of byte `at` of the mapping, which may lie behind its end; `u64::MAX` if there is none so large.
+    #[must_use]
+    pub fn file_offset_of(&self, at: usize) -> u64 {
         u64::try_from(at).map_or(u64::MAX, |at| self.offset.saturating_add(at))
     }
 }

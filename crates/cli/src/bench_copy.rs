@@ -1,0 +1,331 @@
+//! `mapio bench copy`: the lab's sweep. The same file is copied with buffers from tiny to huge and through two mappings,
+//! and the figures are shown side by side.
+//!
+//! A measurement copies into a new file without a name, in this process, and takes the difference of getrusage(2) around it;
+//! that has all threads in it and nothing of other processes. The system calls are those that the engine counts. A buffer
+//! so small that the whole file would take minutes copies only a sample of it, and its figures are multiplied up; they
+//! are marked.
+
+use std::fs::File;
+use std::num::NonZero;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use clap::Args;
+use mapio_copy::{Engine, Facts, FileSystem, Meter, NamedFile, Plan, Request, transfer};
+use rustix::fs::Advice;
+use serde::Serialize;
+
+use crate::output::{self, Answer};
+use crate::size;
+use crate::usage::Usage;
+
+/// Buffers of the sweep, in bytes: the lab's first, then powers of four.
+const BUFFERS: [usize; 11] = [5, 10, 100, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20];
+/// Reads that one measurement makes at most; more are extrapolated.
+const READS_AT_MOST: u64 = 500_000;
+
+/// Measure copying a file with buffers of 5 bytes to 16 MiB, and through two mappings
+///
+/// For each: real, user and system time, system calls, minor and major page faults, and rate; the median of several
+/// runs, with the first run, which may find the file on the disk, apart. A `~` marks figures extrapolated from a sample.
+///
+/// Example: mapio bench copy --runs 9 some-large-file
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The file to copy; it is only read
+    file: PathBuf,
+    /// Measured runs of each, after the first
+    #[arg(long, value_name = "N", default_value = "5", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    runs: u16,
+    /// Drop the file from the page cache before every run, so that all are cold
+    #[arg(long)]
+    cold: bool,
+    /// The folder whose file system gets the copies, which have no name; default: the file's own
+    #[arg(long, value_name = "DIR")]
+    to: Option<PathBuf>,
+    /// Print the figures as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// One way to copy, and what it took. Times are in seconds, and everything is for the whole file.
+#[derive(Debug, Serialize)]
+struct Row {
+    engine: &'static str,
+    buffer_bytes: Option<usize>,
+    /// Only part of the file was copied, and the figures are multiplied up.
+    extrapolated: bool,
+    /// The run before the others: the cold one, if the file was not in the page cache.
+    first_seconds: f64,
+    /// Medians of the other runs.
+    #[serde(flatten)]
+    median: Cost,
+    bytes_per_second: f64,
+}
+
+/// What a run took.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Cost {
+    real_seconds: f64,
+    user_seconds: f64,
+    system_seconds: f64,
+    system_calls: f64,
+    minor_faults: f64,
+    major_faults: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Sweep {
+    file: String,
+    bytes: u64,
+    runs: u16,
+    cold: bool,
+    rows: Vec<Row>,
+}
+
+impl Arguments {
+    pub(crate) fn run(self) -> anyhow::Result<Answer> {
+        let source = File::open(&self.file).with_context(|| format!("opening '{}'", self.file.display()))?;
+        let metadata = source.metadata().with_context(|| format!("measuring '{}'", self.file.display()))?;
+        anyhow::ensure!(metadata.is_file(), "'{}' is not a regular file", self.file.display());
+        anyhow::ensure!(metadata.len() > 0, "'{}' is empty: there is nothing to measure", self.file.display());
+        let folder = self.to.clone().unwrap_or_else(|| folder_of(&self.file));
+        let bench = Bench { source, len: metadata.len(), folder, arguments: &self };
+        if !self.json {
+            let state = if self.cold { "each run cold" } else { "medians of the runs after the first" };
+            output::line(&format!(
+                "copying '{}', {}, {} runs, {state}\n\n{HEADER}",
+                self.file.display(),
+                output::bytes_text(bench.len),
+                self.runs
+            ))?;
+        }
+        let mut rows = Vec::new();
+        let mapped = (Engine::Mapped, NonZero::<usize>::MIN);
+        let buffers = BUFFERS.into_iter().filter_map(NonZero::new).map(|buffer| (Engine::ReadWrite, buffer));
+        for (engine, buffer) in buffers.chain([mapped]) {
+            let row = bench.measure(engine, buffer)?;
+            if !self.json {
+                output::line(&row.as_text())?;
+            }
+            rows.push(row);
+        }
+        if self.json {
+            let file = self.file.display().to_string();
+            output::json(&Sweep { file, bytes: bench.len, runs: self.runs, cold: self.cold, rows })?;
+        } else {
+            output::line(&format!("\n{}", conclusion(&rows)))?;
+        }
+        Ok(Answer::Yes)
+    }
+}
+
+fn folder_of(file: &Path) -> PathBuf {
+    file.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
+}
+
+struct Bench<'a> {
+    source: File,
+    len: u64,
+    folder: PathBuf,
+    arguments: &'a Arguments,
+}
+
+impl Bench<'_> {
+    /// Measures one way to copy: a first run, then the others.
+    fn measure(&self, engine: Engine, buffer: NonZero<usize>) -> anyhow::Result<Row> {
+        let facts = Facts { len: self.len, file_system: FileSystem::Other, processors: NonZero::<usize>::MIN };
+        let plan = Plan::new(Request { engine, buffer_bytes: Some(buffer) }, facts);
+        let sample = match engine {
+            Engine::ReadWrite => self.len.min(READS_AT_MOST.saturating_mul(u64::try_from(buffer.get())?)),
+            _ => self.len,
+        };
+        let scale = whole(self.len) / whole(sample);
+        let first = self.run_once(&plan, sample)?;
+        let runs =
+            (0..self.arguments.runs).map(|_| self.run_once(&plan, sample)).collect::<anyhow::Result<Vec<_>>>()?;
+        let median = Cost::median(&runs).times(scale);
+        Ok(Row {
+            engine: engine.name(),
+            buffer_bytes: (engine == Engine::ReadWrite).then_some(buffer.get()),
+            extrapolated: sample < self.len,
+            first_seconds: first.real_seconds * scale,
+            bytes_per_second: whole(self.len) / median.real_seconds,
+            median,
+        })
+    }
+
+    /// Copies the first `sample` bytes to a new file, and answers what that took.
+    fn run_once(&self, plan: &Plan, sample: u64) -> anyhow::Result<Cost> {
+        let name = || format!("'{}'", self.arguments.file.display());
+        let copy = tempfile::tempfile_in(&self.folder)
+            .with_context(|| format!("creating a temporary file in '{}'", self.folder.display()))?;
+        if self.arguments.cold {
+            rustix::fs::fadvise(&self.source, 0, None, Advice::DontNeed)
+                .with_context(|| format!("dropping {} from the page cache", name()))?;
+        }
+        let meter = Meter::new();
+        let (before, begun) = (Usage::now()?, Instant::now());
+        let source = NamedFile { file: &self.source, path: &self.arguments.file };
+        transfer(source, NamedFile { file: &copy, path: &self.folder }, sample, plan, &meter)?;
+        let real = begun.elapsed();
+        Ok(cost(&before, &Usage::now()?, real, meter.calls()))
+    }
+}
+
+/// What a run took, from what the process had used before and after it.
+fn cost(before: &Usage, after: &Usage, real: Duration, calls: u64) -> Cost {
+    Cost {
+        real_seconds: real.as_secs_f64(),
+        user_seconds: after.user.saturating_sub(before.user).as_secs_f64(),
+        system_seconds: after.system.saturating_sub(before.system).as_secs_f64(),
+        system_calls: whole(calls),
+        minor_faults: whole(after.minor_faults - before.minor_faults),
+        major_faults: whole(after.major_faults - before.major_faults),
+    }
+}
+
+impl Cost {
+    /// Field by field.
+    fn median(runs: &[Self]) -> Self {
+        let of = |field: fn(&Self) -> f64| {
+            let mut values: Vec<f64> = runs.iter().map(field).collect();
+            values.sort_by(f64::total_cmp);
+            let middle = values.len() / 2;
+            if values.len().is_multiple_of(2) {
+                f64::midpoint(values[middle - 1], values[middle])
+            } else {
+                values[middle]
+            }
+        };
+        Self {
+            real_seconds: of(|run| run.real_seconds),
+            user_seconds: of(|run| run.user_seconds),
+            system_seconds: of(|run| run.system_seconds),
+            system_calls: of(|run| run.system_calls),
+            minor_faults: of(|run| run.minor_faults),
+            major_faults: of(|run| run.major_faults),
+        }
+    }
+
+    fn times(self, scale: f64) -> Self {
+        Self {
+            real_seconds: self.real_seconds * scale,
+            user_seconds: self.user_seconds * scale,
+            system_seconds: self.system_seconds * scale,
+            system_calls: self.system_calls * scale,
+            minor_faults: self.minor_faults * scale,
+            major_faults: self.major_faults * scale,
+        }
+    }
+}
+
+const HEADER: &str = "buffer      first s    real s    user s     sys s       calls  min.flt maj.flt      MB/s";
+
+impl Row {
+    fn name(&self) -> String {
+        self.buffer_bytes.map_or_else(|| self.engine.to_owned(), size::text)
+    }
+
+    fn as_text(&self) -> String {
+        let mark = if self.extrapolated { "~" } else { "" };
+        let seconds = |value: f64| format!("{mark}{value:.4}");
+        let Cost { real_seconds, user_seconds, system_seconds, system_calls, minor_faults, major_faults } = self.median;
+        format!(
+            "{:8} {:>10} {:>9} {:>9} {:>9} {:>11} {:>8.0} {:>7.0} {:>9.1}",
+            self.name(),
+            seconds(self.first_seconds),
+            seconds(real_seconds),
+            seconds(user_seconds),
+            seconds(system_seconds),
+            format!("{mark}{system_calls:.0}"),
+            minor_faults,
+            major_faults,
+            self.bytes_per_second / 1e6,
+        )
+    }
+}
+
+/// Two lines that say what the figures show.
+fn conclusion(rows: &[Row]) -> String {
+    let by_time = |a: &&Row, b: &&Row| a.median.real_seconds.total_cmp(&b.median.real_seconds);
+    let buffered = || rows.iter().filter(|row| row.buffer_bytes.is_some());
+    let (Some(smallest), Some(best)) = (buffered().next(), buffered().min_by(by_time)) else { return String::new() };
+    let Some(mapped) = rows.iter().find(|row| row.buffer_bytes.is_none()) else { return String::new() };
+    // The first buffer that comes within a tenth of the best: from there on a larger one gains next to nothing.
+    let enough = buffered().find(|row| row.median.real_seconds <= 1.1 * best.median.real_seconds).unwrap_or(best);
+    let per_call = |row: &Row| row.median.real_seconds * 1e9 / row.median.system_calls;
+    let against_best = mapped.median.real_seconds / best.median.real_seconds;
+    let verdict = if against_best > 1.05 {
+        format!("{against_best:.1} times slower than")
+    } else if against_best < 0.95 {
+        format!("{:.1} times faster than", 1.0 / against_best)
+    } else {
+        "as fast as".to_owned()
+    };
+    format!(
+        "System calls are what small buffers pay for: {} bytes take {:.0} calls of about {:.0} ns, {:.0} times the time of {}; \
+         from {} on a larger buffer gains less than a tenth.\n\
+         Page faults are what the mapped copy pays for: {:.0} of them instead of {:.0} calls, {:.0} times faster than \
+         {} bytes, and {verdict} the best buffer, {}.",
+        smallest.name(),
+        smallest.median.system_calls,
+        per_call(smallest),
+        smallest.median.real_seconds / best.median.real_seconds,
+        best.name(),
+        enough.name(),
+        mapped.median.minor_faults + mapped.median.major_faults,
+        smallest.median.system_calls,
+        smallest.median.real_seconds / mapped.median.real_seconds,
+        smallest.name(),
+        best.name(),
+    )
+}
+
+/// A count as a number that can be multiplied; exact up to 2^53.
+#[expect(clippy::as_conversions, reason = "there is no other way to turn a u64 into an f64")]
+fn whole(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cost(real_seconds: f64, system_calls: f64, minor_faults: f64) -> Cost {
+        Cost { real_seconds, user_seconds: 0.0, system_seconds: 0.0, system_calls, minor_faults, major_faults: 0.0 }
+    }
+
+    fn row(buffer_bytes: Option<usize>, median: Cost) -> Row {
+        let engine = if buffer_bytes.is_some() { "read-write" } else { "mapped" };
+        Row { engine, buffer_bytes, extrapolated: false, first_seconds: 0.0, median, bytes_per_second: 0.0 }
+    }
+
+    #[test]
+    fn the_median_is_taken_field_by_field() {
+        let runs = [cost(3.0, 10.0, 5.0), cost(1.0, 30.0, 5.0), cost(2.0, 20.0, 6.0)];
+        let median = Cost::median(&runs);
+        assert_eq!((median.real_seconds, median.system_calls, median.minor_faults), (2.0, 20.0, 5.0));
+        assert_eq!(Cost::median(&runs[..2]).real_seconds, 2.0);
+    }
+
+    #[test]
+    fn the_conclusion_follows_from_the_figures() {
+        let rows = [
+            row(Some(5), cost(100.0, 1_000_000.0, 0.0)),
+            row(Some(65536), cost(1.05, 100.0, 0.0)),
+            row(Some(1 << 20), cost(1.0, 10.0, 0.0)),
+            row(None, cost(2.0, 5.0, 3000.0)),
+        ];
+        let text = conclusion(&rows);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("5 bytes take 1000000 calls of about 100000 ns, 100 times the time of 1m"), "{text}");
+        assert!(text.contains("from 64k on a larger buffer gains less than a tenth"), "{text}");
+        assert!(text.contains("3000 of them instead of 1000000 calls, 50 times faster than 5 bytes"), "{text}");
+        assert!(text.contains("2.0 times slower than the best buffer, 1m."), "{text}");
+        let faster = [row(Some(5), cost(4.0, 1.0, 0.0)), row(None, cost(2.0, 1.0, 1.0))];
+        assert!(conclusion(&faster).ends_with("2.0 times faster than the best buffer, 5."));
+    }
+}

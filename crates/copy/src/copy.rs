@@ -1,0 +1,152 @@
+//! A copy from start to end.
+
+use std::num::NonZero;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::Advice;
+
+use crate::compare::{Comparison, compare_open};
+use crate::destination::Target;
+use crate::engine::{NamedFile, transfer};
+use crate::error::Error;
+use crate::meter::Meter;
+use crate::plan::{Engine, Facts, FileSystem, Plan, Request};
+use crate::source::Source;
+
+/// How a file is to be copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[must_use = "options copy nothing until `copy` is called"]
+pub struct CopyOptions {
+    request: Request,
+    verify: bool,
+}
+
+/// What a copy has done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Report {
+    /// The file that was written, as far as links and folders were followed.
+    pub destination: PathBuf,
+    /// What was decided, and done.
+    pub plan: Plan,
+    /// Bytes copied.
+    pub bytes: u64,
+    /// System calls that moved them; see [`Meter::calls`].
+    pub calls: u64,
+    /// Time from opening the source to naming the destination, without the verification.
+    pub elapsed: Duration,
+    /// Time of the verification, if one was asked for; it found no difference.
+    pub verified: Option<Duration>,
+}
+
+impl CopyOptions {
+    /// Copies in the way that is fastest for the case, and does not verify.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Moves the bytes by this engine.
+    pub fn engine(mut self, engine: Engine) -> Self {
+        self.request.engine = engine;
+        self
+    }
+
+    /// Reads and writes this many bytes at a time, for engines that do; at most 1 GiB is sensible.
+    pub fn buffer_bytes(mut self, bytes: NonZero<usize>) -> Self {
+        self.request.buffer_bytes = Some(bytes);
+        self
+    }
+
+    /// Reads both files back and compares them before the destination gets its name.
+    ///
+    /// The copy is flushed to the disk and dropped from the page cache first, so that what is compared is what the
+    /// disk holds; on a file system in memory there is no disk to ask. The source may come from the page cache.
+    pub fn verify(mut self) -> Self {
+        self.verify = true;
+        self
+    }
+
+    /// Copies `source` to `destination`, or into it if it is a folder. Blocks until that is done.
+    ///
+    /// A destination that exists is replaced in one step when the copy is whole, and keeps its mode and owner; a link is
+    /// followed. A new one gets the source's permission bits, less the umask. Like cp, this does not wait for the disk.
+    ///
+    /// # Errors
+    /// Any [`Error`]. The destination is then as it was, and no temporary file is left.
+    pub fn copy(&self, source: impl AsRef<Path>, destination: impl AsRef<Path>) -> Result<Report, Error> {
+        self.copy_metered(source.as_ref(), destination.as_ref(), &Meter::new())
+    }
+
+    /// Copies like [`copy`](Self::copy), while `meter` counts along for whoever watches it.
+    ///
+    /// # Errors
+    /// As [`copy`](Self::copy).
+    pub fn copy_metered(&self, source: &Path, destination: &Path, meter: &Meter) -> Result<Report, Error> {
+        let begun = Instant::now();
+        let source = Source::open(source)?;
+        let target = Target::resolve(&source, destination)?;
+        let destination = target.create(source.mode())?;
+        let plan = Plan::new(self.request, facts(&source, destination.named()));
+        let bytes = transfer(source.named(), destination.named(), source.len(), &plan, meter)
+            // A file that was cut is an error of the source's, whichever call has met it.
+            .map_err(|error| source.check_unchanged(source.len()).err().unwrap_or(error))?;
+        source.check_unchanged(bytes)?;
+        if plan.flush {
+            flush(destination.named())?;
+        }
+        let copied = begun.elapsed();
+        let verified = if self.verify { Some(verify(&source, destination.named())?) } else { None };
+        let naming = Instant::now();
+        let destination = destination.commit()?;
+        let elapsed = copied + naming.elapsed();
+        Ok(Report { destination, plan, bytes, calls: meter.calls(), elapsed, verified })
+    }
+}
+
+fn facts(source: &Source, destination: NamedFile<'_>) -> Facts {
+    Facts {
+        len: source.len(),
+        file_system: FileSystem::of(destination.file),
+        processors: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+    }
+}
+
+impl FileSystem {
+    /// The file system that an open file is on; one that cannot be asked is `Other`.
+    fn of(file: impl AsFd) -> Self {
+        // The numbers are from statfs(2) and the kernel's include/uapi/linux/magic.h.
+        #[allow(clippy::useless_conversion, reason = "the field has another type on other processors")]
+        match rustix::fs::fstatfs(file).map(|stat| i64::from(stat.f_type) & 0xffff_ffff) {
+            Ok(0xef53) => Self::Ext,
+            Ok(0x5846_5342) => Self::Xfs,
+            Ok(0x0102_1994 | 0x8584_58f6) => Self::Memory,
+            // NFS, SMB, CIFS, SMB2, 9P, Ceph and FUSE, which may hide any of them.
+            Ok(0x6969 | 0x517b | 0xff53_4d42 | 0xfe53_4d42 | 0x0102_1997 | 0x00c3_6400 | 0x6573_5546) => Self::Network,
+            Ok(_) | Err(_) => Self::Other,
+        }
+    }
+}
+
+fn flush(destination: NamedFile<'_>) -> Result<(), Error> {
+    destination.file.sync_all().map_err(Error::os("flushing", destination.path))
+}
+
+/// Compares the copy, as the disk has it, to its source.
+fn verify(source: &Source, destination: NamedFile<'_>) -> Result<Duration, Error> {
+    let begun = Instant::now();
+    flush(destination)?;
+    // The pages are clean now and nobody else uses them, so they can go. Where this is only advice that is not taken,
+    // the comparison is still one of what every reader will see.
+    let _ = rustix::fs::fadvise(destination.file, 0, None, Advice::DontNeed);
+    match compare_open(source.named(), destination, &Meter::new())? {
+        Comparison::Same { .. } => Ok(begun.elapsed()),
+        Comparison::Differ { offset, .. } => {
+            // A source that has been written to meanwhile is no fault of the copy.
+            source.check_unchanged(source.len())?;
+            Err(Error::VerifyFailed { path: destination.path.to_owned(), offset })
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Copying and comparing files.
+//!
+//! [`CopyOptions`] says how a file is to be copied; [`CopyOptions::copy`] does it and answers a [`Report`]. A copy is
+//! all or nothing: the destination is the old one until the new one is whole, whatever fails in between.
+//!
+//! ```
+//! use mapio_copy::{CopyOptions, Engine};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let (source, destination) = (dir.path().join("a"), dir.path().join("b"));
+//! std::fs::write(&source, b"some bytes")?;
+//! let report = CopyOptions::new().engine(Engine::Mapped).verify().copy(&source, &destination)?;
+//! assert_eq!(report.bytes, 10);
+//! assert_eq!(std::fs::read(&destination)?, b"some bytes");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # How a copy is made
+//! 1. The source is opened and looked at; the destination is resolved, and refused if it is the source itself.
+//! 2. [`Plan::new`], which touches nothing, turns the options and the facts into an engine, a buffer and a number of threads.
+//! 3. The engine ([`transfer`]) fills a temporary file beside the destination.
+//! 4. The source is looked at again: a source that has changed meanwhile is an error.
+//! 5. The temporary file gets the destination's name, in one step.
+//!
+//! # What it does not do
+//! Folders, links as links, devices, holes, extended attributes, times and ownership (unless the destination exists, whose
+//! mode and owner are kept) are not copied.
+
+mod compare;
+mod copy;
+mod destination;
+mod engine;
+mod error;
+mod meter;
+mod plan;
+mod source;
+
+pub use compare::{Comparison, compare};
+pub use copy::{CopyOptions, Report};
+pub use engine::{NamedFile, transfer};
+pub use error::{Error, Version};
+pub use meter::Meter;
+pub use plan::{Engine, Facts, FileSystem, Plan, Request};

@@ -1,0 +1,127 @@
+//! The contract of a copy: one table of cases, run over every engine.
+
+use std::fs::{self, Permissions};
+use std::num::NonZero;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+
+use mapio_copy::{CopyOptions, Engine, Error};
+use mapio_testkit::{pattern, report};
+
+use crate::support::{assert_holds, every_way};
+
+const PAGE: usize = 4096;
+const MIB: usize = 1 << 20;
+
+#[test]
+fn every_engine_copies_every_length() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+    let lengths =
+        [0, 1, 5, PAGE - 1, PAGE, PAGE + 1, MIB - 1, MIB, 2 * MIB - 1, 2 * MIB, 2 * MIB + 1, 33 * MIB + 7, 65 * MIB];
+    let mut cases = 0;
+    for len in lengths {
+        let bytes = pattern(len);
+        fs::write(&source, &bytes).expect("room");
+        for (name, way) in every_way() {
+            let report = way.copy(&source, &target).unwrap_or_else(|error| panic!("{name}, {len}: {error:?}"));
+            assert_eq!(report.bytes, u64::try_from(len).expect("small"), "{name}");
+            assert!(fs::read(&target).expect("the copy") == bytes, "{name}, {len}: other bytes");
+            cases += 1;
+        }
+    }
+    // One byte at a time is slow, and everything that can go wrong with it does so in a few thousand.
+    fs::write(&source, pattern(5000)).expect("room");
+    let one = CopyOptions::new().engine(Engine::ReadWrite).buffer_bytes(NonZero::<usize>::MIN);
+    let done = one.copy(&source, &target).expect("a copy");
+    assert_eq!(fs::read(&target).expect("the copy"), pattern(5000));
+    // A read and a write for each byte.
+    assert_eq!(done.calls, 10_000);
+    assert_holds(dir.path(), &["source", "target"]);
+    report("every_engine_copies_every_length", &format!("{} copies", cases + 1));
+}
+
+#[test]
+fn a_file_that_does_not_know_its_length_is_copied_to_its_end_by_every_engine() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let target = dir.path().join("target");
+    for (name, way) in every_way() {
+        let report = way.verify().copy("/proc/version", &target).expect("a copy");
+        let expected = fs::read("/proc/version").expect("on Linux");
+        assert_eq!(fs::read(&target).expect("the copy"), expected, "{name}");
+        assert_eq!(report.bytes, u64::try_from(expected.len()).expect("small"));
+    }
+}
+
+#[test]
+fn verify_passes_for_what_was_copied() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+    fs::write(&source, pattern(3 * MIB)).expect("room");
+    for (name, way) in every_way() {
+        assert!(way.verify().copy(&source, &target).expect("a copy").verified.is_some(), "{name}");
+        assert!(way.copy(&source, &target).expect("a copy").verified.is_none(), "{name}");
+    }
+}
+
+#[test]
+fn a_folder_as_the_destination_gets_a_file_of_the_same_name() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (source, folder) = (dir.path().join("source"), dir.path().join("folder"));
+    fs::write(&source, "bytes").expect("room");
+    fs::create_dir(&folder).expect("room");
+    let report = CopyOptions::new().copy(&source, &folder).expect("a copy");
+    assert_eq!(report.destination, folder.join("source"));
+    assert_eq!(fs::read(folder.join("source")).expect("the copy"), b"bytes");
+}
+
+#[test]
+fn a_destination_keeps_its_mode_and_a_new_one_gets_the_sources() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+    fs::write(&source, "bytes").expect("room");
+    let mode = |path: &Path| fs::metadata(path).expect("a file").permissions().mode() & 0o7777;
+    for source_mode in [0o600, 0o640, 0o400, 0o4711] {
+        fs::set_permissions(&source, Permissions::from_mode(source_mode)).expect("own file");
+        CopyOptions::new().copy(&source, &target).expect("a copy");
+        // The usual umasks take nothing from the owner, and these modes give nobody else the right to write.
+        assert_eq!(mode(&target), source_mode & 0o777);
+        fs::set_permissions(&target, Permissions::from_mode(0o666)).expect("own file");
+        CopyOptions::new().copy(&source, &target).expect("a copy");
+        assert_eq!(mode(&target), 0o666);
+        fs::remove_file(&target).expect("own file");
+    }
+}
+
+#[test]
+fn a_link_as_the_destination_is_followed_and_stays_a_link() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name| dir.path().join(name);
+    fs::write(path("source"), "new").expect("room");
+    fs::write(path("target"), "old").expect("room");
+    symlink("target", path("link")).expect("room");
+    for (name, way) in every_way() {
+        way.copy(path("source"), path("link")).unwrap_or_else(|error| panic!("{name}: {error:?}"));
+        assert!(path("link").is_symlink());
+        assert_eq!(fs::read(path("target")).expect("the copy"), b"new");
+    }
+    assert_holds(dir.path(), &["link", "source", "target"]);
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_by_name() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name| dir.path().join(name);
+    fs::write(path("source"), "bytes").expect("room");
+    let _socket = std::os::unix::net::UnixListener::bind(path("socket")).expect("a socket");
+    let kind = |from: &Path, to: &Path| match CopyOptions::new().copy(from, to) {
+        Err(Error::NotRegular { kind, .. }) => kind,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(kind(dir.path(), &path("new")), "a directory");
+    assert_eq!(kind(Path::new("/dev/null"), &path("new")), "a character device");
+    assert_eq!(kind(&path("source"), Path::new("/dev/null")), "a character device");
+    assert_eq!(kind(&path("socket"), &path("new")), "a socket");
+    assert_eq!(kind(&path("source"), &path("socket")), "a socket");
+    assert_holds(dir.path(), &["socket", "source"]);
+}

@@ -1,0 +1,6 @@
+//! Tests of the crate from outside: each module is one promise.
+
+mod comparing;
+mod contract;
+mod nothing_lost;
+mod support;

@@ -1,0 +1,186 @@
+//! Whatever goes wrong, the old destination is untouched and no temporary file is left.
+
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::num::NonZero;
+use std::os::unix::fs::{FileExt, symlink};
+use std::path::Path;
+use std::thread;
+
+use mapio_copy::{CopyOptions, Engine, Error, Meter};
+use mapio_testkit::{SmallFs, pattern, report, skip};
+
+use crate::support::{assert_holds, every_way};
+
+const OLD: &str = "the old destination";
+
+#[test]
+fn a_file_is_not_copied_onto_itself_by_any_name() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name| dir.path().join(name);
+    fs::write(path("file"), OLD).expect("room");
+    fs::hard_link(path("file"), path("hard")).expect("room");
+    symlink("file", path("soft")).expect("room");
+    symlink("soft", path("softer")).expect("room");
+    fs::create_dir(path("folder")).expect("room");
+    let round_about = path("folder").join("../file");
+    for (name, way) in every_way() {
+        for from in [&path("file"), &path("hard"), &path("soft"), &path("softer"), &round_about] {
+            for to in [&path("file"), &path("hard"), &path("soft"), &path("softer"), &round_about, &dir.path().into()] {
+                if to == dir.path() && from != &path("file") && from != &round_about {
+                    // Into the folder under their own names, these are links or other names of the file as well.
+                    assert!(way.copy(from, to).is_err(), "{name}");
+                    continue;
+                }
+                let error = way.copy(from, to).expect_err("the same file");
+                assert!(matches!(error, Error::SameFile { .. }), "{name}: {from:?} to {to:?}: {error:?}");
+            }
+        }
+    }
+    assert_eq!(fs::read_to_string(path("file")).expect("untouched"), OLD);
+    assert_holds(dir.path(), &["file", "folder", "hard", "soft", "softer"]);
+}
+
+#[test]
+fn a_source_that_is_missing_or_unreadable_is_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let target = dir.path().join("target");
+    fs::write(&target, OLD).expect("room");
+    for (name, way) in every_way() {
+        match way.copy(dir.path().join("missing"), &target) {
+            Err(Error::Os { path, source, .. }) => {
+                assert_eq!((path.ends_with("missing"), source.kind()), (true, ErrorKind::NotFound), "{name}");
+            }
+            other => panic!("{name}: {other:?}"),
+        }
+    }
+    assert_eq!(fs::read_to_string(&target).expect("untouched"), OLD);
+    assert_holds(dir.path(), &["target"]);
+}
+
+#[test]
+fn a_destination_that_cannot_be_made_is_named() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = |name| dir.path().join(name);
+    fs::write(path("source"), "new").expect("room");
+    symlink("nowhere", path("dangling")).expect("room");
+    symlink("loop", path("loop")).expect("room");
+    let long = dir.path().join("x".repeat(300));
+    let cases: [(&Path, &[ErrorKind]); 6] = [
+        (Path::new("/proc/mapio"), &[ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::Unsupported]),
+        (&path("missing/target"), &[ErrorKind::NotFound]),
+        (&path("source/target"), &[ErrorKind::NotADirectory]),
+        (&path("target/"), &[ErrorKind::NotADirectory]),
+        (&path("dangling"), &[ErrorKind::NotFound]),
+        (&long, &[ErrorKind::InvalidFilename]),
+    ];
+    for (name, way) in every_way() {
+        for (target, kinds) in cases {
+            match way.copy(path("source"), target) {
+                Err(Error::Os { source, .. }) => assert!(kinds.contains(&source.kind()), "{name}: {target:?}: {source}"),
+                other => panic!("{name}: {target:?}: {other:?}"),
+            }
+        }
+        assert!(way.copy(path("source"), path("loop")).is_err(), "{name}");
+    }
+    assert_holds(dir.path(), &["dangling", "loop", "source"]);
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_the_old_destination_stays() {
+    let test = "a_full_disk_is_an_error_and_the_old_destination_stays";
+    let fs = match SmallFs::tmpfs(1 << 20) {
+        Ok(fs) => fs,
+        Err(error) => return skip(test, &format!("mounting a tmpfs needs root: {error}")),
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    let source = dir.path().join("source");
+    fs::write(&source, pattern(40 << 20)).expect("room");
+    let target = fs.path().join("target");
+    fs::write(&target, OLD).expect("room");
+    for (name, way) in every_way() {
+        for to in [&target, &fs.path().join("new")] {
+            match way.copy(&source, to) {
+                Err(Error::Os { source, .. }) => assert_eq!(source.kind(), ErrorKind::StorageFull, "{name}"),
+                other => panic!("{name}: {other:?}"),
+            }
+        }
+        assert_eq!(fs::read_to_string(&target).expect("untouched"), OLD, "{name}");
+        assert_holds(fs.path(), &["target"]);
+    }
+}
+
+/// What is done to the source in the middle of a copy.
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Shrink,
+    Grow,
+    Rewrite,
+}
+
+#[test]
+fn a_source_that_changes_during_the_copy_is_an_error_with_every_engine() {
+    // Long enough for the change to come in the middle, and small steps for the engines that have them.
+    let small = |engine| CopyOptions::new().engine(engine).buffer_bytes(NonZero::new(64).expect("not zero"));
+    let ways = [
+        ("read-write", 4 << 20, small(Engine::ReadWrite)),
+        ("auto", 96 << 20, small(Engine::Auto)),
+        ("mapped", 192 << 20, CopyOptions::new().engine(Engine::Mapped)),
+    ];
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+    for (name, len, way) in ways {
+        for change in [Change::Shrink, Change::Grow, Change::Rewrite] {
+            let hits = change_during_copy(dir.path(), len, way, change);
+            report("a source that changes during the copy", &format!("{name}, {change:?}: {hits} in the middle, all Err"));
+        }
+    }
+}
+
+/// Changes the source while it is copied, until that has come in the middle of a copy three times; answers that number.
+fn change_during_copy(dir: &Path, len: usize, way: CopyOptions, change: Change) -> u32 {
+    let (source, target) = (dir.join("source"), dir.join("target"));
+    let mut hits = 0;
+    for _attempt in 0..100 {
+        fs::write(&source, vec![7; len]).expect("room");
+        fs::write(&target, OLD).expect("room");
+        let total = u64::try_from(len).expect("small");
+        let (meter, file) = (Meter::new(), File::options().write(true).open(&source).expect("own file"));
+        let (copied, in_the_middle) = thread::scope(|scope| {
+            let copying = scope.spawn(|| way.copy_metered(&source, &target, &meter));
+            while meter.bytes() == 0 && !copying.is_finished() {
+                std::hint::spin_loop();
+            }
+            match change {
+                Change::Shrink => file.set_len(4096),
+                Change::Grow => file.write_all_at(b"more", total),
+                Change::Rewrite => file.write_all_at(b"other", 100),
+            }
+            .expect("own file");
+            // If bytes were still missing after the change, the copy has looked at the source later than that.
+            let in_the_middle = meter.bytes() < total;
+            (copying.join().expect("no panic"), in_the_middle)
+        });
+        if in_the_middle {
+            match copied {
+                Err(Error::SourceChanged { before, after, .. }) => {
+                    assert_eq!(before.len, total);
+                    let expected = match change {
+                        Change::Shrink => 4096,
+                        Change::Grow => total + 4,
+                        Change::Rewrite => total,
+                    };
+                    assert_eq!(after.len, expected);
+                }
+                other => panic!("{change:?}: {other:?}"),
+            }
+            assert_eq!(fs::read_to_string(&target).expect("untouched"), OLD);
+            hits += 1;
+        }
+        assert_holds(dir, &["source", "target"]);
+        if hits == 3 {
+            break;
+        }
+    }
+    assert_eq!(hits, 3, "the change never came in the middle of a copy");
+    hits
+}
