@@ -22,7 +22,8 @@ pub(crate) fn buffer(text: &str) -> Result<NonZero<usize>, String> {
 
 /// The shortest way to write a size that [`buffer`] reads.
 pub(crate) fn text(bytes: usize) -> String {
-    let unit = [(1 << 30, "g"), (1 << 20, "m"), (1 << 10, "k")].into_iter().find(|(size, _)| bytes.is_multiple_of(*size));
+    let unit =
+        [(1 << 30, "g"), (1 << 20, "m"), (1 << 10, "k")].into_iter().find(|(size, _)| bytes.is_multiple_of(*size));
     match unit {
         Some((size, unit)) if bytes > 0 => format!("{}{unit}", bytes / size),
         _ => bytes.to_string(),

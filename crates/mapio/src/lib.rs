@@ -1,1 +1,34 @@
-//! x
+//! Memory-mapped I/O for files, processes and devices.
+//!
+//! One idea runs through it: a range of addresses stands for something else, and loads and stores do the I/O.
+//!
+//! | you want to | look at |
+//! |---|---|
+//! | read or write a file through memory | [`MapOptions`], which makes a [`Mapping`], which has a [`View`] |
+//! | know why an access failed | [`Fault`], [`FaultKind`] |
+//! | copy or compare files | [`copy::CopyOptions`], [`copy::compare`] |
+//!
+//! Everything is safe: a file that somebody else cuts short is an `Err`, never a dead process.
+//!
+//! ```
+//! use mapio::{FaultKind, MapOptions};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("numbers");
+//! std::fs::write(&path, [1, 2, 3, 4])?;
+//! let mapping = MapOptions::read_only().open(&path)?;
+//! assert_eq!(mapping.view().load::<u8>(2)?, 3);
+//!
+//! let beyond = mapping.view().load::<u8>(4).unwrap_err();
+//! assert_eq!(beyond.kind, FaultKind::OutOfBounds { view_len: 4 });
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Two programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through two
+//! mappings.
+
+pub use mapio_copy as copy;
+pub use mapio_map as map;
+
+pub use mapio_map::{Access, Fault, FaultKind, MapMode, MapOptions, Mapping, View};

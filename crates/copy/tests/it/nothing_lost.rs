@@ -77,7 +77,9 @@ fn a_destination_that_cannot_be_made_is_named() {
     for (name, way) in every_way() {
         for (target, kinds) in cases {
             match way.copy(path("source"), target) {
-                Err(Error::Os { source, .. }) => assert!(kinds.contains(&source.kind()), "{name}: {target:?}: {source}"),
+                Err(Error::Os { source, .. }) => {
+                    assert!(kinds.contains(&source.kind()), "{name}: {target:?}: {source}")
+                }
                 other => panic!("{name}: {target:?}: {other:?}"),
             }
         }
@@ -131,7 +133,10 @@ fn a_source_that_changes_during_the_copy_is_an_error_with_every_engine() {
     for (name, len, way) in ways {
         for change in [Change::Shrink, Change::Grow, Change::Rewrite] {
             let hits = change_during_copy(dir.path(), len, way, change);
-            report("a source that changes during the copy", &format!("{name}, {change:?}: {hits} in the middle, all Err"));
+            report(
+                "a source that changes during the copy",
+                &format!("{name}, {change:?}: {hits} in the middle, all Err"),
+            );
         }
     }
 }
