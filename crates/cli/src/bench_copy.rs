@@ -93,6 +93,8 @@ impl Arguments {
         anyhow::ensure!(metadata.len() > 0, "'{}' is empty: there is nothing to measure", self.file.display());
         let folder = self.to.clone().unwrap_or_else(|| folder_of(&self.file));
         let bench = Bench { source, len: metadata.len(), folder, arguments: &self };
+        // Before anything is printed: a folder that takes no files is found out now.
+        bench.new_copy()?;
         if !self.json {
             let state = if self.cold { "each run cold" } else { "medians of the runs after the first" };
             output::line(&format!(
@@ -157,14 +159,18 @@ impl Bench<'_> {
         })
     }
 
+    /// An empty file without a name, which vanishes when it is closed.
+    fn new_copy(&self) -> anyhow::Result<File> {
+        let made = tempfile::tempfile_in(&self.folder);
+        made.with_context(|| format!("creating a temporary file in '{}'", self.folder.display()))
+    }
+
     /// Copies the first `sample` bytes to a new file, and answers what that took.
     fn run_once(&self, plan: &Plan, sample: u64) -> anyhow::Result<Cost> {
-        let name = || format!("'{}'", self.arguments.file.display());
-        let copy = tempfile::tempfile_in(&self.folder)
-            .with_context(|| format!("creating a temporary file in '{}'", self.folder.display()))?;
+        let copy = self.new_copy()?;
         if self.arguments.cold {
             rustix::fs::fadvise(&self.source, 0, None, Advice::DontNeed)
-                .with_context(|| format!("dropping {} from the page cache", name()))?;
+                .with_context(|| format!("dropping '{}' from the page cache", self.arguments.file.display()))?;
         }
         let meter = Meter::new();
         let (before, begun) = (Usage::now()?, Instant::now());

@@ -12,6 +12,7 @@ mod usage;
 
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 
 use output::Answer;
@@ -39,7 +40,11 @@ enum Bench {
 }
 
 fn main() -> ExitCode {
-    let answer = match Arguments::parse().command {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => return explain(&error),
+    };
+    let answer = match arguments.command {
         Command::Copy(arguments) => arguments.run(),
         Command::Compare(arguments) => arguments.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
@@ -55,12 +60,45 @@ fn main() -> ExitCode {
     }
 }
 
+/// Prints the help that was asked for, or what is wrong with the words that were given.
+fn explain(error: &clap::Error) -> ExitCode {
+    let asked_for = !error.use_stderr();
+    if asked_for || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        // A closed pipe: whoever asked has seen enough.
+        let _ = error.print();
+        return if asked_for { ExitCode::SUCCESS } else { ExitCode::from(2) };
+    }
+    output::complain(&anyhow::anyhow!("{}", first_paragraph(&error.render().to_string())));
+    ExitCode::from(2)
+}
+
+/// What clap has to say before it goes on to the usage, on one line.
+fn first_paragraph(text: &str) -> String {
+    let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    lines.join(" ").trim_start_matches("error: ").to_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
 
+    use super::*;
+
     #[test]
     fn the_command_line_is_consistent() {
-        super::Arguments::command().debug_assert();
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_words_are_explained_in_one_line() {
+        let explained = |words: &[&str]| {
+            first_paragraph(&Arguments::try_parse_from(words).expect_err("wrong words").render().to_string())
+        };
+        let engine = explained(&["mapio", "copy", "a", "b", "--engine", "warp"]);
+        assert_eq!(engine, "invalid value 'warp' for '--engine <ENGINE>' [possible values: auto, read-write, mapped]");
+        let missing = explained(&["mapio", "copy", "a"]);
+        assert_eq!(missing, "the following required arguments were not provided: <DST>");
+        let buffer = explained(&["mapio", "copy", "a", "b", "--buffer", "0"]);
+        assert_eq!(buffer, "invalid value '0' for '--buffer <N>': a buffer has 1 byte to 1 GiB");
     }
 }

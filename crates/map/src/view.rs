@@ -493,3 +493,96 @@ fn touch(byte: &mut u8) {
     // SAFETY: likewise.
     unsafe { pointer.write_volatile(value) };
 }
+
+/// Small enough for Miri, which sees every access that does not stay inside a mapping or a buffer. The whole contract, on
+/// real mappings, is in `tests/it`.
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use crate::{MapMode, MapOptions, Mapping};
+
+    const LEN: usize = 300;
+
+    fn mapping(mode: MapMode) -> Mapping {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&[9; 7]).unwrap();
+        file.write_all(&bytes()).unwrap();
+        MapOptions::new(mode).offset(7).map(&file).unwrap()
+    }
+
+    fn bytes() -> Vec<u8> {
+        mapio_testkit::pattern(LEN)
+    }
+
+    #[test]
+    fn every_access_stays_inside_the_view_and_the_buffer() {
+        let mapping = mapping(MapMode::CopyOnWrite);
+        let view = mapping.view().slice(10..290).unwrap();
+        let bytes = &bytes()[10..290];
+        for (offset, len) in [(0, 280), (0, 1), (3, 17), (100, 64), (279, 1), (280, 0)] {
+            let mut buf = vec![0; len];
+            view.read_exact_at(offset, &mut buf).unwrap();
+            assert_eq!(buf, bytes[offset..offset + len]);
+            assert_eq!(view.write_at(offset, &buf), Ok(len));
+        }
+        assert_eq!(view.read_at(270, &mut [0; 20]), Ok(10));
+        assert_eq!(view.read_at(usize::MAX, &mut [0; 20]), Ok(0));
+        assert!(view.read_exact_at(270, &mut [0; 20]).is_err());
+        assert!(view.write_all_at(usize::MAX, &[0; 2]).is_err());
+        for offset in [0, 1, 272] {
+            let loaded = view.load::<u64>(offset).unwrap();
+            assert_eq!(loaded.to_ne_bytes(), bytes[offset..offset + 8]);
+            view.store(offset, loaded).unwrap();
+        }
+        assert_eq!(view.load::<[u8; 5]>(275).unwrap(), bytes[275..]);
+        view.store(275, [1u8; 5]).unwrap();
+        view.fill(275.., 2).unwrap();
+        assert_eq!(view.load::<[u8; 5]>(275), Ok([2; 5]));
+        assert!(view.load::<u16>(279).is_err() && view.store(279, 0u32).is_err() && view.fill(279..281, 0).is_err());
+    }
+
+    #[test]
+    fn copies_between_views_touch_nothing_else() {
+        let (from, to) = (mapping(MapMode::ReadOnly), mapping(MapMode::CopyOnWrite));
+        let source = from.view().slice(50..150).unwrap();
+        source.copy_to(&to.view().slice(100..).unwrap()).unwrap();
+        let mut expected = bytes();
+        expected.copy_within(50..150, 100);
+        let mut seen = vec![0; LEN];
+        to.view().read_exact_at(0, &mut seen).unwrap();
+        assert_eq!(seen, expected);
+        for (start, end) in [(0, 30), (30, 0), (5, 5)] {
+            let (source, target) = (start..start + 200, end..end + 200);
+            to.view().slice(source.clone()).unwrap().copy_to(&to.view().slice(target).unwrap()).unwrap();
+            expected.copy_within(source, end);
+            to.view().read_exact_at(0, &mut seen).unwrap();
+            assert_eq!(seen, expected);
+        }
+        assert!(to.view().copy_to(&source).is_err());
+    }
+
+    #[test]
+    fn chunks_read_every_byte_once() {
+        let mapping = mapping(MapMode::ReadOnly);
+        for chunk_bytes in [0, 64, 100, LEN, usize::MAX] {
+            let (mut chunks, mut seen) = (mapping.view().chunks(chunk_bytes), Vec::new());
+            while let Some(chunk) = chunks.next_chunk().unwrap() {
+                seen.extend_from_slice(chunk);
+            }
+            assert_eq!(seen, bytes());
+        }
+    }
+
+    #[test]
+    fn a_view_is_used_from_several_threads() {
+        let mapping = mapping(MapMode::CopyOnWrite);
+        std::thread::scope(|scope| {
+            for thread in 0..3usize {
+                let view = mapping.view().slice(thread * 100..(thread + 1) * 100).unwrap();
+                scope.spawn(move || view.fill(.., u8::try_from(thread).unwrap()).unwrap());
+            }
+        });
+        assert_eq!(mapping.view().load::<[u8; 3]>(98), Ok([0, 0, 1]));
+    }
+}

@@ -1,1 +1,5 @@
-fn main() {}
+//! The command, run as a user runs it.
+
+mod commands;
+mod docs;
+mod support;

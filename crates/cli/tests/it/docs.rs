@@ -1,0 +1,146 @@
+//! The documents are true: every command in them runs, and the lists in them are complete.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use mapio_testkit::{pattern, runner, skip};
+
+use crate::support::{Folder, MAPIO};
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("this is a checkout")
+}
+
+fn read(path: impl AsRef<Path>) -> String {
+    fs::read_to_string(root().join(&path)).unwrap_or_else(|error| panic!("{}: {error}", path.as_ref().display()))
+}
+
+/// Files of the repository below a folder, with this ending, in a fixed order; build products are left out.
+fn files(below: &str, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut folders = vec![root().join(below)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() && !path.ends_with("target") && !path.ends_with(".git") {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == ending) {
+                found.push(path.strip_prefix(root()).expect("below the root").to_owned());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+/// The commands of a document: the lines that begin with `$ ` in blocks marked `console`.
+fn commands(text: &str) -> Vec<&str> {
+    let mut inside = false;
+    let mut found = Vec::new();
+    for line in text.lines() {
+        if line.starts_with("```") {
+            inside = line == "```console";
+        } else if inside {
+            found.extend(line.strip_prefix("$ "));
+        }
+    }
+    found
+}
+
+/// Turns a command of the documents into one that runs what is already built, in a folder that holds `big` and `small`.
+/// `None` for those that the CI script itself runs.
+fn runnable(command: &str) -> Option<String> {
+    let examples = Path::new(MAPIO).parent()?.join("examples");
+    let by_ci = ["cargo test", "cargo run --release --bin access", "git clone", "cd ", "bash .ci/run"];
+    if by_ci.iter().any(|start| command.starts_with(start)) {
+        return None;
+    }
+    let command = command.replace("cargo run --release -- ", "mapio ");
+    let example = "cargo run --release -p mapio --example ";
+    Some(match command.split_once(example) {
+        Some((before, words)) => {
+            let words = words.replacen(" -- ", " ", 1);
+            format!("{before}{}/{words}", examples.display())
+        }
+        None => command,
+    })
+}
+
+#[test]
+fn every_command_in_the_documents_runs() {
+    if runner().is_some() {
+        return skip("every_command_in_the_documents_runs", "the commands need a runner here");
+    }
+    let folder = Folder::new();
+    folder.write("big", pattern(12_000_000)).write("small", pattern(1000));
+    let path = format!(
+        "{}:{}",
+        Path::new(MAPIO).parent().expect("target/debug").display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let mut ran = 0;
+    for document in files(".", "md") {
+        let text = read(&document);
+        for command in commands(&text).into_iter().filter_map(runnable) {
+            let mut bash = Command::new("bash");
+            let output = bash.args(["-c", &command]).env("PATH", &path).current_dir(folder.root()).output();
+            let output = output.expect("bash runs");
+            // A document that shows a failure says so by `|| true` or `; echo $?`.
+            assert!(output.status.success(), "{}: {command}: {output:?}", document.display());
+            ran += 1;
+        }
+    }
+    assert!(ran >= 5, "only {ran} commands were found: are the blocks still marked `console`?");
+}
+
+#[test]
+fn unsafe_md_lists_exactly_the_files_that_have_unsafe_code() {
+    // The mark is put together here, so that this file is not one of those that it looks for.
+    let mark = ["#![expect(", "unsafe_code"].concat();
+    let with_unsafe: BTreeSet<String> = files("crates", "rs")
+        .into_iter()
+        .filter(|path| read(path).contains(&mark))
+        .map(|path| path.display().to_string())
+        .collect();
+    let listed: BTreeSet<String> = read("docs/UNSAFE.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(path, _)| path.to_owned()))
+        .collect();
+    assert_eq!(listed, with_unsafe);
+}
+
+#[test]
+fn architecture_md_names_every_crate_and_every_source_file() {
+    let text = read("docs/ARCHITECTURE.md");
+    for path in files("crates", "rs") {
+        if !path.components().any(|part| part.as_os_str() == "src") {
+            continue;
+        }
+        let name = path.file_name().and_then(|name| name.to_str()).expect("UTF-8");
+        if !["lib.rs", "mod.rs"].contains(&name) {
+            assert!(text.contains(&format!("`{name}`")), "docs/ARCHITECTURE.md does not name {}", path.display());
+        }
+    }
+    // And every file and folder that it names is there.
+    for name in text.split('`').skip(1).step_by(2).filter(|name| name.contains('/') && !name.contains(' ')) {
+        assert!(root().join(name).exists(), "docs/ARCHITECTURE.md names {name}, which is not there");
+    }
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    for document in files(".", "md") {
+        let text = read(&document);
+        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let file = target.split('#').next().unwrap_or_default();
+            if file.is_empty() || file.contains("://") {
+                continue;
+            }
+            let folder = root().join(&document).parent().expect("a file is in a folder").to_owned();
+            assert!(folder.join(file).exists(), "{} links to {target}", document.display());
+        }
+    }
+}
