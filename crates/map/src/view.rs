@@ -362,6 +362,7 @@ impl<'a> View<'a> {
     /// Goes on with a copy that has met a fault after `done` bytes or later, byte by byte.
     #[cold]
     fn copy_out_rest(&self, offset: usize, buf: &mut [u8], mut done: usize) -> Result<(), Fault> {
+        let mut touched = None;
         while done < buf.len() {
             let rest = &mut buf[done..];
             // SAFETY: as in `copy_out`, for the rest of the same ranges.
@@ -369,10 +370,15 @@ impl<'a> View<'a> {
                 unsafe { arch::copy_exact(rest.as_mut_ptr(), self.address(offset + done).as_ptr(), rest.len()) };
             done += progress.done;
             match progress.fault {
-                Some(word) if self.owns(word) => return Err(self.fault(word, offset + done, Access::Read)),
+                Some(word) if self.owns(word) || touched == Some(done) => {
+                    return Err(self.fault(word, offset + done, Access::Read));
+                }
                 // The caller's own buffer has faulted: not our business. Touched without a guard, it goes where it
                 // would have gone; if that repairs it, the copy goes on.
-                Some(_) => touch(&mut buf[done]),
+                Some(_) => {
+                    touch(&mut buf[done]);
+                    touched = Some(done);
+                }
                 None => {}
             }
         }
@@ -390,15 +396,21 @@ impl<'a> View<'a> {
     /// Goes on with a copy that has met a fault after `done` bytes or later, byte by byte.
     #[cold]
     fn copy_in_rest(&self, offset: usize, buf: &[u8], mut done: usize) -> Result<(), Fault> {
+        let mut touched = None;
         while done < buf.len() {
             let rest = &buf[done..];
             // SAFETY: as in `copy_in`, for the rest of the same ranges.
             let progress = unsafe { arch::copy_exact(self.address(offset + done).as_ptr(), rest.as_ptr(), rest.len()) };
             done += progress.done;
             match progress.fault {
-                Some(word) if self.owns(word) => return Err(self.fault(word, offset + done, Access::Write)),
-                // SAFETY: a byte of a slice. As in `copy_out_rest`, its fault is not ours.
-                Some(_) => drop(unsafe { (&raw const buf[done]).read_volatile() }),
+                Some(word) if self.owns(word) || touched == Some(done) => {
+                    return Err(self.fault(word, offset + done, Access::Write));
+                }
+                Some(_) => {
+                    // SAFETY: a byte of a slice. As in `copy_out_rest`, its fault is not ours.
+                    unsafe { (&raw const buf[done]).read_volatile() };
+                    touched = Some(done);
+                }
                 None => {}
             }
         }

@@ -124,7 +124,8 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
     let details = unsafe { &*info };
     let code = details.si_code;
     // A positive code is a fault of the interrupted instruction; the others were sent by somebody (sigaction(2)).
-    if code > 0 && !(signal == SIGBUS && code == BUS_MCEERR_AO) {
+    let origin = if code > 0 && !(signal == SIGBUS && code == BUS_MCEERR_AO) { Origin::Fault } else { Origin::Sent };
+    if origin == Origin::Fault {
         // SAFETY: the third argument is the interrupted thread's context, which nobody else uses now.
         let context = unsafe { &mut *context.cast::<ucontext_t>() };
         if let Some(record) = find(arch::program_counter(context)) {
@@ -135,7 +136,7 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
             return;
         }
     }
-    pass_on(signal, info, context);
+    pass_on(signal, origin, info, context);
 }
 
 /// The record of the instruction at `program_counter`, if it is a guarded one.
@@ -154,18 +155,25 @@ fn target(field: &i32) -> usize {
     std::ptr::from_ref(field).addr().wrapping_add_signed(*field as isize)
 }
 
+/// Where a signal comes from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// The interrupted instruction, which faults again when the handler returns.
+    Fault,
+    /// Somebody has sent it, or the kernel tells of memory elsewhere: nothing happens again.
+    Sent,
+}
+
 /// Does with a signal that is not ours what would have happened without us.
-fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    // SAFETY: as in `on_fault`.
-    let fault = unsafe { (*info).si_code } > 0;
+fn pass_on(signal: c_int, origin: Origin, info: *mut siginfo_t, context: *mut c_void) {
     let slot = usize::from(signal == SIGSEGV);
     // Set before our handler was, so there is always one.
     let Some(previous) = PREVIOUS[slot].get() else { return };
     let resigned = PREVIOUS_RESIGNED[slot].load(Ordering::Relaxed);
     match previous.sa_sigaction {
-        SIG_IGN if !resigned && !fault => {}
-        SIG_IGN | SIG_DFL => die(signal, fault),
-        _ if resigned => die(signal, fault),
+        SIG_IGN if !resigned && origin == Origin::Sent => {}
+        SIG_IGN | SIG_DFL => die(signal, origin),
+        _ if resigned => die(signal, origin),
         _ => {
             let ours_was_first = query(signal).is_ok_and(|action| is_ours(&action));
             if previous.sa_flags & libc::SA_RESETHAND != 0 {
@@ -175,7 +183,7 @@ fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
             // std's handler answers what it does not know by restoring the default and returning: a fault then
             // happens again and kills, as it should. A signal that was only sent must not leave us without a handler;
             // we stay, and remember that the next one of its kind is to kill.
-            if !fault && ours_was_first && query(signal).is_ok_and(|action| action.sa_sigaction == SIG_DFL) {
+            if origin == Origin::Sent && ours_was_first && query(signal).is_ok_and(|action| action.sa_sigaction == SIG_DFL) {
                 PREVIOUS_RESIGNED[slot].store(true, Ordering::Relaxed);
                 // It was accepted with the same arguments before.
                 let _ = set(signal, ours());
@@ -185,12 +193,12 @@ fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
 }
 
 /// Restores the default action: a fault happens again when we return, with its own siginfo; a sent signal is sent again.
-fn die(signal: c_int, fault: bool) {
+fn die(signal: c_int, origin: Origin) {
     // SAFETY: all-zero bytes are the default action.
     let default: sigaction = unsafe { std::mem::zeroed() };
     // It fails only for signals that cannot be caught.
     let _ = set(signal, default);
-    if !fault {
+    if origin == Origin::Sent {
         // SAFETY: raise is async-signal-safe; the signal is not blocked, because of SA_NODEFER.
         unsafe { libc::raise(signal) };
     }
