@@ -10,7 +10,8 @@ pub use crate::sys::{Status, status};
 /// An access that touched no memory, or stopped at a byte that the kernel could not supply.
 ///
 /// Everything before [`offset`](Fault::offset) was done: for a copy of `n` bytes that started at `start`, exactly
-/// `fault.offset - start` bytes were transferred.
+/// `fault.offset - start` bytes were transferred; [`copy_to`](crate::View::copy_to) between overlapping views is the one
+/// exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
@@ -71,7 +72,7 @@ impl fmt::Display for Fault {
             Access::Read => "reading",
             Access::Write => "writing",
         };
-        write!(f, "{verb} at offset {} of the mapping: ", self.offset)?;
+        write!(f, "{verb} at offset {} of the view: ", self.offset)?;
         match self.kind {
             FaultKind::OutOfBounds { view_len } => write!(f, "outside the view of {view_len} bytes"),
             FaultKind::Truncated { file_len } => write!(f, "the file was cut short, it has {file_len} bytes now"),
@@ -119,10 +120,10 @@ mod tests {
         ];
         for (kind, reason, io_kind) in cases {
             let fault = Fault { offset: 8, kind, access: Access::Write };
-            assert_eq!(fault.to_string(), format!("writing at offset 8 of the mapping: {reason}"));
+            assert_eq!(fault.to_string(), format!("writing at offset 8 of the view: {reason}"));
             assert_eq!(io::Error::from(fault).kind(), io_kind);
         }
         let eio = Fault { offset: 0, kind: FaultKind::Io(libc::EIO), access: Access::Read };
-        assert!(eio.to_string().starts_with("reading at offset 0 of the mapping: Input/output error"), "{eio}");
+        assert!(eio.to_string().starts_with("reading at offset 0 of the view: Input/output error"), "{eio}");
     }
 }

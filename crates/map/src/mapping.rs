@@ -16,7 +16,7 @@ use crate::view::View;
 /// The bytes are reached through [`view`](Mapping::view). The file's length and contents are the business of everybody
 /// who has it open: nothing here stops them from changing, and nothing that they do makes an access more than an `Err`.
 ///
-/// Dropping a mapping does not wait for the disk. Stores are in the page cache from the moment they are made, visible
+/// Dropping a mapping does not wait for the disk, unless its file system writes back when a file is closed, as NFS does. Stores are in the page cache from the moment they are made, visible
 /// to every other process, and survive the death of this one; only [`flush`](View::flush) makes them survive the death of
 /// the machine.
 pub struct Mapping {
@@ -142,7 +142,7 @@ impl Mapping {
                 Err(errno) => return FaultKind::Io(errno.unwrap_or(libc::EIO)),
             }
         }
-        if access == Access::Read && sys::is_full(self.as_fd()) {
+        if (access == Access::Read || self.mode == MapMode::CopyOnWrite) && sys::is_full(self.as_fd()) {
             return FaultKind::NoSpace;
         }
         FaultKind::Truncated { file_len }

@@ -1,6 +1,5 @@
 //! How a mapping is asked for.
 
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -25,7 +24,8 @@ pub enum MapMode {
 /// Options of a mapping: the mode, and which part of the file.
 ///
 /// Any byte offset and any length may be asked for; the rounding to pages happens inside. A range may reach past the
-/// file's end: accesses there answer [`Truncated`](crate::FaultKind::Truncated) until the file has grown.
+/// file's end: accesses there answer [`Truncated`](crate::FaultKind::Truncated) until the file has grown, but for the rest
+/// of the file's last page, which reads as zeros; see [`View::check_backed`](crate::View::check_backed).
 ///
 /// ```
 /// use mapio_map::MapOptions;
@@ -86,7 +86,7 @@ impl MapOptions {
     /// [`Error::Os`] when the file cannot be opened; otherwise as [`map`](Self::map).
     pub fn open(&self, path: impl AsRef<Path>) -> Result<Mapping, Error> {
         let path = path.as_ref();
-        let file = File::options().read(true).write(self.mode == MapMode::ReadWrite).open(path);
+        let file = sys::open(path, self.mode);
         let file = file.map_err(|source| self.os_error("opening", path.display().to_string(), 0, source))?;
         self.map(file)
     }

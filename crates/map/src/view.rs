@@ -11,7 +11,6 @@
 #![expect(unsafe_code, reason = "guarded accesses through raw pointers")]
 
 use std::ops::{Bound, RangeBounds};
-use std::ptr::NonNull;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -50,8 +49,8 @@ const BOUNCE_BYTES: usize = 4096;
 /// ```
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
-    /// The first byte; see V1.
-    base: NonNull<u8>,
+    /// The first byte; see V1. Never dereferenced, only passed to `arch`.
+    base: *mut u8,
     len: usize,
     mapping: &'a Mapping,
 }
@@ -64,9 +63,7 @@ unsafe impl Sync for View<'_> {}
 impl<'a> View<'a> {
     /// The window on all of a mapping.
     pub(crate) fn whole(mapping: &'a Mapping) -> Self {
-        // A region's base is never null, and an offset inside it does not wrap to null.
-        let base = NonNull::new(mapping.base()).unwrap_or(NonNull::dangling());
-        Self { base, len: mapping.len(), mapping }
+        Self { base: mapping.base(), len: mapping.len(), mapping }
     }
 
     /// Bytes in the view.
@@ -90,7 +87,7 @@ impl<'a> View<'a> {
     /// Bytes from the start of the mapping to the first byte of the view.
     #[must_use]
     pub fn offset(&self) -> usize {
-        self.base.as_ptr().addr() - self.mapping.base().addr()
+        self.base.addr() - self.mapping.base().addr()
     }
 
     /// Narrows the view to a range of its bytes.
@@ -166,7 +163,7 @@ impl<'a> View<'a> {
     pub fn fill(&self, range: impl RangeBounds<usize>, byte: u8) -> Result<(), Fault> {
         let (start, len) = self.resolve(range, Access::Write)?;
         // SAFETY: `resolve` has checked the range against the view (V1); V2.
-        let progress = unsafe { arch::fill(self.address(start).as_ptr(), byte, len) };
+        let progress = unsafe { arch::fill(self.address(start), byte, len) };
         match progress.fault {
             None => Ok(()),
             Some(word) => Err(self.fault(word, start + progress.done, Access::Write)),
@@ -185,19 +182,19 @@ impl<'a> View<'a> {
     #[doc(alias = "memcpy")]
     pub fn copy_to(&self, dst: &View<'_>) -> Result<(), Fault> {
         dst.check(0, self.len, Access::Write)?;
-        let distance = dst.base.as_ptr().addr().wrapping_sub(self.base.as_ptr().addr());
+        let distance = dst.base.addr().wrapping_sub(self.base.addr());
         if distance < self.len || distance.wrapping_neg() < self.len {
             return self.copy_overlapping(dst);
         }
         // SAFETY: both ranges lie inside their views (V1 of each, and the check above for `dst`), and they do not overlap
         // by the distance just computed; V2.
-        let done = unsafe { arch::copy(dst.base.as_ptr(), self.base.as_ptr(), self.len) };
+        let done = unsafe { arch::copy(dst.base, self.base, self.len) };
         if done == self.len {
             return Ok(());
         }
         let (to, from) = (dst.address(done), self.address(done));
         // SAFETY: the rest of the same ranges.
-        let progress = unsafe { arch::copy_exact(to.as_ptr(), from.as_ptr(), self.len - done) };
+        let progress = unsafe { arch::copy_exact(to, from, self.len - done) };
         match progress.fault {
             None => Ok(()),
             Some(word) => Err(self.fault_between(dst, word, done + progress.done)),
@@ -215,7 +212,7 @@ impl<'a> View<'a> {
     #[inline]
     pub fn load<T: FromBytes>(&self, offset: usize) -> Result<T, Fault> {
         self.check(offset, size_of::<T>(), Access::Read)?;
-        let base = self.base.as_ptr();
+        let base = self.base;
         // SAFETY, for the four loads: `check` has found `size_of::<T>()` bytes at `offset` inside the view (V1); V2.
         let loaded = match size_of::<T>() {
             // SAFETY: as above.
@@ -230,7 +227,7 @@ impl<'a> View<'a> {
         };
         match loaded {
             Ok(value) => Ok(value),
-            Err(word) => Err(self.fault_in(word, offset, size_of::<T>())),
+            Err(word) => Err(self.fault_in(word, offset, size_of::<T>(), Access::Read)),
         }
     }
 
@@ -246,7 +243,7 @@ impl<'a> View<'a> {
     pub fn store<T: IntoBytes + Immutable>(&self, offset: usize, value: T) -> Result<(), Fault> {
         let bytes = value.as_bytes();
         self.check(offset, bytes.len(), Access::Write)?;
-        let base = self.base.as_ptr();
+        let base = self.base;
         // SAFETY, for the four stores: `check` has found that many bytes at `offset` inside the view (V1); V2.
         let stored = if let Ok(bytes) = bytes.try_into() {
             // SAFETY: as above.
@@ -265,8 +262,7 @@ impl<'a> View<'a> {
         };
         match stored {
             Ok(()) => Ok(()),
-            // Done again byte by byte, which tells where and why it fails, or succeeds if the cause has gone.
-            Err(()) => self.store_again(offset, bytes),
+            Err(()) => Err(self.store_fault(offset, size_of::<T>())),
         }
     }
 
@@ -282,7 +278,7 @@ impl<'a> View<'a> {
     #[inline]
     pub(crate) fn prefetch(&self, offset: usize, len: usize) {
         let len = len.min(self.len.saturating_sub(offset));
-        arch::prefetch(self.base.as_ptr().wrapping_add(offset), len);
+        arch::prefetch(self.base.wrapping_add(offset), len);
     }
 
     /// Writes the view's bytes, as far as they are dirty, to the disk, and waits for it.
@@ -312,10 +308,11 @@ impl<'a> View<'a> {
     }
 
     /// Address of byte `offset`, which is at most the length.
-    fn address(&self, offset: usize) -> NonNull<u8> {
+    #[inline(always)]
+    fn address(&self, offset: usize) -> *mut u8 {
         debug_assert!(offset <= self.len);
-        // SAFETY: an offset of at most `len` stays inside the address range (V1), or is 0 for an empty view.
-        unsafe { self.base.add(offset) }
+        // Wrapping, because `add` speaks of Rust's allocations, which a mapping is none of. By V1 it does not wrap.
+        self.base.wrapping_add(offset)
     }
 
     #[inline(always)]
@@ -355,7 +352,7 @@ impl<'a> View<'a> {
     fn copy_out(&self, offset: usize, buf: &mut [u8]) -> Result<(), Fault> {
         // SAFETY: the source lies inside the view (the caller's check, V1), the destination is a Rust object, and the two
         // cannot overlap because no Rust object lives in a mapping; V2.
-        let done = unsafe { arch::copy(buf.as_mut_ptr(), self.address(offset).as_ptr(), buf.len()) };
+        let done = unsafe { arch::copy(buf.as_mut_ptr(), self.address(offset), buf.len()) };
         if done == buf.len() { Ok(()) } else { self.copy_out_rest(offset, buf, done) }
     }
 
@@ -366,8 +363,7 @@ impl<'a> View<'a> {
         while done < buf.len() {
             let rest = &mut buf[done..];
             // SAFETY: as in `copy_out`, for the rest of the same ranges.
-            let progress =
-                unsafe { arch::copy_exact(rest.as_mut_ptr(), self.address(offset + done).as_ptr(), rest.len()) };
+            let progress = unsafe { arch::copy_exact(rest.as_mut_ptr(), self.address(offset + done), rest.len()) };
             done += progress.done;
             match progress.fault {
                 Some(word) if self.owns(word) || touched == Some(done) => {
@@ -389,7 +385,7 @@ impl<'a> View<'a> {
     #[inline]
     fn copy_in(&self, offset: usize, buf: &[u8]) -> Result<(), Fault> {
         // SAFETY: as in `copy_out`, the other way round.
-        let done = unsafe { arch::copy(self.address(offset).as_ptr(), buf.as_ptr(), buf.len()) };
+        let done = unsafe { arch::copy(self.address(offset), buf.as_ptr(), buf.len()) };
         if done == buf.len() { Ok(()) } else { self.copy_in_rest(offset, buf, done) }
     }
 
@@ -400,7 +396,7 @@ impl<'a> View<'a> {
         while done < buf.len() {
             let rest = &buf[done..];
             // SAFETY: as in `copy_in`, for the rest of the same ranges.
-            let progress = unsafe { arch::copy_exact(self.address(offset + done).as_ptr(), rest.as_ptr(), rest.len()) };
+            let progress = unsafe { arch::copy_exact(self.address(offset + done), rest.as_ptr(), rest.len()) };
             done += progress.done;
             match progress.fault {
                 Some(word) if self.owns(word) || touched == Some(done) => {
@@ -437,16 +433,25 @@ impl<'a> View<'a> {
         let destination = (&raw mut value).cast::<u8>();
         // SAFETY: the caller has checked the source; the destination is a local of that size, for which any bytes are a
         // valid value (`FromBytes`); they do not overlap; V2.
-        let progress = unsafe { arch::copy_exact(destination, self.address(offset).as_ptr(), size_of::<T>()) };
+        let progress = unsafe { arch::copy_exact(destination, self.address(offset), size_of::<T>()) };
         match progress.fault {
             None => Ok(value),
             Some(word) => Err(self.fault(word, offset + progress.done, Access::Read)),
         }
     }
 
+    /// The fault of a store of `len` bytes at `offset`, which tells nothing itself. It is not tried again, since a store that
+    /// is done in pieces could be seen torn: a load of its first and its last byte tells of everything but a byte that
+    /// can be read and not written.
     #[cold]
-    fn store_again(&self, offset: usize, bytes: &[u8]) -> Result<(), Fault> {
-        self.copy_in(offset, bytes)
+    fn store_fault(&self, offset: usize, len: usize) -> Fault {
+        for byte in [offset, offset + len - 1] {
+            // SAFETY: both bytes are of the store that was checked (V1); V2.
+            if let Err(word) = unsafe { arch::load_u8(self.base, byte) } {
+                return self.fault_in(word, offset, len, Access::Write);
+            }
+        }
+        self.fault(FaultWord::new(self.address(offset).addr(), None), offset, Access::Write)
     }
 
     /// Whether the address that faulted is one of the mapping's, rather than of a buffer of the caller's.
@@ -465,19 +470,18 @@ impl<'a> View<'a> {
     #[cold]
     fn fault_between(&self, dst: &View<'_>, word: FaultWord, offset: usize) -> Fault {
         // SAFETY: a byte of the view, since the copy of it has been tried (V1); V2.
-        match unsafe { arch::load_u8(self.base.as_ptr(), offset) } {
+        match unsafe { arch::load_u8(self.base, offset) } {
             Err(word) => self.fault(word, offset, Access::Read),
             Ok(_) => dst.fault(word, offset, Access::Write),
         }
     }
 
-    /// The fault of a load of `len` bytes at `offset`: of its first byte, or of the first on the next page if the
+    /// The fault of an access to `len` bytes at `offset`: of its first byte, or of the first on the next page if the
     /// faulting page is that one.
     #[cold]
-    fn fault_in(&self, word: FaultWord, offset: usize, len: usize) -> Fault {
-        let start = self.address(offset).as_ptr().addr();
-        let first_on_page = word.page_addr().saturating_sub(start);
-        self.fault(word, offset + if first_on_page < len { first_on_page } else { 0 }, Access::Read)
+    fn fault_in(&self, word: FaultWord, offset: usize, len: usize, access: Access) -> Fault {
+        let first_on_page = word.page_addr().saturating_sub(self.address(offset).addr());
+        self.fault(word, offset + if first_on_page < len { first_on_page } else { 0 }, access)
     }
 }
 

@@ -234,14 +234,24 @@ pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Progress {
 }
 
 /// The program counter of the interrupted code.
-pub(crate) fn program_counter(context: &libc::ucontext_t) -> usize {
-    context.uc_mcontext.pc as usize
+///
+/// # Safety
+/// The context is the one that a signal handler was given.
+pub(crate) unsafe fn program_counter(context: *const libc::ucontext_t) -> usize {
+    // SAFETY: valid by the duty; no reference is made, since the kernel may keep the siginfo inside the context's range.
+    unsafe { (*context).uc_mcontext.pc as usize }
 }
 
 /// Makes the interrupted code go on at `landing`, with `word` in the register of that number, if there is one.
-pub(crate) fn resume_at(context: &mut libc::ucontext_t, landing: usize, register: usize, word: FaultWord) {
-    if let Some(slot) = context.uc_mcontext.regs.get_mut(register) {
+///
+/// # Safety
+/// The context is the one that a signal handler was given, and nobody else uses it.
+pub(crate) unsafe fn resume_at(context: *mut libc::ucontext_t, landing: usize, register: usize, word: FaultWord) {
+    // SAFETY: valid by the duty; the reference is to the registers alone, not to what the kernel keeps behind them.
+    let registers = unsafe { &mut (*context).uc_mcontext.regs };
+    if let Some(slot) = registers.get_mut(register) {
         *slot = word.bits() as u64;
     }
-    context.uc_mcontext.pc = landing as u64;
+    // SAFETY: as above.
+    unsafe { (*context).uc_mcontext.pc = landing as u64 };
 }

@@ -7,11 +7,11 @@
 //! |---|---|---|
 //! | `x86_64.rs`, `aarch64.rs` | inline assembly, one instruction for 1, 2, 4, 8 bytes | exception table, see `sys` |
 //! | `portable.rs` | `process_vm_readv(2)` on the own process | the kernel answers `EFAULT` |
-//! | `volatile.rs` | volatile, under Miri only, where mappings are heap memory | cannot happen |
+//! | `volatile.rs` | volatile: under Miri, where mappings are heap memory, and where there are no mappings | cannot happen |
 //!
 //! The functions, for `T` in `u8`, `u16`, `u32`, `u64`:
 //! - `load_T(base, offset) -> Result<T, FaultWord>`: one load of `base + offset`.
-//! - `store_T(base, offset, value) -> Result<(), ()>`: one store. The caller learns why by repeating it with `copy_exact`.
+//! - `store_T(base, offset, value) -> Result<(), ()>`: one store. The caller learns why by a load.
 //! - `copy(dst, src, len) -> usize`: copies bytes upwards, fast; answers `len`, or fewer bytes that were certainly copied.
 //! - `copy_exact(dst, src, len) -> Progress`: the same byte by byte, for what `copy` has left over: the count is exact and
 //!   the fault is told. The ranges of both do not overlap.
@@ -36,7 +36,6 @@ impl FaultWord {
     const PAGE_MASK: usize = !0xfff;
 
     /// Packs what a signal said; `None` stands for "no signal", as in a system call's `EFAULT`.
-    #[cfg_attr(miri, expect(dead_code, reason = "heap memory does not fault"))]
     pub(crate) fn new(addr: usize, signal: Option<Signal>) -> Self {
         let (segv, code) = match signal {
             Some(Signal { segv, code }) => (if segv { Self::SEGV } else { 0 }, code),
@@ -47,13 +46,13 @@ impl FaultWord {
     }
 
     /// The word as the handler puts it into a register: never zero.
-    #[cfg_attr(any(miri, mapio_portable), allow(dead_code, reason = "for handlers only"))]
+    #[allow(dead_code, reason = "for processors whose accesses are guarded instructions")]
     pub(crate) fn bits(self) -> usize {
         self.0
     }
 
     /// What the register holds after a guarded instruction: zero when there was no fault.
-    #[cfg_attr(any(miri, mapio_portable), allow(dead_code, reason = "for handlers only"))]
+    #[allow(dead_code, reason = "for processors whose accesses are guarded instructions")]
     #[inline(always)]
     pub(crate) fn from_register(bits: usize) -> Option<Self> {
         if bits == 0 { None } else { Some(Self(bits)) }
@@ -64,7 +63,7 @@ impl FaultWord {
         self.0 & Self::PAGE_MASK
     }
 
-    /// Whether the fault was a `SIGSEGV`: the page is there, and not for this kind of access.
+    /// Whether the fault was a `SIGSEGV`: the address is not to be accessed in this way, whatever the file has.
     pub(crate) fn is_segv(self) -> bool {
         self.0 & Self::SEGV != 0
     }
@@ -76,7 +75,7 @@ impl FaultWord {
 }
 
 /// The signal behind a fault.
-#[cfg_attr(miri, expect(dead_code, reason = "heap memory does not fault"))]
+#[allow(dead_code, reason = "for processors whose accesses are guarded instructions")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Signal {
     /// `SIGSEGV` rather than `SIGBUS`.
@@ -99,7 +98,8 @@ cfg_select! {
         mod volatile;
         pub(crate) use volatile::*;
     }
-    any(mapio_portable, not(any(target_arch = "x86_64", target_arch = "aarch64"))) => {
+    // Also for x32 and ILP32: the assembly wants pointers as wide as registers.
+    any(mapio_portable, target_pointer_width = "32", not(any(target_arch = "x86_64", target_arch = "aarch64"))) => {
         mod portable;
         pub(crate) use portable::*;
     }

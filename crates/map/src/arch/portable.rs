@@ -78,8 +78,9 @@ pub(crate) unsafe fn copy_exact(dst: *mut u8, src: *const u8, len: usize) -> Pro
     Progress { done, fault: None }
 }
 
-/// Copies up to [`PIECES`] pieces, none of which crosses a page on either side: the kernel may give up in the middle of
-/// a piece, but then the piece's first byte is the one that faulted (process_vm_readv(2), "partial transfers").
+/// Copies up to [`PIECES`] pieces, none of which crosses a page on either side. The kernel counts whole pieces
+/// (process_vm_readv(2), "partial transfers"), and a piece on one page faults at its first byte or not at all: so the
+/// count is exact.
 ///
 /// # Safety
 /// The duties of [`copy`].

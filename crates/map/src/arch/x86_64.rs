@@ -390,7 +390,7 @@ copy_blocks!(
         "vmovdqu": "2" "3" "ymm0" at "{i}", "4" "5" "ymm1" at "{i} + 32",
         "6" "7" "ymm2" at "{i} + 64", "8" "9" "ymm3" at "{i} + 96"
     ),
-    // Clears the upper halves of all sixteen, or every later SSE instruction would pay for them (Intel SDM vol. 1, 14.3).
+    // Clears the upper halves of all sixteen, or every later SSE instruction would pay for them (Intel SDM vol. 2C, VZEROUPPER).
     "vzeroupper",
     [
         "ymm0", "ymm1", "ymm2", "ymm3", "ymm4", "ymm5", "ymm6", "ymm7", "ymm8", "ymm9", "ymm10", "ymm11", "ymm12",
@@ -467,13 +467,21 @@ pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Progress {
 }
 
 /// The program counter of the interrupted code.
-pub(crate) fn program_counter(context: &libc::ucontext_t) -> usize {
-    context.uc_mcontext.gregs[libc::REG_RIP as usize] as usize
+///
+/// # Safety
+/// The context is the one that a signal handler was given.
+pub(crate) unsafe fn program_counter(context: *const libc::ucontext_t) -> usize {
+    // SAFETY: valid by the duty; no reference is made, since the kernel keeps the siginfo inside the context's range.
+    unsafe { (*context).uc_mcontext.gregs[libc::REG_RIP as usize] as usize }
 }
 
 /// Makes the interrupted code go on at `landing`, with `word` in the register of that index, if there is one.
-pub(crate) fn resume_at(context: &mut libc::ucontext_t, landing: usize, register: usize, word: FaultWord) {
-    let registers = &mut context.uc_mcontext.gregs;
+///
+/// # Safety
+/// The context is the one that a signal handler was given, and nobody else uses it.
+pub(crate) unsafe fn resume_at(context: *mut libc::ucontext_t, landing: usize, register: usize, word: FaultWord) {
+    // SAFETY: valid by the duty; the reference is to the registers alone, not to what the kernel keeps behind them.
+    let registers = unsafe { &mut (*context).uc_mcontext.gregs };
     // Indices 0 to 14 are the general registers without the stack pointer (REG_R8 to REG_RCX); 255 stands for none.
     if register <= libc::REG_RCX as usize {
         registers[register] = word.bits() as i64;

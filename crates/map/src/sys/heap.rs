@@ -8,6 +8,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use crate::options::MapMode;
 use crate::page::PageSpan;
@@ -83,6 +84,10 @@ fn layout(len: usize) -> Layout {
 
 fn file_len_of(file: &File) -> io::Result<u64> {
     Ok(file.metadata()?.len())
+}
+
+pub(crate) fn open(path: &Path, mode: MapMode) -> io::Result<File> {
+    File::options().read(true).write(mode == MapMode::ReadWrite).open(path)
 }
 
 pub(crate) fn page_bytes() -> usize {

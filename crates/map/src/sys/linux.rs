@@ -1,10 +1,12 @@
 //! Linux: mmap(2), msync(2), and what a file descriptor can tell after a fault.
 #![expect(unsafe_code, reason = "mmap and munmap")]
 
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::ops::Range;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use std::ptr::NonNull;
 
 use rustix::fs::FallocateFlags;
@@ -14,13 +16,14 @@ use crate::options::MapMode;
 use crate::page::PageSpan;
 
 cfg_select! {
-    all(any(target_arch = "x86_64", target_arch = "aarch64"), not(mapio_portable)) => {
-        pub(crate) mod guard;
-        pub use guard::{Status, status};
-    }
-    _ => {
+    // The same condition as for `portable` in `arch`.
+    any(mapio_portable, target_pointer_width = "32", not(any(target_arch = "x86_64", target_arch = "aarch64"))) => {
         mod unguarded;
         pub use unguarded::{Status, status};
+    }
+    _ => {
+        pub(crate) mod guard;
+        pub use guard::{Status, status};
     }
 }
 
@@ -77,12 +80,18 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         if self.len > 0 {
-            // SAFETY: the range came from mmap, is unmapped here only, and whoever uses its addresses borrows its
-            // owner. munmap(2) fails only for a range that is not page-aligned or outside the address space.
+            // SAFETY: the range came from mmap, is unmapped here only, and whoever uses its addresses borrows its owner.
             let unmapped = unsafe { rustix::mm::munmap(self.base().cast(), self.len) };
-            debug_assert_eq!(unmapped, Ok(()));
+            // munmap(2) fails only for ranges that mmap does not make, and then the range just stays.
+            let _ = unmapped;
         }
     }
+}
+
+/// Opens a file with the access that a mode needs. A pipe without a writer is not waited for: it can't be mapped anyway.
+pub(crate) fn open(path: &Path, mode: MapMode) -> io::Result<File> {
+    let write = mode == MapMode::ReadWrite;
+    File::options().read(true).write(write).custom_flags(libc::O_NONBLOCK).open(path)
 }
 
 /// Bytes of a page.

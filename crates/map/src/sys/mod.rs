@@ -1,8 +1,8 @@
 //! The operating system: address ranges, questions about files, and the fault handler.
 //!
 //! One file per system, the same names in each:
-//! - `Region`: an address range that the kernel gave us, given back when dropped. `map`, `EMPTY`, `base`, `len`, `flush`.
-//! - `page_bytes()`, `file_len(file)`, `readable(file, offset)`, `allocatable(file, offset)`,
+//! - `Region`: an address range that the kernel gave us, given back when dropped. `map`, `EMPTY`, `base`, `flush`.
+//! - `open(path, mode)`, `page_bytes()`, `file_len(file)`, `readable(file, offset)`, `allocatable(file, offset)`,
 //!   `is_full(file)`, `path_of(file)`.
 //! - `Status`, `status()`: whether faults are caught now (public through `fault`).
 

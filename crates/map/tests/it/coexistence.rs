@@ -237,6 +237,55 @@ fn an_ignored_signal_stays_ignored() {
     }));
 }
 
+/// A handler of the old kind, with one argument.
+extern "C" fn counts_signals(_: c_int) {
+    FOREIGN_FAULTS.fetch_add(1, Ordering::Relaxed);
+}
+
+#[test]
+fn a_handler_of_one_argument_that_is_to_be_reset_is_called_once() {
+    let test = "coexistence::a_handler_of_one_argument_that_is_to_be_reset_is_called_once";
+    let output = in_child(test, || {
+        // SAFETY: zeros are a valid sigaction.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = counts_signals as *const () as usize;
+        action.sa_flags = libc::SA_RESETHAND;
+        // SAFETY: the handler is async-signal-safe.
+        unsafe { libc::sigaction(SIGBUS, &raw const action, ptr::null_mut()) };
+        our_fault_is_an_error();
+        send_bus_error();
+        assert_eq!(FOREIGN_FAULTS.load(Ordering::Relaxed), 1);
+        our_fault_is_an_error();
+        println!("survived the first");
+        send_bus_error();
+    });
+    assert!(String::from_utf8_lossy(&output.stdout).contains("survived the first"), "{output:?}");
+    assert_died_of(SIGBUS, &output);
+}
+
+/// The documented limit: the kernel does not deliver a fault under a blocked signal, it kills.
+#[test]
+fn a_fault_in_a_thread_that_blocks_the_signal_kills() {
+    let output = in_child("coexistence::a_fault_in_a_thread_that_blocks_the_signal_kills", || {
+        our_fault_is_an_error();
+        block_bus_errors();
+        our_fault_is_an_error();
+        // Only accesses without signals come here.
+        assert!(!fault::status().blocked);
+        raw_load(raw_faulting_page());
+    });
+    assert_died_of(SIGBUS, &output);
+}
+
+fn block_bus_errors() {
+    // SAFETY: zeros are a valid, empty set.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: a valid set and signal number.
+    unsafe { libc::sigaddset(&raw mut set, SIGBUS) };
+    // SAFETY: a valid set.
+    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
+}
+
 #[test]
 fn status_tells_of_a_blocked_signal_and_of_a_handler_in_front() {
     assert_done(&in_child("coexistence::status_tells_of_a_blocked_signal_and_of_a_handler_in_front", || {
@@ -246,12 +295,7 @@ fn status_tells_of_a_blocked_signal_and_of_a_handler_in_front() {
         assert!(!fault::status().armed, "nothing was mapped yet");
         our_fault_is_an_error();
         assert!(fault::status().armed && !fault::status().blocked);
-        // SAFETY: zeros are a valid, empty set.
-        let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
-        // SAFETY: a valid set and signal number.
-        unsafe { libc::sigaddset(&raw mut set, SIGBUS) };
-        // SAFETY: a valid set.
-        unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, ptr::null_mut()) };
+        block_bus_errors();
         assert!(fault::status().blocked);
         install_foreign();
         assert!(!fault::status().armed);

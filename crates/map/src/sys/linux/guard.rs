@@ -70,8 +70,8 @@ pub(crate) fn install() -> io::Result<()> {
     let installed = INSTALLED.get_or_init(|| {
         for (slot, signal) in SIGNALS.into_iter().enumerate() {
             let previous = query(signal).map_err(|e| e.raw_os_error().unwrap_or(0))?;
-            PREVIOUS[slot].get_or_init(|| previous);
-            set(signal, ours()).map_err(|e| e.raw_os_error().unwrap_or(0))?;
+            let previous = PREVIOUS[slot].get_or_init(|| previous);
+            set(signal, ours(previous)).map_err(|e| e.raw_os_error().unwrap_or(0))?;
         }
         stay_loaded();
         Ok(())
@@ -105,12 +105,14 @@ pub fn status() -> Status {
 }
 
 /// Our entry in sigaction(2): on the alternate stack where there is one, and able to nest, because the handler that we
-/// pass a fault on to may itself use guarded accesses.
-fn ours() -> sigaction {
+/// pass a fault on to may itself use guarded accesses. A signal that is only sent interrupts system calls, or does not,
+/// as it did before.
+fn ours(previous: &sigaction) -> sigaction {
+    let restart = if previous.sa_sigaction == SIG_IGN { libc::SA_RESTART } else { previous.sa_flags & libc::SA_RESTART };
     // SAFETY: all-zero bytes are a valid sigaction: no flags, an empty mask, the default handler.
     let mut action: sigaction = unsafe { std::mem::zeroed() };
     action.sa_sigaction = on_fault as *const () as usize;
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER | restart;
     action
 }
 
@@ -121,18 +123,20 @@ fn is_ours(action: &sigaction) -> bool {
 /// The handler of `SIGBUS` and `SIGSEGV`. Async-signal-safe: on the path of our own faults it makes no call at all.
 extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel, or a handler that passes a signal on, gives a valid siginfo_t (sigaction(2), SA_SIGINFO).
-    let details = unsafe { &*info };
+    let details = unsafe { *info };
     let code = details.si_code;
     // A positive code is a fault of the interrupted instruction; the others were sent by somebody (sigaction(2)).
     let origin = if code > 0 && !(signal == SIGBUS && code == BUS_MCEERR_AO) { Origin::Fault } else { Origin::Sent };
     if origin == Origin::Fault {
-        // SAFETY: the third argument is the interrupted thread's context, which nobody else uses now.
-        let context = unsafe { &mut *context.cast::<ucontext_t>() };
-        if let Some(record) = find(arch::program_counter(context)) {
+        let context = context.cast::<ucontext_t>();
+        // SAFETY: the third argument is the interrupted thread's context.
+        let program_counter = unsafe { arch::program_counter(context) };
+        if let Some(record) = find(program_counter) {
             // SAFETY: a fault sets si_addr.
             let addr = unsafe { details.si_addr() }.addr();
             let word = FaultWord::new(addr, Some(Signal { segv: signal == SIGSEGV, code: code as usize }));
-            arch::resume_at(context, target(&record.to), record.register as usize, word);
+            // SAFETY: as above, and nobody else uses it while the thread is in its handler.
+            unsafe { arch::resume_at(context, target(&record.to), record.register as usize, word) };
             return;
         }
     }
@@ -186,7 +190,7 @@ fn pass_on(signal: c_int, origin: Origin, info: *mut siginfo_t, context: *mut c_
             if origin == Origin::Sent && ours_was_first && query(signal).is_ok_and(|action| action.sa_sigaction == SIG_DFL) {
                 PREVIOUS_RESIGNED[slot].store(true, Ordering::Relaxed);
                 // It was accepted with the same arguments before.
-                let _ = set(signal, ours());
+                let _ = set(signal, ours(previous));
             }
         }
     }
@@ -199,7 +203,8 @@ fn die(signal: c_int, origin: Origin) {
     // It fails only for signals that cannot be caught.
     let _ = set(signal, default);
     if origin == Origin::Sent {
-        // SAFETY: raise is async-signal-safe; the signal is not blocked, because of SA_NODEFER.
+        // It comes now, or when a handler in front of ours, which may have it blocked, has returned.
+        // SAFETY: raise is async-signal-safe.
         unsafe { libc::raise(signal) };
     }
 }
@@ -217,11 +222,11 @@ fn call(handler: &sigaction, signal: c_int, info: *mut siginfo_t, context: *mut 
     if handler.sa_flags & libc::SA_SIGINFO != 0 {
         // SAFETY: with SA_SIGINFO the number is the address of a function of three arguments (sigaction(2)).
         let function: extern "C" fn(c_int, *mut siginfo_t, *mut c_void) =
-            unsafe { std::mem::transmute(handler.sa_sigaction) };
+            unsafe { std::mem::transmute(handler.sa_sigaction as *const ()) };
         function(signal, info, context);
     } else {
         // SAFETY: without SA_SIGINFO it is one of one argument.
-        let function: extern "C" fn(c_int) = unsafe { std::mem::transmute(handler.sa_sigaction) };
+        let function: extern "C" fn(c_int) = unsafe { std::mem::transmute(handler.sa_sigaction as *const ()) };
         function(signal);
     }
     // SAFETY: `saved` was written by the first call.

@@ -1,0 +1,74 @@
+//! Systems without an implementation: nothing can be mapped, and everything says so.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::fd::BorrowedFd;
+use std::path::Path;
+
+use crate::options::MapMode;
+use crate::page::PageSpan;
+
+/// No address range: none is ever made, but for the empty one.
+#[derive(Debug)]
+pub(crate) struct Region;
+
+impl Region {
+    pub(crate) const EMPTY: Self = Self;
+
+    pub(crate) fn map(_: BorrowedFd<'_>, _: PageSpan, _: MapMode) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn base(&self) -> *mut u8 {
+        std::ptr::dangling_mut()
+    }
+
+    pub(crate) fn flush(&self, _: Range<usize>) -> io::Result<()> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+pub(crate) fn open(_: &Path, _: MapMode) -> io::Result<File> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn page_bytes() -> usize {
+    4096
+}
+
+pub(crate) fn file_len(_: BorrowedFd<'_>) -> io::Result<u64> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn readable(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn allocatable(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn is_full(_: BorrowedFd<'_>) -> bool {
+    false
+}
+
+pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {
+    "file".to_owned()
+}
+
+/// Whether a fault in the calling thread would become an `Err` now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// Always false: nothing is caught here, and nothing can be mapped.
+    pub armed: bool,
+    /// Always false.
+    pub blocked: bool,
+}
+
+/// Answers whether faults are caught in the calling thread.
+#[must_use]
+pub fn status() -> Status {
+    Status { armed: false, blocked: false }
+}
