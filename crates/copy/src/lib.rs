@@ -26,6 +26,7 @@
 //! # What it does not do
 //! Folders, links as links, devices, holes, extended attributes, times and ownership (unless the destination exists, whose
 //! mode and owner are kept) are not copied.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod compare;
 mod copy;

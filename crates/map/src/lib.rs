@@ -31,6 +31,7 @@
 //! # Platforms
 //! Linux. x86-64 and aarch64 use guarded machine instructions; other processors use `process_vm_readv(2)`, which is as
 //! safe, and slower (a system call an access). Elsewhere [`MapOptions::map`] answers `Unsupported`.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod arch;
 mod chunks;

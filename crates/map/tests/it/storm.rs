@@ -113,5 +113,5 @@ fn next(state: &mut u64) -> usize {
     *state ^= *state << 13;
     *state ^= *state >> 7;
     *state ^= *state << 17;
-    usize::try_from(*state >> 16).expect("48 bits")
+    usize::try_from(*state >> 32).expect("32 bits")
 }
