@@ -163,10 +163,9 @@ store!(store_u64, u64, reg, "mov qword ptr [{base} + {offset}], {value}");
 pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> usize {
     // SAFETY: the duties of `copy` are those of each callee; the lengths passed on match the widths' needs.
     unsafe {
-        if len > 32 {
-            return copy_vectors(dst, src, len);
-        }
         match len {
+            129.. => copy_long(dst, src, len),
+            33.. => copy_medium(dst, src, len),
             16.. => both_ends_16(dst, src, len),
             8.. => both_ends_8(dst, src, len),
             4.. => both_ends_4(dst, src, len),
@@ -177,21 +176,35 @@ pub(crate) unsafe fn copy(dst: *mut u8, src: *const u8, len: usize) -> usize {
     }
 }
 
-/// Copies more than 32 bytes with the best that the processor has; answers how many were certainly copied.
+/// Copies 33 to 128 bytes by both ends; answers how many were certainly copied.
 ///
 /// # Safety
-/// The duties of [`copy`], and `len` is above 32.
+/// The duties of [`copy`], and `len` is in that range.
 #[inline(always)]
-unsafe fn copy_vectors(dst: *mut u8, src: *const u8, len: usize) -> usize {
-    let processor = PROCESSOR.load(Ordering::Relaxed);
+unsafe fn copy_medium(dst: *mut u8, src: *const u8, len: usize) -> usize {
+    let wide = PROCESSOR.load(Ordering::Relaxed) & VECTORS == AVX512;
     // SAFETY: the duties are passed on; the lengths match the widths' needs, and the processor has the vectors.
     unsafe {
+        match (wide, len) {
+            (true, 65..) => both_ends_64_wide(dst, src, len),
+            (true, _) => both_ends_32_wide(dst, src, len),
+            (false, 65..) => both_ends_64(dst, src, len),
+            (false, _) => both_ends_32(dst, src, len),
+        }
+    }
+}
+
+/// Copies more than 128 bytes; answers how many were certainly copied.
+///
+/// # Safety
+/// The duties of [`copy`], and `len` is above 128.
+#[inline(always)]
+unsafe fn copy_long(dst: *mut u8, src: *const u8, len: usize) -> usize {
+    let processor = PROCESSOR.load(Ordering::Relaxed);
+    // SAFETY: the duties are passed on; `len` is at least the block or in the range, and the processor has the vectors.
+    unsafe {
         match processor & VECTORS {
-            AVX512 if len <= 64 => both_ends_32_wide(dst, src, len),
-            AVX512 if len <= 128 => both_ends_64_wide(dst, src, len),
             AVX512 if len <= 256 => both_ends_128_wide(dst, src, len),
-            _ if len <= 64 => both_ends_32(dst, src, len),
-            _ if len <= 128 => both_ends_64(dst, src, len),
             _ if len >= STRING_COPY_FROM_BYTES && processor & FAST_STRINGS != 0 => copy_exact(dst, src, len).done,
             AVX512 => copy_blocks_avx512(dst, src, len),
             AVX2 => copy_blocks_avx2(dst, src, len),
