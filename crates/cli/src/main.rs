@@ -7,6 +7,7 @@ mod bench_copy;
 mod compare;
 mod copy;
 mod output;
+mod signals;
 mod size;
 mod usage;
 
@@ -40,6 +41,7 @@ enum Bench {
 }
 
 fn main() -> ExitCode {
+    signals::ignore_file_size_limit();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error),

@@ -102,6 +102,26 @@ fn copy_to_a_full_disk_names_the_reason_and_keeps_the_old_file() {
 }
 
 #[test]
+fn copy_beyond_the_limit_of_file_sizes_is_an_error_and_no_signal() {
+    let test = "copy_beyond_the_limit_of_file_sizes_is_an_error_and_no_signal";
+    if mapio_testkit::runner().is_some() {
+        return skip(test, "the command needs a runner here");
+    }
+    let folder = Folder::new();
+    folder.write("a", pattern(2 << 20)).write("b", "old");
+    for engine in ["auto", "mapped", "read-write"] {
+        // In blocks of 1024 bytes.
+        let limited = format!("ulimit -f 1024; exec '{MAPIO}' copy --engine {engine} a b");
+        let output =
+            Command::new("bash").args(["-c", &limited]).current_dir(folder.root()).output().expect("bash runs");
+        assert_eq!(output.status.code(), Some(2), "{engine}: {output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("File too large"), "{engine}: {output:?}");
+        assert_eq!(folder.read("b"), b"old");
+        assert_eq!(folder.names(), ["a", "b"]);
+    }
+}
+
+#[test]
 fn bad_words_are_explained_with_status_2() {
     let folder = Folder::new();
     folder.write("a", "bytes");
