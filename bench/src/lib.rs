@@ -14,19 +14,10 @@ pub struct Contender<'a> {
     pub run: &'a mut dyn FnMut(),
 }
 
-/// A contender's result.
-#[derive(Debug, Clone, Copy)]
-pub struct Figure {
-    /// Median time of a run, in seconds.
-    pub seconds: f64,
-    /// Median over rounds of the time divided by the first contender's.
-    pub ratio: f64,
-}
-
-/// Measures the contenders against the first, prints a table, and answers the figures.
+/// Measures the contenders against the first, and prints a table.
 ///
 /// `unit` tells how a time becomes the figure that is printed; see [`Unit`].
-pub fn compare(title: &str, unit: Unit, rounds: usize, contenders: &mut [Contender<'_>]) -> Vec<Figure> {
+pub fn compare(title: &str, unit: Unit, rounds: usize, contenders: &mut [Contender<'_>]) {
     for contender in contenders.iter_mut() {
         (contender.run)();
     }
@@ -40,17 +31,10 @@ pub fn compare(title: &str, unit: Unit, rounds: usize, contenders: &mut [Contend
         }
     }
     println!("\n{title}");
-    let figures: Vec<Figure> = times
-        .iter()
-        .map(|own| {
-            let ratios = own.iter().zip(&times[0]).map(|(own, first)| own / first).collect();
-            Figure { seconds: median(own.clone()), ratio: median(ratios) }
-        })
-        .collect();
-    for (contender, figure) in contenders.iter().zip(&figures) {
-        println!("  {:34} {:>16}   x{:.3}", contender.name, unit.show(figure.seconds), figure.ratio);
+    for (contender, own) in contenders.iter().zip(&times) {
+        let ratios = own.iter().zip(&times[0]).map(|(own, first)| own / first).collect();
+        println!("  {:34} {:>16}   x{:.3}", contender.name, unit.show(median(own.clone())), median(ratios));
     }
-    figures
 }
 
 /// How a time is shown.

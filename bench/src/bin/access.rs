@@ -141,12 +141,20 @@ fn link_lines(map: &mut MmapMut, len: usize) {
     }
 }
 
+/// The parts of the bench, which an argument may choose from by the beginning of a name.
+const PARTS: [&str; 4] = ["random", "bulk", "odd", "sum"];
+
 fn main() {
     let filter = std::env::args().nth(1).unwrap_or_default();
+    if !PARTS.iter().any(|part| part.starts_with(&filter)) {
+        eprintln!("access: '{filter}' is none of {PARTS:?}");
+        std::process::exit(2);
+    }
     pin_to(1);
     let file: File = tempfile::tempfile_in("/dev/shm").expect("memory");
     file.set_len(GIB as u64).expect("room");
-    // SAFETY: this process alone has the file.
+    // SAFETY: nobody else has the file, and this thread makes each slice of it for one run of one contender, so that none
+    // lives while another contender writes.
     let mut rival_mut = unsafe { MmapMut::map_mut(&file) }.expect("a mapping");
     rival_mut.fill(1);
     // SAFETY: as above.
@@ -182,15 +190,14 @@ fn main() {
 fn random(name: &str, len: usize, rival: &Mmap, rival_mut: &mut MmapMut, view: View<'_>) {
     link_lines(rival_mut, len);
     let (count, mask) = (4_000_000, (len - 1) & !7);
-    let slice = &rival[..len];
     let window = view.slice(..len).expect("inside");
     compare(
         &format!("random 8-byte loads, {name} working set"),
         Unit::NanosecondsPer(count as f64),
         31,
         &mut [
-            Contender { name: "raw volatile", run: &mut || _ = black_box(random_raw(slice.as_ptr(), count, mask)) },
-            Contender { name: "memmap2 slice", run: &mut || _ = black_box(random_slice(slice, count, mask)) },
+            Contender { name: "raw volatile", run: &mut || _ = black_box(random_raw(rival.as_ptr(), count, mask)) },
+            Contender { name: "memmap2 slice", run: &mut || _ = black_box(random_slice(&rival[..len], count, mask)) },
             Contender { name: "mapio view", run: &mut || _ = black_box(random_view(window, count, mask).unwrap()) },
         ],
     );
@@ -200,20 +207,26 @@ fn random(name: &str, len: usize, rival: &Mmap, rival_mut: &mut MmapMut, view: V
         Unit::NanosecondsPer(count as f64),
         31,
         &mut [
-            Contender { name: "raw volatile", run: &mut || _ = black_box(chase_raw(slice.as_ptr(), count)) },
-            Contender { name: "memmap2 slice", run: &mut || _ = black_box(chase_slice(slice, count)) },
+            Contender { name: "raw volatile", run: &mut || _ = black_box(chase_raw(rival.as_ptr(), count)) },
+            Contender { name: "memmap2 slice", run: &mut || _ = black_box(chase_slice(&rival[..len], count)) },
             Contender { name: "mapio view", run: &mut || _ = black_box(chase_view(window, count).unwrap()) },
         ],
     );
     let count = 4_000_000;
-    let base = rival_mut.as_mut_ptr();
+    let rival_mut = RefCell::new(rival_mut);
     compare(
         &format!("random 8-byte stores, {name} working set"),
         Unit::NanosecondsPer(count as f64),
         31,
         &mut [
-            Contender { name: "raw volatile", run: &mut || store_raw(base, count, mask) },
-            Contender { name: "memmap2 slice", run: &mut || store_slice(&mut rival_mut[..len], count, mask) },
+            Contender {
+                name: "raw volatile",
+                run: &mut || store_raw(rival_mut.borrow_mut().as_mut_ptr(), count, mask),
+            },
+            Contender {
+                name: "memmap2 slice",
+                run: &mut || store_slice(&mut rival_mut.borrow_mut()[..len], count, mask),
+            },
             Contender { name: "mapio view", run: &mut || store_view(window, count, mask).unwrap() },
         ],
     );
@@ -322,7 +335,6 @@ fn bulk(len: usize, rival: &Mmap, rival_mut: &mut MmapMut, view: View<'_>) {
 
 fn sum(name: &str, len: usize, rival: &Mmap, view: View<'_>) {
     let repeats = ((64 << 20) / len).max(1);
-    let slice = &rival[..len];
     let window = view.slice(..len).expect("inside");
     compare(
         &format!("sequential sum of u64 over {name}"),
@@ -331,7 +343,7 @@ fn sum(name: &str, len: usize, rival: &Mmap, view: View<'_>) {
         &mut [
             Contender {
                 name: "memmap2 slice",
-                run: &mut || (0..repeats).for_each(|_| _ = black_box(sum_slice(black_box(slice)))),
+                run: &mut || (0..repeats).for_each(|_| _ = black_box(sum_slice(black_box(&rival[..len])))),
             },
             Contender {
                 name: "mapio chunks of 1 KiB",

@@ -2,9 +2,9 @@
 //! and the figures are shown side by side.
 //!
 //! A measurement copies into a new file without a name, in this process, and takes the difference of getrusage(2) around it;
-//! that has all threads in it and nothing of other processes. The system calls are those that the engine counts. A buffer
-//! so small that the whole file would take minutes copies only a sample of it, and its figures are multiplied up; they
-//! are marked.
+//! that has all threads in it and nothing of other processes. The system calls are those that the engine counts. The
+//! buffer is made before the first run and stays, so that its own page faults are in no figure. A buffer so small that
+//! the whole file would take minutes copies only a sample of it, and its figures are multiplied up; they are marked.
 
 use std::fs::File;
 use std::num::NonZero;
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use mapio_copy::{Engine, Facts, FileSystem, Meter, NamedFile, Plan, Request, transfer};
+use mapio_copy::{Engine, Facts, FileSystem, Meter, NamedFile, Plan, Request, open_regular, transfer};
 use rustix::fs::Advice;
 use serde::Serialize;
 
@@ -25,11 +25,14 @@ use crate::usage::Usage;
 const BUFFERS: [usize; 11] = [5, 10, 100, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20];
 /// Reads that one measurement makes at most; more are extrapolated.
 const READS_AT_MOST: u64 = 500_000;
+/// Shorter files show nothing: the fixed cost of a copy hides that of its bytes.
+const SHOWS_FROM_BYTES: u64 = 1 << 20;
 
 /// Measure copying a file with buffers of 5 bytes to 16 MiB, and through two mappings
 ///
-/// For each: real, user and system time, system calls, minor and major page faults, and rate; the median of several
-/// runs, with the first run, which may find the file on the disk, apart. A `~` marks figures extrapolated from a sample.
+/// For each: real, user and system time in milliseconds, system calls, minor and major page faults, and MB/s; the median
+/// of several runs. The first run comes apart, after the file was dropped from the page cache: it is the cold one. A `~`
+/// marks figures extrapolated from a sample.
 ///
 /// Example: mapio bench copy --runs 9 some-large-file
 #[derive(Debug, Args)]
@@ -57,8 +60,8 @@ struct Row {
     buffer_bytes: Option<usize>,
     /// Only part of the file was copied, and the figures are multiplied up.
     extrapolated: bool,
-    /// The run before the others: the cold one, if the file was not in the page cache.
-    first_seconds: f64,
+    /// The run before the others, with the file dropped from the page cache; null where that can't be done.
+    cold_seconds: Option<f64>,
     /// Medians of the other runs.
     #[serde(flatten)]
     median: Cost,
@@ -83,42 +86,46 @@ struct Sweep {
     runs: u16,
     cold: bool,
     rows: Vec<Row>,
+    /// What the figures show, in two lines.
+    conclusion: String,
 }
 
 impl Arguments {
     pub(crate) fn run(self) -> anyhow::Result<Answer> {
-        let source = File::open(&self.file).with_context(|| format!("opening '{}'", self.file.display()))?;
-        let metadata = source.metadata().with_context(|| format!("measuring '{}'", self.file.display()))?;
-        anyhow::ensure!(metadata.is_file(), "'{}' is not a regular file", self.file.display());
-        anyhow::ensure!(metadata.len() > 0, "'{}' is empty: there is nothing to measure", self.file.display());
+        let source = open_regular(&self.file)?;
+        let len = source.metadata().with_context(|| format!("measuring '{}'", self.file.display()))?.len();
+        anyhow::ensure!(len > 0, "'{}' has no length: there is nothing to measure", self.file.display());
+        let in_memory = FileSystem::of(&source) == FileSystem::Memory;
+        anyhow::ensure!(
+            !(self.cold && in_memory),
+            "'{}' is on a file system in memory: it is never cold",
+            self.file.display()
+        );
         let folder = self.to.clone().unwrap_or_else(|| folder_of(&self.file));
-        let bench = Bench { source, len: metadata.len(), folder, arguments: &self };
+        let mut bench = Bench { source, len, in_memory, folder, arguments: &self, buffer: Vec::new() };
         // Before anything is printed: a folder that takes no files is found out now.
         bench.new_copy()?;
         if !self.json {
-            let state = if self.cold { "each run cold" } else { "medians of the runs after the first" };
-            output::line(&format!(
-                "copying '{}', {}, {} runs, {state}\n\n{HEADER}",
-                self.file.display(),
-                output::bytes_text(bench.len),
-                self.runs
-            ))?;
+            let state = if self.cold { "each cold" } else { "warm, and one cold before them" };
+            let (name, bytes) = (output::name(&self.file), output::bytes_text(len));
+            output::line(&format!("copying '{name}', {bytes}: medians of {} runs, {state}; times in ms", self.runs))?;
+            output::line(&format!("\n{HEADER}"))?;
         }
         let mut rows = Vec::new();
-        let mapped = (Engine::Mapped, NonZero::<usize>::MIN);
-        let buffers = BUFFERS.into_iter().filter_map(NonZero::new).map(|buffer| (Engine::ReadWrite, buffer));
-        for (engine, buffer) in buffers.chain([mapped]) {
-            let row = bench.measure(engine, buffer)?;
+        // `None` stands for the mapped engine, which has no buffer.
+        for buffer in BUFFERS.into_iter().map(NonZero::new).chain([None]) {
+            let row = bench.measure(buffer)?;
             if !self.json {
                 output::line(&row.as_text())?;
             }
             rows.push(row);
         }
+        let conclusion = conclusion(&rows, len);
         if self.json {
             let file = self.file.display().to_string();
-            output::json(&Sweep { file, bytes: bench.len, runs: self.runs, cold: self.cold, rows })?;
+            output::json(&Sweep { file, bytes: len, runs: self.runs, cold: self.cold, rows, conclusion })?;
         } else {
-            output::line(&format!("\n{}", conclusion(&rows)))?;
+            output::line(&format!("\n{conclusion}"))?;
         }
         Ok(Answer::Yes)
     }
@@ -128,32 +135,48 @@ fn folder_of(file: &Path) -> PathBuf {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
+/// What happens to the source in the page cache before a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cache {
+    Kept,
+    Dropped,
+}
+
 struct Bench<'a> {
     source: File,
+    /// Of the source, in bytes.
     len: u64,
+    /// The source is on a file system in memory, and can't be dropped from the page cache.
+    in_memory: bool,
     folder: PathBuf,
     arguments: &'a Arguments,
+    /// The buffer of all measurements.
+    buffer: Vec<u8>,
 }
 
 impl Bench<'_> {
     /// Measures one way to copy: a first run, then the others.
-    fn measure(&self, engine: Engine, buffer: NonZero<usize>) -> anyhow::Result<Row> {
+    fn measure(&mut self, buffer_bytes: Option<NonZero<usize>>) -> anyhow::Result<Row> {
+        let engine = if buffer_bytes.is_some() { Engine::ReadWrite } else { Engine::Mapped };
         let facts = Facts { len: self.len, file_system: FileSystem::Other, processors: NonZero::<usize>::MIN };
-        let plan = Plan::new(Request { engine, buffer_bytes: Some(buffer) }, facts);
-        let sample = match engine {
-            Engine::ReadWrite => self.len.min(READS_AT_MOST.saturating_mul(u64::try_from(buffer.get())?)),
-            _ => self.len,
+        let plan = Plan::new(Request { engine: Some(engine), buffer_bytes }, facts);
+        let sample = match buffer_bytes {
+            Some(bytes) => self.len.min(READS_AT_MOST.saturating_mul(u64::try_from(bytes.get())?)),
+            None => self.len,
         };
+        let needed = buffer_bytes.map_or(0, NonZero::get).min(usize::try_from(sample).unwrap_or(usize::MAX));
+        self.buffer.resize(needed.max(self.buffer.len()), 0);
         let scale = whole(self.len) / whole(sample);
-        let first = self.run_once(&plan, sample)?;
-        let runs =
-            (0..self.arguments.runs).map(|_| self.run_once(&plan, sample)).collect::<anyhow::Result<Vec<_>>>()?;
-        let median = Cost::median(&runs).times(scale);
+        let first = self.run_once(&plan, sample, if self.in_memory { Cache::Kept } else { Cache::Dropped })?;
+        let cache = if self.arguments.cold { Cache::Dropped } else { Cache::Kept };
+        let runs: anyhow::Result<Vec<_>> =
+            (0..self.arguments.runs).map(|_| self.run_once(&plan, sample, cache)).collect();
+        let median = Cost::median(&runs?).times(scale);
         Ok(Row {
             engine: engine.name(),
-            buffer_bytes: (engine == Engine::ReadWrite).then_some(buffer.get()),
+            buffer_bytes: buffer_bytes.map(NonZero::get),
             extrapolated: sample < self.len,
-            first_seconds: first.real_seconds * scale,
+            cold_seconds: (!self.in_memory).then_some(first.real_seconds * scale),
             bytes_per_second: whole(self.len) / median.real_seconds,
             median,
         })
@@ -166,16 +189,20 @@ impl Bench<'_> {
     }
 
     /// Copies the first `sample` bytes to a new file, and answers what that took.
-    fn run_once(&self, plan: &Plan, sample: u64) -> anyhow::Result<Cost> {
+    fn run_once(&mut self, plan: &Plan, sample: u64, cache: Cache) -> anyhow::Result<Cost> {
         let copy = self.new_copy()?;
-        if self.arguments.cold {
-            rustix::fs::fadvise(&self.source, 0, None, Advice::DontNeed)
+        if cache == Cache::Dropped {
+            // Only clean pages can be dropped.
+            self.source
+                .sync_all()
+                .and_then(|()| Ok(rustix::fs::fadvise(&self.source, 0, None, Advice::DontNeed)?))
                 .with_context(|| format!("dropping '{}' from the page cache", self.arguments.file.display()))?;
         }
         let meter = Meter::new();
         let (before, begun) = (Usage::now()?, Instant::now());
         let source = NamedFile { file: &self.source, path: &self.arguments.file };
-        transfer(source, NamedFile { file: &copy, path: &self.folder }, sample, plan, &meter)?;
+        let unnamed = self.folder.join("(temporary file)");
+        transfer(source, NamedFile { file: &copy, path: &unnamed }, sample, plan, &meter, &mut self.buffer)?;
         let real = begun.elapsed();
         Ok(cost(&before, &Usage::now()?, real, meter.calls()))
     }
@@ -228,7 +255,7 @@ impl Cost {
     }
 }
 
-const HEADER: &str = "buffer      first s    real s    user s     sys s       calls  min.flt maj.flt      MB/s";
+const HEADER: &str = "buffer      cold ms    real ms    user ms     sys ms       calls  min.flt  maj.flt      MB/s";
 
 impl Row {
     fn name(&self) -> String {
@@ -237,57 +264,67 @@ impl Row {
 
     fn as_text(&self) -> String {
         let mark = if self.extrapolated { "~" } else { "" };
-        let seconds = |value: f64| format!("{mark}{value:.4}");
+        let ms = |seconds: f64| format!("{mark}{:.2}", seconds * 1e3);
+        let count = |value: f64| format!("{mark}{value:.0}");
         let Cost { real_seconds, user_seconds, system_seconds, system_calls, minor_faults, major_faults } = self.median;
         format!(
-            "{:8} {:>10} {:>9} {:>9} {:>9} {:>11} {:>8.0} {:>7.0} {:>9.1}",
+            "{:8} {:>10} {:>10} {:>10} {:>10} {:>11} {:>8} {:>8} {:>9}",
             self.name(),
-            seconds(self.first_seconds),
-            seconds(real_seconds),
-            seconds(user_seconds),
-            seconds(system_seconds),
-            format!("{mark}{system_calls:.0}"),
-            minor_faults,
-            major_faults,
-            self.bytes_per_second / 1e6,
+            self.cold_seconds.map_or_else(|| "-".to_owned(), ms),
+            ms(real_seconds),
+            ms(user_seconds),
+            ms(system_seconds),
+            count(system_calls),
+            count(minor_faults),
+            count(major_faults),
+            format!("{mark}{:.1}", self.bytes_per_second / 1e6),
         )
     }
 }
 
-/// Two lines that say what the figures show.
-fn conclusion(rows: &[Row]) -> String {
+/// Two lines that say what the figures show, or one if they show nothing.
+fn conclusion(rows: &[Row], len: u64) -> String {
     let by_time = |a: &&Row, b: &&Row| a.median.real_seconds.total_cmp(&b.median.real_seconds);
     let buffered = || rows.iter().filter(|row| row.buffer_bytes.is_some());
     let (Some(smallest), Some(best)) = (buffered().next(), buffered().min_by(by_time)) else { return String::new() };
     let Some(mapped) = rows.iter().find(|row| row.buffer_bytes.is_none()) else { return String::new() };
+    let time = |row: &Row| row.median.real_seconds;
+    if len < SHOWS_FROM_BYTES || time(smallest) <= 1.1 * time(best) {
+        return "The file is too short for a difference to show: take one of some megabytes.".to_owned();
+    }
     // The first buffer that comes within a tenth of the best: from there on a larger one gains next to nothing.
-    let enough = buffered().find(|row| row.median.real_seconds <= 1.1 * best.median.real_seconds).unwrap_or(best);
-    let per_call = |row: &Row| row.median.real_seconds * 1e9 / row.median.system_calls;
-    let against_best = mapped.median.real_seconds / best.median.real_seconds;
-    let verdict = if against_best > 1.05 {
-        format!("{against_best:.1} times slower than")
-    } else if against_best < 0.95 {
-        format!("{:.1} times faster than", 1.0 / against_best)
-    } else {
-        "as fast as".to_owned()
-    };
+    let enough = buffered().find(|row| time(row) <= 1.1 * time(best)).unwrap_or(best);
+    let calls = smallest.median.system_calls;
+    let faults = mapped.median.minor_faults + mapped.median.major_faults;
     format!(
-        "System calls are what small buffers pay for: {} bytes take {:.0} calls of about {:.0} ns, {:.0} times the time of {}; \
+        "System calls are what small buffers pay for: {} bytes take {calls:.0} calls of about {:.0} ns, and are {} {}; \
          from {} on a larger buffer gains less than a tenth.\n\
-         Page faults are what the mapped copy pays for: {:.0} of them instead of {:.0} calls, {:.0} times faster than \
-         {} bytes, and {verdict} the best buffer, {}.",
+         Page faults are what the mapped copy pays for: {faults:.0} of them, about {:.0} ns each with all that they do; \
+         it makes {:.0} calls, and is {} {} bytes and {} {}, the best buffer.",
         smallest.name(),
-        smallest.median.system_calls,
-        per_call(smallest),
-        smallest.median.real_seconds / best.median.real_seconds,
+        time(smallest) * 1e9 / calls,
+        ratio(time(smallest), time(best)),
         best.name(),
         enough.name(),
-        mapped.median.minor_faults + mapped.median.major_faults,
-        smallest.median.system_calls,
-        smallest.median.real_seconds / mapped.median.real_seconds,
+        time(mapped) * 1e9 / faults.max(1.0),
+        mapped.median.system_calls,
+        ratio(time(mapped), time(smallest)),
         smallest.name(),
+        ratio(time(mapped), time(best)),
         best.name(),
     )
+}
+
+/// How one time compares to another, in words that go before the name of the other.
+fn ratio(own: f64, other: f64) -> String {
+    let slower = own / other;
+    if slower > 1.05 {
+        format!("{slower:.1} times slower than")
+    } else if slower < 0.95 {
+        format!("{:.1} times faster than", 1.0 / slower)
+    } else {
+        "as fast as".to_owned()
+    }
 }
 
 /// A count as a number that can be multiplied; exact up to 2^53.
@@ -306,7 +343,7 @@ mod tests {
 
     fn row(buffer_bytes: Option<usize>, median: Cost) -> Row {
         let engine = if buffer_bytes.is_some() { "read-write" } else { "mapped" };
-        Row { engine, buffer_bytes, extrapolated: false, first_seconds: 0.0, median, bytes_per_second: 0.0 }
+        Row { engine, buffer_bytes, extrapolated: false, cold_seconds: None, median, bytes_per_second: 0.0 }
     }
 
     #[test]
@@ -325,13 +362,30 @@ mod tests {
             row(Some(1 << 20), cost(1.0, 10.0, 0.0)),
             row(None, cost(2.0, 5.0, 3000.0)),
         ];
-        let text = conclusion(&rows);
+        let text = conclusion(&rows, 5 << 20);
         assert_eq!(text.lines().count(), 2, "{text}");
-        assert!(text.contains("5 bytes take 1000000 calls of about 100000 ns, 100 times the time of 1m"), "{text}");
+        assert!(
+            text.contains("5 bytes take 1000000 calls of about 100000 ns, and are 100.0 times slower than 1m"),
+            "{text}"
+        );
         assert!(text.contains("from 64k on a larger buffer gains less than a tenth"), "{text}");
-        assert!(text.contains("3000 of them instead of 1000000 calls, 50 times faster than 5 bytes"), "{text}");
-        assert!(text.contains("2.0 times slower than the best buffer, 1m."), "{text}");
-        let faster = [row(Some(5), cost(4.0, 1.0, 0.0)), row(None, cost(2.0, 1.0, 1.0))];
-        assert!(conclusion(&faster).ends_with("2.0 times faster than the best buffer, 5."));
+        assert!(text.contains("3000 of them, about 666667 ns each with all that they do; it makes 5 calls"), "{text}");
+        assert!(
+            text.ends_with("is 50.0 times faster than 5 bytes and 2.0 times slower than 1m, the best buffer."),
+            "{text}"
+        );
+        // A short file, or one with which nothing differs, shows nothing.
+        for (rows, len) in
+            [(&rows[..], 5000), (&[row(Some(5), cost(1.0, 1.0, 0.0)), row(None, cost(2.0, 1.0, 1.0))], 5 << 20)]
+        {
+            assert!(conclusion(rows, len).starts_with("The file is too short"));
+        }
+    }
+
+    #[test]
+    fn ratios_are_put_into_words() {
+        assert_eq!(ratio(2.0, 1.0), "2.0 times slower than");
+        assert_eq!(ratio(1.0, 4.0), "4.0 times faster than");
+        assert_eq!(ratio(1.0, 1.01), "as fast as");
     }
 }

@@ -48,8 +48,8 @@ impl Arguments {
         } else if let Comparison::Differ { offset, left, right } = found {
             output::line(&format!(
                 "'{}' and '{}' differ at offset {offset}: {}, {}",
-                self.left.display(),
-                self.right.display(),
+                output::name(&self.left),
+                output::name(&self.right),
                 byte_text(left),
                 byte_text(right)
             ))?;

@@ -1,7 +1,7 @@
 //! The command `mapio`.
 //!
 //! Exit status: 0 done, 1 the answer is no (files differ), 2 an error, told in one line on standard error. A reader that
-//! closes our standard output early, as `head` does, ends the program with status 0.
+//! closes our standard output early, as `head` does, changes none of that.
 
 mod bench_copy;
 mod compare;
@@ -54,7 +54,6 @@ fn main() -> ExitCode {
     match answer {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
-        Err(error) if output::is_closed_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             output::complain(&error);
             ExitCode::from(2)
@@ -74,10 +73,12 @@ fn explain(error: &clap::Error) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// What clap has to say before it goes on to the usage, on one line.
+/// What clap has to say before it goes on to tips and the usage, on one line.
 fn first_paragraph(text: &str) -> String {
-    let lines: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
-    lines.join(" ").trim_start_matches("error: ").to_owned()
+    let ends = ["\n\nUsage:", "\n\nFor more information", "\n\n  tip:"];
+    let end = ends.into_iter().filter_map(|end| text.find(end)).min().unwrap_or(text.len());
+    let words = text[..end].trim_start_matches("error: ").trim();
+    words.replace("\n  ", " ")
 }
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ mod tests {
             first_paragraph(&Arguments::try_parse_from(words).expect_err("wrong words").render().to_string())
         };
         let engine = explained(&["mapio", "copy", "a", "b", "--engine", "warp"]);
-        assert_eq!(engine, "invalid value 'warp' for '--engine <ENGINE>' [possible values: auto, read-write, mapped]");
+        assert_eq!(engine, "invalid value 'warp' for '--engine <NAME>' [possible values: auto, read-write, mapped]");
         let missing = explained(&["mapio", "copy", "a"]);
         assert_eq!(missing, "the following required arguments were not provided: <DST>");
         let buffer = explained(&["mapio", "copy", "a", "b", "--buffer", "0"]);

@@ -1,8 +1,12 @@
 //! What the subcommands say, and how: text to people, JSON to programs, complaints in one line.
 
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use mapio_copy::Meter;
 use serde::Serialize;
@@ -16,10 +20,12 @@ pub(crate) enum Answer {
     No,
 }
 
-/// Prints a line to standard output.
+/// Prints a line to standard output. That nobody reads it any more is no error, and changes no answer.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
-    writeln!(io::stdout().lock(), "{text}")?;
-    Ok(())
+    match writeln!(io::stdout().lock(), "{text}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.context("writing to standard output"),
+    }
 }
 
 /// Prints a value as one line of JSON to standard output.
@@ -29,43 +35,59 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Prints an error and its causes as one line to standard error.
 pub(crate) fn complain(error: &anyhow::Error) {
-    let causes: Vec<String> = error.chain().map(|cause| one_line(&cause.to_string())).collect();
+    let causes: Vec<String> = error.chain().map(|cause| printable(&cause.to_string())).collect();
     // A closed standard error leaves nobody to tell; the exit status still does.
     let _ = writeln!(io::stderr().lock(), "mapio: {}", causes.join(": "));
 }
 
-/// A file name may hold a line break; a message may not.
-fn one_line(text: &str) -> String {
-    text.replace('\n', "\\n").replace('\r', "\\r")
+/// A path as it can be shown.
+pub(crate) fn name(path: &Path) -> String {
+    printable(&path.display().to_string())
 }
 
-/// Whether the error is that nobody reads our output any more.
-pub(crate) fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let kind = |cause: &(dyn std::error::Error + 'static)| cause.downcast_ref::<io::Error>().map(io::Error::kind);
-    error.root_cause().is::<io::Error>() && error.chain().next().and_then(kind) == Some(io::ErrorKind::BrokenPipe)
+/// A text without control characters: a file name may hold line breaks and escape sequences, a message may not.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+        if c.is_control() {
+            shown.extend(c.escape_default())
+        } else {
+            shown.push(c)
+        }
+        shown
+    })
 }
 
-/// How often the bar is drawn again.
-const REDRAW: Duration = Duration::from_millis(100);
+/// How long to work without a bar, and then how often to draw it again.
+const REDRAW: Duration = Duration::from_millis(200);
 
 /// Does some work while a bar on the terminal shows how far `meter` has come; without a terminal, only the work.
-pub(crate) fn with_progress<T: Send>(total_bytes: u64, meter: &Meter, work: impl FnOnce() -> T + Send) -> T {
+pub(crate) fn with_progress<T>(total_bytes: u64, meter: &Meter, work: impl FnOnce() -> T) -> T {
     if !io::stderr().is_terminal() {
         return work();
     }
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        // Without a thread for it there is no bar, and the work is done all the same.
+        let _ = thread::Builder::new().spawn_scoped(scope, move || draw_progress(total_bytes, meter, &is_done));
+        let answer = work();
+        drop(done);
+        answer
+    })
+}
+
+/// Draws the bar until the other side of the channel is gone.
+fn draw_progress(total_bytes: u64, meter: &Meter, is_done: &mpsc::Receiver<()>) {
+    let waiting = || is_done.recv_timeout(REDRAW) == Err(mpsc::RecvTimeoutError::Timeout);
+    if !waiting() {
+        return;
+    }
     let bar = ProgressBar::with_draw_target(Some(total_bytes), ProgressDrawTarget::stderr());
-    let template = "{bytes:>10} of {total_bytes} [{wide_bar}] {bytes_per_sec}, {eta} left";
+    let template = "{decimal_bytes:>10} of {decimal_total_bytes} [{wide_bar}] {decimal_bytes_per_sec}, {eta} left";
     bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let answer = std::thread::scope(|scope| {
-        let working = scope.spawn(work);
-        while !working.is_finished() {
-            bar.set_position(meter.bytes());
-            std::thread::park_timeout(REDRAW);
-        }
-        working.join()
-    });
+    while waiting() {
+        bar.set_position(meter.bytes());
+    }
     bar.finish_and_clear();
-    answer.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// A rate in the unit that fits: bytes a second, in powers of 1000.
@@ -107,7 +129,18 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_is_one_line_whatever_the_file_is_called() {
-        assert_eq!(one_line("opening 'a\nb\r'"), "opening 'a\\nb\\r'");
+    fn what_is_printed_has_no_control_characters() {
+        assert_eq!(printable("opening 'a\nb\r\x1b[31m ä'"), "opening 'a\\nb\\r\\u{1b}[31m ä'");
+    }
+
+    #[test]
+    fn the_bar_can_be_drawn() {
+        // indicatif finds mistakes in a template only when it is used.
+        let (done, is_done) = mpsc::channel::<()>();
+        let meter = Meter::new();
+        thread::scope(|scope| {
+            scope.spawn(move || draw_progress(1000, &meter, &is_done));
+            drop(done);
+        });
     }
 }

@@ -15,7 +15,9 @@ pub(crate) fn buffer(text: &str) -> Result<NonZero<usize>, String> {
         "g" | "gib" => 30,
         unit => return Err(format!("'{unit}' is not a unit: use k, m or g, for 1024, 1024^2 or 1024^3 bytes")),
     };
-    let number: usize = digits.parse().map_err(|_| format!("'{digits}' is not a whole number of bytes"))?;
+    let whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let number = whole.then(|| digits.parse::<usize>().ok()).flatten();
+    let number = number.ok_or_else(|| format!("'{digits}' is not a whole number of bytes"))?;
     let bytes = number.checked_mul(1 << shift).filter(|&bytes| bytes <= LARGEST).and_then(NonZero::new);
     bytes.ok_or_else(|| "a buffer has 1 byte to 1 GiB".to_owned())
 }
@@ -47,7 +49,8 @@ mod tests {
 
     #[test]
     fn what_is_no_size_says_why() {
-        for bad in ["", "0", "k", "-1", "1.5m", "2g", "1025m", "99999999999999999999", "5x", "5kk", "1 k", "0x10", "ä"]
+        for bad in
+            ["", "0", "k", "-1", "1.5m", "2g", "1025m", "99999999999999999999", "5x", "+5", "5kk", "1 k", "0x10", "ä"]
         {
             assert!(buffer(bad).is_err(), "{bad}");
         }

@@ -1,7 +1,6 @@
 //! A copy from start to end.
 
 use std::num::NonZero;
-use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -38,8 +37,26 @@ pub struct Report {
     pub calls: u64,
     /// Time from opening the source to naming the destination, without the verification.
     pub elapsed: Duration,
-    /// Time of the verification, if one was asked for; it found no difference.
-    pub verified: Option<Duration>,
+    /// The verification, if one was asked for; it found no difference.
+    pub verified: Option<Verified>,
+}
+
+/// A verification that has found no difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Verified {
+    /// Time that it took, flushing included.
+    pub elapsed: Duration,
+    /// Where the copy was read from.
+    pub from: VerifiedFrom,
+}
+
+/// Where the copy was read from for its verification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerifiedFrom {
+    /// What holds the file system: the copy was flushed and dropped from the page cache before.
+    Disk,
+    /// Memory, because the file system is there.
+    Memory,
 }
 
 impl CopyOptions {
@@ -50,7 +67,7 @@ impl CopyOptions {
 
     /// Moves the bytes by this engine.
     pub fn engine(mut self, engine: Engine) -> Self {
-        self.request.engine = engine;
+        self.request.engine = Some(engine);
         self
     }
 
@@ -72,7 +89,10 @@ impl CopyOptions {
     /// Copies `source` to `destination`, or into it if it is a folder. Blocks until that is done.
     ///
     /// A destination that exists is replaced in one step when the copy is whole, and keeps its mode and owner; a link is
-    /// followed. A new one gets the source's permission bits, less the umask. Like cp, this does not wait for the disk.
+    /// followed. A new one gets the source's permission bits, less the umask.
+    ///
+    /// Like cp, this does not wait for the disk. If the machine dies within seconds of a copy, the destination may be
+    /// there and have zeros for bytes, and what it replaced is gone; [`verify`](Self::verify) flushes before that.
     ///
     /// # Errors
     /// Any [`Error`]. The destination is then as it was, and no temporary file is left.
@@ -90,10 +110,10 @@ impl CopyOptions {
         let target = Target::resolve(&source, destination)?;
         let destination = target.create(source.mode())?;
         let plan = Plan::new(self.request, facts(&source, destination.named()));
-        let bytes = transfer(source.named(), destination.named(), source.len(), &plan, meter)
+        let bytes = transfer(source.named(), destination.named(), source.len(), &plan, meter, &mut Vec::new())
             // A file that was cut is an error of the source's, whichever call has met it.
-            .map_err(|error| source.check_unchanged(source.len()).err().unwrap_or(error))?;
-        source.check_unchanged(bytes)?;
+            .map_err(|error| source.check_unchanged().err().unwrap_or(error))?;
+        source.check_unchanged()?;
         if plan.flush {
             flush(destination.named())?;
         }
@@ -114,39 +134,50 @@ fn facts(source: &Source, destination: NamedFile<'_>) -> Facts {
     }
 }
 
-impl FileSystem {
-    /// The file system that an open file is on; one that cannot be asked is `Other`.
-    fn of(file: impl AsFd) -> Self {
-        // The numbers are from statfs(2) and the kernel's include/uapi/linux/magic.h.
-        #[allow(clippy::useless_conversion, reason = "the field has another type on other processors")]
-        match rustix::fs::fstatfs(file).map(|stat| i64::from(stat.f_type) & 0xffff_ffff) {
-            Ok(0xef53) => Self::Ext,
-            Ok(0x5846_5342) => Self::Xfs,
-            Ok(0x0102_1994 | 0x8584_58f6) => Self::Memory,
-            // NFS, SMB, CIFS, SMB2, 9P, Ceph and FUSE, which may hide any of them.
-            Ok(0x6969 | 0x517b | 0xff53_4d42 | 0xfe53_4d42 | 0x0102_1997 | 0x00c3_6400 | 0x6573_5546) => Self::Network,
-            Ok(_) | Err(_) => Self::Other,
-        }
-    }
-}
-
 fn flush(destination: NamedFile<'_>) -> Result<(), Error> {
     destination.file.sync_all().map_err(Error::os("flushing", destination.path))
 }
 
 /// Compares the copy, as the disk has it, to its source.
-fn verify(source: &Source, destination: NamedFile<'_>) -> Result<Duration, Error> {
+fn verify(source: &Source, destination: NamedFile<'_>) -> Result<Verified, Error> {
     let begun = Instant::now();
     flush(destination)?;
     // The pages are clean now and nobody else uses them, so they can go. Where this is only advice that is not taken,
     // the comparison is still one of what every reader will see.
     let _ = rustix::fs::fadvise(destination.file, 0, None, Advice::DontNeed);
-    match compare_open(source.named(), destination, &Meter::new())? {
-        Comparison::Same { .. } => Ok(begun.elapsed()),
+    let from = match FileSystem::of(destination.file) {
+        FileSystem::Memory => VerifiedFrom::Memory,
+        _ => VerifiedFrom::Disk,
+    };
+    let len = destination.file.metadata().map_err(Error::os("reading the status of", destination.path))?.len();
+    match compare_open((source.named(), source.len()), (destination, len), &Meter::new())? {
+        Comparison::Same { .. } => Ok(Verified { elapsed: begun.elapsed(), from }),
         Comparison::Differ { offset, .. } => {
             // A source that has been written to meanwhile is no fault of the copy.
-            source.check_unchanged(source.len())?;
+            source.check_unchanged()?;
             Err(Error::VerifyFailed { path: destination.path.to_owned(), offset })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_that_differs_from_its_source_is_found_by_verify() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, copy) = (dir.path().join("source"), dir.path().join("copy"));
+        fs::write(&path, vec![7; 100_000]).unwrap();
+        for (bytes, offset) in [(vec![7; 99_999], 99_999), (vec![7; 100_001], 100_000), (vec![0; 100_000], 0)] {
+            fs::write(&copy, bytes).unwrap();
+            let file = fs::File::options().read(true).write(true).open(&copy).unwrap();
+            match verify(&Source::open(&path).unwrap(), NamedFile { file: &file, path: &copy }) {
+                Err(Error::VerifyFailed { offset: found, .. }) => assert_eq!(found, offset),
+                other => panic!("{other:?}"),
+            }
         }
     }
 }

@@ -75,18 +75,23 @@ impl Target {
         }
     }
 
-    /// Makes the empty file that will become the destination: with the mode given, less the umask, if it is new.
+    /// Makes the empty file that will become the destination: with the mode given, less the umask, if it is new, else with
+    /// the mode and the owner of what it replaces, so that nobody can read it who could not read that.
     pub(crate) fn create(self, mode: u32) -> Result<Destination, Error> {
         let fail = Error::os("creating a temporary file in", self.folder().to_owned());
+        let mode = self.existing.as_ref().map_or(mode, |existing| mode & existing.mode());
         let (file, name) = match unnamed_file(self.folder(), mode) {
             Ok(file) => (File::from(file), None),
             // Not every file system has files without a name (open(2)); EISDIR comes from kernels that know none.
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                let (file, name) = named_file(self.folder(), mode).map_err(fail)?;
+                let (file, name) = named_file(self.folder(), mode).map_err(without_path).map_err(fail)?;
                 (file, Some(name))
             }
             Err(errno) => return Err(fail(errno.into())),
         };
+        if let Some(existing) = &self.existing {
+            keep_identity(&file, existing).map_err(Error::os("replacing", &self.path))?;
+        }
         Ok(Destination { target: self, file, name })
     }
 }
@@ -106,16 +111,13 @@ impl Destination {
         NamedFile { file: &self.file, path: &self.target.path }
     }
 
-    /// Gives the file the destination's name, and what it replaces the name of, its mode and owner. Answers the path.
+    /// Gives the file the destination's name. Answers the path.
     pub(crate) fn commit(self) -> Result<PathBuf, Error> {
         let Target { path, existing } = &self.target;
-        if let Some(existing) = existing {
-            keep_identity(&self.file, existing).map_err(Error::os("keeping the owner and mode of", path))?;
-        }
         if self.name.is_none() && existing.is_none() {
             match link(&self.file, path) {
                 Ok(()) => return Ok(self.target.path),
-                // Somebody has made it meanwhile: it is replaced, as if it had been there before.
+                // Somebody has made it meanwhile: it is replaced. Its mode and owner are not looked at any more.
                 Err(Errno::EXIST) => {}
                 Err(errno) => return Err(Error::os("creating", path)(errno.into())),
             }
@@ -123,11 +125,24 @@ impl Destination {
         let name = match self.name {
             Some(name) => name,
             None => link_temporarily(&self.file, self.target.folder())
+                .map_err(without_path)
                 .map_err(Error::os("naming a temporary file in", self.target.folder()))?,
         };
-        name.persist(path).map_err(|error| Error::os("replacing", path)(error.error))?;
+        name.persist(path).map_err(|error| {
+            // A folder may take new names and give none back (chattr(1), attribute a).
+            let left = error.path.to_owned();
+            match error.path.close() {
+                Ok(()) => Error::os("replacing", path)(error.error),
+                Err(_) => Error::os("replacing (and it could not be removed again:) with", left)(error.error),
+            }
+        })?;
         Ok(self.target.path)
     }
+}
+
+/// The error without the path that tempfile adds to it, which means nothing to a user.
+fn without_path(error: io::Error) -> io::Error {
+    error.kind().into()
 }
 
 /// A file without a name, on the folder's file system.
@@ -163,8 +178,12 @@ fn link_temporarily(file: &File, folder: &Path) -> io::Result<TempPath> {
 /// Gives the file the owner and the permission bits of the one that it replaces.
 fn keep_identity(file: &File, existing: &Metadata) -> io::Result<()> {
     let own = file.metadata()?;
-    if (own.uid(), own.gid()) != (existing.uid(), existing.gid()) {
-        std::os::unix::fs::fchown(file, Some(existing.uid()), Some(existing.gid()))?;
+    let (uid, gid) = (existing.uid(), existing.gid());
+    if (own.uid(), own.gid()) != (uid, gid) {
+        std::os::unix::fs::fchown(file, Some(uid), Some(gid)).map_err(|error| {
+            let reason = format!("the copy can't be given to its owner, user {uid} and group {gid}: {error}");
+            io::Error::new(error.kind(), reason)
+        })?;
     }
     // Set-id bits are not kept, as a write by anybody but root would have cleared them.
     file.set_permissions(Permissions::from_mode(existing.mode() & 0o777))

@@ -4,7 +4,8 @@ mod mapped;
 mod read_write;
 
 use std::fs::File;
-use std::io;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -32,30 +33,35 @@ pub struct NamedFile<'a> {
 ///
 /// A `len` of 0 means "to the end", wherever that is: files of /proc claim to have no bytes, and have some. Both files are
 /// accessed by offset; their positions do not matter and do not change. The destination must be open for reading and
-/// writing, and empty. `meter` counts along.
+/// writing, and empty. `meter` counts along. `buffer` is room for the engines that need it on the calling thread; it grows
+/// as needed, and who copies often keeps it.
 ///
 /// # Errors
 /// [`Error::Os`], [`Error::Map`] or [`Error::Fault`] for what could not be done; a source that ends before `len` is an
-/// `UnexpectedEof` of one of them. The destination then has some of the bytes.
+/// [`Error::Os`] of kind `UnexpectedEof`. The destination then has some of the bytes. A limit of file sizes
+/// (setrlimit(2), `RLIMIT_FSIZE`) raises `SIGXFSZ`, which kills unless the program ignores it.
 pub fn transfer(
     source: NamedFile<'_>,
     destination: NamedFile<'_>,
     len: u64,
     plan: &Plan,
     meter: &Meter,
+    buffer: &mut Vec<u8>,
 ) -> Result<u64, Error> {
     if len == 0 {
-        return read_write::copy_to_end(source, destination, plan.buffer_bytes, meter);
+        let buffer = read_write::sized(buffer, plan.buffer_bytes.get(), destination)?;
+        return read_write::copy_to_end(source, destination, buffer, meter);
     }
     if plan.preallocate {
         preallocate(destination, len, meter)?;
     }
     let stop = AtomicBool::new(false);
-    let copy = |start: u64, end: u64| {
+    let copy = |start: u64, end: u64, buffer: &mut Vec<u8>| {
         let range = Range { start, end, stop: &stop };
         let copied = match plan.engine {
             Engine::Mapped => mapped::copy(source, destination, range, meter),
-            Engine::ReadWrite | Engine::Auto => read_write::copy(source, destination, range, plan.buffer_bytes, meter),
+            Engine::ReadWrite => read_write::sized(buffer, range.at_most(plan.buffer_bytes.get()), destination)
+                .and_then(|buffer| read_write::copy(source, destination, range, buffer, meter)),
         };
         if copied.is_err() {
             // A copy that has failed is not worth finishing: the other threads stop at their next step.
@@ -64,16 +70,22 @@ pub fn transfer(
         copied
     };
     let threads = u64::try_from(plan.threads.get()).unwrap_or(u64::MAX);
-    let per_thread = len.div_ceil(threads).next_multiple_of(RANGE_ALIGN);
-    if per_thread >= len {
-        copy(0, len)?;
-        return Ok(len);
-    }
+    let per_thread = len.div_ceil(threads).checked_next_multiple_of(RANGE_ALIGN).unwrap_or(len);
+    let mut starts = (0..threads).filter_map(|i| i.checked_mul(per_thread)).take_while(|&start| start < len);
+    // The first range is this thread's own; so is every one that no thread can be had for.
+    let mut own: Vec<u64> = starts.next().into_iter().collect();
+    let end = |start: u64| start.saturating_add(per_thread).min(len);
     thread::scope(|scope| {
-        let starts = (0..threads).map(|i| i * per_thread).take_while(|&start| start < len);
-        let running: Vec<_> =
-            starts.map(|start| scope.spawn(move || copy(start, (start + per_thread).min(len)))).collect();
-        running.into_iter().map(join).fold(Ok(()), Result::and)
+        let mut running = Vec::new();
+        for start in starts {
+            let copy = &copy;
+            match thread::Builder::new().spawn_scoped(scope, move || copy(start, end(start), &mut Vec::new())) {
+                Ok(thread) => running.push(thread),
+                Err(_) => own.push(start),
+            }
+        }
+        let copied = own.into_iter().try_for_each(|start| copy(start, end(start), buffer));
+        running.into_iter().map(join).fold(copied, Result::and)
     })?;
     Ok(len)
 }
@@ -90,11 +102,26 @@ struct Range<'a> {
 }
 
 impl Range<'_> {
+    /// The length of the range, but at most this.
+    fn at_most(&self, most: usize) -> usize {
+        at_most(self.end - self.start, most)
+    }
+
     /// Bytes of the next step from `offset`, at most `most`; `None` at the end, or when another thread has failed.
     fn step(&self, offset: u64, most: usize) -> Option<usize> {
         let rest = self.end.checked_sub(offset).filter(|&rest| rest > 0 && !self.stop.load(Ordering::Relaxed))?;
-        Some(usize::try_from(rest).map_or(most, |rest| rest.min(most)))
+        Some(at_most(rest, most))
     }
+}
+
+/// A number of bytes of a file that are handled in memory: as many as there are, but at most this.
+pub(crate) fn at_most(bytes: u64, most: usize) -> usize {
+    usize::try_from(bytes).map_or(most, |bytes| bytes.min(most))
+}
+
+/// A number of bytes in memory as one of bytes in a file.
+pub(crate) fn file_bytes(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or_else(|_| unreachable!("memory is not larger than files can be"))
 }
 
 fn join(thread: thread::ScopedJoinHandle<'_, Result<(), Error>>) -> Result<(), Error> {
@@ -119,8 +146,55 @@ fn preallocate(destination: NamedFile<'_>, len: u64, meter: &Meter) -> Result<()
     }
 }
 
+/// Reads once from an offset, as often as a signal interrupts that. 0 is the end of the file.
+pub(crate) fn read(source: NamedFile<'_>, buffer: &mut [u8], offset: u64, meter: &Meter) -> Result<usize, Error> {
+    loop {
+        meter.add_calls(1);
+        match source.file.read_at(buffer, offset) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            read => return read.map_err(Error::os("reading", source.path)),
+        }
+    }
+}
+
 /// The source has ended early: what read(2) tells by a count of 0.
 pub(crate) fn ended_early(source: NamedFile<'_>, offset: u64) -> Error {
     let reason = format!("the file ends at byte {offset}");
-    Error::os("reading", source.path)(io::Error::new(io::ErrorKind::UnexpectedEof, reason))
+    Error::os("reading", source.path)(io::Error::new(ErrorKind::UnexpectedEof, reason))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZero;
+
+    use super::*;
+    use crate::plan::{Facts, FileSystem, Request};
+
+    /// What is asked for and is not there is never made up.
+    #[test]
+    fn more_bytes_than_the_source_has_are_an_error_with_every_engine() {
+        let (source, path) = (tempfile::tempfile().unwrap(), Path::new("file"));
+        source.write_all_at(b"short", 0).unwrap();
+        for engine in [Engine::ReadWrite, Engine::Mapped] {
+            for (len, kinds) in [
+                (6, &[ErrorKind::UnexpectedEof][..]),
+                (10_000, &[ErrorKind::UnexpectedEof]),
+                // So large a file can't be made, or has no such bytes.
+                (u64::MAX, &[ErrorKind::UnexpectedEof, ErrorKind::InvalidInput, ErrorKind::FileTooLarge]),
+            ] {
+                let request = Request { engine: Some(engine), buffer_bytes: None };
+                let facts = Facts { len, file_system: FileSystem::Other, processors: NonZero::<usize>::MIN };
+                let mut plan = Plan::new(request, facts);
+                plan.buffer_bytes = NonZero::new(64).unwrap();
+                let destination = tempfile::tempfile().unwrap();
+                let (from, to) = (NamedFile { file: &source, path }, NamedFile { file: &destination, path });
+                match transfer(from, to, len, &plan, &Meter::new(), &mut Vec::new()) {
+                    Err(Error::Os { source, .. }) => {
+                        assert!(kinds.contains(&source.kind()), "{engine} {len}: {source}")
+                    }
+                    other => panic!("{engine} {len}: {other:?}"),
+                }
+            }
+        }
+    }
 }

@@ -3,12 +3,12 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
-use mapio_map::Fault;
+use mapio_map::{Access, FaultKind};
 
 /// A copy or a comparison that was not made. Nothing was changed: a destination that existed is as it was, and no temporary
-/// file is left.
+/// file is left, unless the message says so.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {
@@ -34,8 +34,10 @@ pub enum Error {
         path: PathBuf,
         /// The byte, from the start of the file.
         offset: u64,
-        /// What the access said; its own offset counts from the start of a window of the file.
-        source: Fault,
+        /// Whether it was being read or written.
+        access: Access,
+        /// Why it could not be.
+        kind: FaultKind,
     },
     /// The file is not a regular one, so it can be neither copied nor replaced here.
     NotRegular {
@@ -51,9 +53,9 @@ pub enum Error {
         /// The destination.
         to: PathBuf,
     },
-    /// The source is not what it was when the copy began.
+    /// A file that was read is not what it was at the beginning.
     SourceChanged {
-        /// The source.
+        /// Which file.
         path: PathBuf,
         /// What it was.
         before: Version,
@@ -89,23 +91,29 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Os { operation, path, .. } => write!(f, "{operation} '{}'", path.display()),
-            Self::Map { path, .. } => write!(f, "mapping '{}'", path.display()),
-            Self::Fault { path, offset, .. } => write!(f, "accessing byte {offset} of '{}'", path.display()),
+            Self::Map { path, source } => write!(f, "'{}': {source}", path.display()),
+            Self::Fault { path, offset, access, kind } => {
+                let verb = match access {
+                    Access::Read => "reading",
+                    Access::Write => "writing",
+                };
+                write!(f, "{verb} byte {offset} of '{}': {kind}", path.display())
+            }
             Self::NotRegular { path, kind } => write!(f, "'{}' is {kind}, not a regular file", path.display()),
             Self::SameFile { from, to } => write!(f, "'{}' and '{}' are the same file", from.display(), to.display()),
             Self::SourceChanged { path, before, after } if before.len != after.len => write!(
                 f,
-                "'{}' changed while it was copied: it had {} bytes and has {} now",
+                "'{}' changed while it was read: it had {} bytes and has {} now",
                 path.display(),
                 before.len,
                 after.len
             ),
             Self::SourceChanged { path, before, after } => write!(
                 f,
-                "'{}' changed while it was copied: it was modified at {:?} and again at {:?}",
+                "'{}' changed while it was read: it was modified at {} s since 1970, and is at {} s",
                 path.display(),
-                UNIX_EPOCH + before.modified,
-                UNIX_EPOCH + after.modified
+                before.modified.as_secs_f64(),
+                after.modified.as_secs_f64()
             ),
             Self::VerifyFailed { path, offset } => {
                 write!(f, "the copy for '{}' differs from its source at byte {offset}", path.display())
@@ -118,9 +126,10 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Os { source, .. } => Some(source),
-            Self::Map { source, .. } => Some(source),
-            Self::Fault { source, .. } => Some(source),
-            Self::NotRegular { .. }
+            // Its own words are in ours.
+            Self::Map { source, .. } => source.source(),
+            Self::Fault { .. }
+            | Self::NotRegular { .. }
             | Self::SameFile { .. }
             | Self::SourceChanged { .. }
             | Self::VerifyFailed { .. } => None,

@@ -25,7 +25,9 @@
 //!
 //! # What it does not do
 //! Folders, links as links, devices, holes, extended attributes, times and ownership (unless the destination exists, whose
-//! mode and owner are kept) are not copied.
+//! mode and owner are kept) are not copied. A destination that exists is replaced by a new file: its other hard links keep
+//! the old bytes, and its access control list is gone. Where the new file can't be given to the old one's owner, or the
+//! destination is a mount point, the copy is refused.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod compare;
@@ -33,13 +35,15 @@ mod copy;
 mod destination;
 mod engine;
 mod error;
+mod file_system;
 mod meter;
 mod plan;
 mod source;
 
 pub use compare::{Comparison, compare};
-pub use copy::{CopyOptions, Report};
+pub use copy::{CopyOptions, Report, Verified, VerifiedFrom};
 pub use engine::{NamedFile, transfer};
 pub use error::{Error, Version};
 pub use meter::Meter;
 pub use plan::{Engine, Facts, FileSystem, Plan, Request};
+pub use source::open_regular;

@@ -15,12 +15,9 @@ const LARGE_FROM: u64 = 32 << 20;
 const SMALL_BELOW: u64 = 1 << 20;
 
 /// A way to move the bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Engine {
-    /// Picks by what is known of the files.
-    #[default]
-    Auto,
     /// read(2) into a buffer and write(2) from it.
     ReadWrite,
     /// Two mappings and a copy between them.
@@ -32,7 +29,6 @@ impl Engine {
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
-            Self::Auto => "auto",
             Self::ReadWrite => "read-write",
             Self::Mapped => "mapped",
         }
@@ -48,8 +44,8 @@ impl fmt::Display for Engine {
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Request {
-    /// The way to move the bytes.
-    pub engine: Engine,
+    /// The way to move the bytes; the fastest for the case if `None`.
+    pub engine: Option<Engine>,
     /// Bytes of the buffer of `ReadWrite`; chosen by the plan if `None`.
     pub buffer_bytes: Option<NonZero<usize>>,
 }
@@ -77,6 +73,8 @@ pub enum FileSystem {
     Memory,
     /// On another machine: an error of a write may come as late as close(2).
     Network,
+    /// The kernel's own, such as sysfs: the length that a file claims to have means nothing.
+    Kernel,
     /// Any other.
     Other,
 }
@@ -85,7 +83,7 @@ pub enum FileSystem {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// The way to move the bytes; never `Auto`.
+    /// The way to move the bytes.
     pub engine: Engine,
     /// Bytes of the buffer of `ReadWrite`.
     pub buffer_bytes: NonZero<usize>,
@@ -102,8 +100,8 @@ impl Plan {
     #[must_use]
     pub fn new(request: Request, facts: Facts) -> Self {
         match request.engine {
-            Engine::Auto => Self::auto(request, facts),
-            engine => Self {
+            None => Self::auto(request, facts),
+            Some(engine) => Self {
                 engine,
                 buffer_bytes: request.buffer_bytes.unwrap_or(nonzero(MIB)),
                 threads: NonZero::<usize>::MIN,
@@ -164,7 +162,7 @@ mod tests {
 
     #[test]
     fn a_network_file_system_is_flushed_with_every_engine() {
-        for engine in [Engine::Auto, Engine::ReadWrite, Engine::Mapped] {
+        for engine in [None, Some(Engine::ReadWrite), Some(Engine::Mapped)] {
             let request = Request { engine, ..Request::default() };
             assert!(Plan::new(request, facts(1, FileSystem::Network)).flush);
             assert!(!Plan::new(request, facts(1, FileSystem::Ext)).flush);
@@ -180,12 +178,12 @@ mod tests {
     #[test]
     fn an_engine_that_was_asked_for_is_taken_with_the_buffer_that_was_asked_for() {
         for engine in [Engine::ReadWrite, Engine::Mapped] {
-            let request = Request { engine, buffer_bytes: NonZero::new(5) };
+            let request = Request { engine: Some(engine), buffer_bytes: NonZero::new(5) };
             let plan = Plan::new(request, facts(1 << 30, FileSystem::Ext));
             assert_eq!((plan.engine, plan.buffer_bytes.get(), plan.threads.get()), (engine, 5, 1));
             assert_eq!(plan.preallocate, engine == Engine::Mapped);
         }
-        let request = Request { engine: Engine::Auto, buffer_bytes: NonZero::new(7) };
+        let request = Request { engine: None, buffer_bytes: NonZero::new(7) };
         assert_eq!(Plan::new(request, facts(1, FileSystem::Xfs)).buffer_bytes.get(), 7);
     }
 }

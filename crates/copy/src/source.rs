@@ -9,6 +9,22 @@ use rustix::fs::OFlags;
 
 use crate::engine::NamedFile;
 use crate::error::{Error, Version};
+use crate::plan::FileSystem;
+
+/// Opens a regular file for reading. Anything else is refused before it is opened, since opening a device or a pipe may do
+/// something or wait for ever.
+///
+/// # Errors
+/// [`Error::NotRegular`], or [`Error::Os`] with what stat(2) or open(2) say.
+pub fn open_regular(path: impl AsRef<Path>) -> Result<File, Error> {
+    let path = path.as_ref();
+    refuse_irregular(path, &path.metadata().map_err(Error::os("reading the status of", path))?)?;
+    // What it is may have changed since: O_NONBLOCK keeps a pipe from waiting, and the check is made again.
+    let flags = OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path).map_err(Error::os("opening", path))?;
+    refuse_irregular(path, &file.metadata().map_err(Error::os("reading the status of", path))?)?;
+    Ok(file)
+}
 
 /// A regular file that is open for reading, and what it was when it was opened.
 #[derive(Debug)]
@@ -16,19 +32,16 @@ pub(crate) struct Source {
     path: PathBuf,
     file: File,
     metadata: Metadata,
+    /// Length in bytes; 0 for a file that does not know it, as in /proc and /sys.
+    len: u64,
 }
 
 impl Source {
-    /// Opens a regular file. Anything else is refused before it is opened, since opening a device or a pipe may do
-    /// something or wait for ever.
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
-        refuse_irregular(path, &path.metadata().map_err(Error::os("reading the status of", path))?)?;
-        // What it is may have changed since: O_NONBLOCK keeps a pipe from waiting, and the check is made again.
-        let flags = OFlags::NONBLOCK.bits().cast_signed();
-        let file = File::options().read(true).custom_flags(flags).open(path).map_err(Error::os("opening", path))?;
+        let file = open_regular(path)?;
         let metadata = file.metadata().map_err(Error::os("reading the status of", path))?;
-        refuse_irregular(path, &metadata)?;
-        Ok(Self { path: path.to_owned(), file, metadata })
+        let len = if FileSystem::of(&file) == FileSystem::Kernel { 0 } else { metadata.len() };
+        Ok(Self { path: path.to_owned(), file, metadata, len })
     }
 
     /// The file with its name.
@@ -36,9 +49,9 @@ impl Source {
         NamedFile { file: &self.file, path: &self.path }
     }
 
-    /// Length when it was opened, in bytes.
+    /// Length when it was opened, in bytes; 0 for one that is to be read to its end, wherever that is.
     pub(crate) fn len(&self) -> u64 {
-        self.metadata.len()
+        self.len
     }
 
     /// Permission bits when it was opened.
@@ -51,13 +64,12 @@ impl Source {
         (self.metadata.dev(), self.metadata.ino()) == (other.dev(), other.ino())
     }
 
-    /// Checks that the file is still what it was when it was opened, and that `copied` bytes are all of it.
-    pub(crate) fn check_unchanged(&self, copied: u64) -> Result<(), Error> {
+    /// Checks that the file is still what it was when it was opened, by length and time of modification.
+    pub(crate) fn check_unchanged(&self) -> Result<(), Error> {
         let before = version(&self.metadata);
         let after = version(&self.file.metadata().map_err(Error::os("reading the status of", &self.path))?);
-        // Files of /proc have no length and any number of bytes.
-        let whole = copied == after.len || after.len == 0;
-        if before == after && whole {
+        // The kernel's own files know neither their length nor when they change.
+        if before == after || FileSystem::of(&self.file) == FileSystem::Kernel {
             return Ok(());
         }
         Err(Error::SourceChanged { path: self.path.clone(), before, after })

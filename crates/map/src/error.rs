@@ -60,11 +60,11 @@ impl std::error::Error for Error {
 }
 
 impl From<Error> for io::Error {
+    /// Keeps the kind, and puts the reason behind the message: an `io::Error` is shown without its causes.
     fn from(error: Error) -> Self {
-        let kind = match &error {
-            Error::Os { source, .. } => source.kind(),
-            Error::Range { .. } => io::ErrorKind::InvalidInput,
-        };
-        io::Error::new(kind, error)
+        match &error {
+            Error::Os { source, .. } => io::Error::new(source.kind(), format!("{error}: {source}")),
+            Error::Range { .. } => io::Error::new(io::ErrorKind::InvalidInput, error),
+        }
     }
 }

@@ -72,14 +72,19 @@ impl fmt::Display for Fault {
             Access::Read => "reading",
             Access::Write => "writing",
         };
-        write!(f, "{verb} at offset {} of the view: ", self.offset)?;
-        match self.kind {
-            FaultKind::OutOfBounds { view_len } => write!(f, "outside the view of {view_len} bytes"),
-            FaultKind::Truncated { file_len } => write!(f, "the file was cut short, it has {file_len} bytes now"),
-            FaultKind::NoSpace => write!(f, "no space left on the device"),
-            FaultKind::Protection => write!(f, "the mapping does not allow it"),
-            FaultKind::Io(errno) => write!(f, "{}", io::Error::from_raw_os_error(errno)),
-            FaultKind::HwPoison => write!(f, "the memory that held the page has failed"),
+        write!(f, "{verb} at offset {} of the view: {}", self.offset, self.kind)
+    }
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::OutOfBounds { view_len } => write!(f, "outside the view of {view_len} bytes"),
+            Self::Truncated { file_len } => write!(f, "the file was cut short, it has {file_len} bytes now"),
+            Self::NoSpace => write!(f, "No space left on device"),
+            Self::Protection => write!(f, "the mapping does not allow it"),
+            Self::Io(errno) => write!(f, "{}", io::Error::from_raw_os_error(errno)),
+            Self::HwPoison => write!(f, "the memory that held the page has failed"),
         }
     }
 }
@@ -114,7 +119,7 @@ mod tests {
                 "the file was cut short, it has 9 bytes now",
                 io::ErrorKind::UnexpectedEof,
             ),
-            (FaultKind::NoSpace, "no space left on the device", io::ErrorKind::StorageFull),
+            (FaultKind::NoSpace, "No space left on device", io::ErrorKind::StorageFull),
             (FaultKind::Protection, "the mapping does not allow it", io::ErrorKind::PermissionDenied),
             (FaultKind::HwPoison, "the memory that held the page has failed", io::ErrorKind::Other),
         ];

@@ -1,16 +1,24 @@
 //! Copies a file by mapping it, and its copy, into memory: a load reads, a store writes, and hardly a system call is made.
 //!
 //!     memmap SRC DST
+//!
+//! The source must know its length, as files of a disk do and those of /proc do not.
 
 use std::env;
 use std::error::Error;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use mapio::MapOptions;
 use rustix::fs::{FallocateFlags, fallocate};
+
+/// Says which call failed, on what, and why.
+fn failed<E: Into<std::io::Error>>(call: &str, file: &Path) -> impl Fn(E) -> String {
+    move |why| format!("{call} '{}': {}", file.display(), why.into())
+}
 
 /// A mapped file cannot grow by being written to: a store behind its end is a bus error. So it gets its length first.
 fn make_room(mut file: &File, len: u64) -> std::io::Result<()> {
@@ -26,38 +34,39 @@ fn make_room(mut file: &File, len: u64) -> std::io::Result<()> {
     }
 }
 
-fn copy(source: &str, destination: &str) -> Result<(), Box<dyn Error>> {
-    let from = File::open(source).map_err(|e| format!("open '{source}': {e}"))?;
-    let to = File::options().read(true).write(true).create(true).truncate(false).open(destination);
-    let to = to.map_err(|e| format!("open '{destination}': {e}"))?;
-    let stat = from.metadata().map_err(|e| format!("fstat '{source}': {e}"))?;
-    let other = to.metadata().map_err(|e| format!("fstat '{destination}': {e}"))?;
-    if (stat.dev(), stat.ino()) == (other.dev(), other.ino()) {
-        return Err(format!("'{source}' and '{destination}' are the same file").into());
+fn copy(source: &Path, destination: &Path) -> Result<(), Box<dyn Error>> {
+    let from = File::open(source).map_err(failed("open", source))?;
+    let stat = from.metadata().map_err(failed("fstat", source))?;
+    if !stat.is_file() {
+        return Err(format!("'{}' is not a regular file", source.display()).into());
     }
-    to.set_len(0).map_err(|e| format!("ftruncate '{destination}': {e}"))?;
+    let options = File::options().read(true).write(true).create(true).truncate(false).clone();
+    let to = options.open(destination).map_err(failed("open", destination))?;
+    let other = to.metadata().map_err(failed("fstat", destination))?;
+    if (stat.dev(), stat.ino()) == (other.dev(), other.ino()) {
+        return Err(format!("'{}' and '{}' are the same file", source.display(), destination.display()).into());
+    }
+    to.set_len(0).map_err(failed("ftruncate", destination))?;
     if stat.len() == 0 {
         return Ok(()); // Nothing to copy, and nothing that could be mapped.
     }
-    make_room(&to, stat.len()).map_err(|e| format!("fallocate '{destination}', {} bytes: {e}", stat.len()))?;
+    make_room(&to, stat.len()).map_err(failed("fallocate", destination))?;
 
     // The source for reading only; the destination shared, so that stores reach the file.
-    let from = MapOptions::read_only().map(&from).map_err(|e| format!("mmap '{source}': {e}: {}", reason(&e)))?;
-    let to = MapOptions::read_write().map(&to).map_err(|e| format!("mmap '{destination}': {e}: {}", reason(&e)))?;
+    let len = usize::try_from(stat.len())?;
+    let from = MapOptions::read_only().len(len).map(&from).map_err(failed("mmap", source))?;
+    let to = MapOptions::read_write().len(len).map(&to).map_err(failed("mmap", destination))?;
 
     // This is the memcpy. In C a file cut short meanwhile would kill the program here; this answers an error.
-    from.view().copy_to(&to.view()).map_err(|fault| format!("memcpy '{source}' to '{destination}': {fault}"))?;
+    from.view().copy_to(&to.view()).map_err(failed("memcpy", source))?;
+    from.view().check_backed().map_err(failed("memcpy", source))?;
     Ok(()) // Both are unmapped here. The kernel writes the pages to the disk when it likes.
 }
 
-fn reason(error: &dyn Error) -> String {
-    error.source().map_or_else(String::new, ToString::to_string)
-}
-
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
     let copied = match arguments.as_slice() {
-        [source, destination] => copy(source, destination),
+        [source, destination] => copy(source.as_ref(), destination.as_ref()),
         _ => Err("usage: memmap SRC DST".into()),
     };
     match copied {

@@ -9,39 +9,48 @@ use std::error::Error;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::ExitCode;
 
-fn copy(source: &str, destination: &str, buffer_bytes: usize) -> Result<(), Box<dyn Error>> {
-    // Says which call failed, on what, and why.
-    let failed = |call: &str, name: &str, why: std::io::Error| format!("{call} '{name}': {why}");
+/// Says which call failed, on what, and why.
+fn failed<'a>(call: &'a str, file: &'a Path) -> impl Fn(std::io::Error) -> String + 'a {
+    move |why| format!("{call} '{}': {why}", file.display())
+}
 
-    let mut from = File::open(source).map_err(|e| failed("open", source, e))?;
-    // The destination is opened before it is emptied: if it is the source, its bytes must survive.
-    let mut to = File::options().write(true).create(true).truncate(false).open(destination);
-    let to = to.as_mut().map_err(|e| format!("open '{destination}': {e}"))?;
-    let (a, b) = (from.metadata(), to.metadata());
-    let (a, b) = (a.map_err(|e| failed("fstat", source, e))?, b.map_err(|e| failed("fstat", destination, e))?);
-    if (a.dev(), a.ino()) == (b.dev(), b.ino()) {
-        return Err(format!("'{source}' and '{destination}' are the same file").into());
+fn copy(source: &Path, destination: &Path, buffer_bytes: usize) -> Result<(), Box<dyn Error>> {
+    // What can fail comes before the destination is touched.
+    let mut buffer = Vec::new();
+    buffer.try_reserve_exact(buffer_bytes).map_err(|why| format!("a buffer of {buffer_bytes} bytes: {why}"))?;
+    buffer.resize(buffer_bytes, 0);
+    let mut from = File::open(source).map_err(failed("open", source))?;
+    let a = from.metadata().map_err(failed("fstat", source))?;
+    if a.is_dir() {
+        return Err(format!("'{}' is a folder", source.display()).into());
     }
-    to.set_len(0).map_err(|e| failed("ftruncate", destination, e))?;
+    // The destination is opened before it is emptied: if it is the source, its bytes must survive.
+    let options = File::options().write(true).create(true).truncate(false).clone();
+    let mut to = options.open(destination).map_err(failed("open", destination))?;
+    let b = to.metadata().map_err(failed("fstat", destination))?;
+    if (a.dev(), a.ino()) == (b.dev(), b.ino()) {
+        return Err(format!("'{}' and '{}' are the same file", source.display(), destination.display()).into());
+    }
+    to.set_len(0).map_err(failed("ftruncate", destination))?;
 
-    let mut buffer = vec![0; buffer_bytes];
     loop {
-        let count = from.read(&mut buffer).map_err(|e| failed("read", source, e))?;
+        let count = from.read(&mut buffer).map_err(failed("read", source))?;
         if count == 0 {
             return Ok(()); // The end of the file.
         }
-        to.write_all(&buffer[..count]).map_err(|e| failed("write", destination, e))?;
+        to.write_all(&buffer[..count]).map_err(failed("write", destination))?;
     }
 }
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
+    let arguments: Vec<_> = env::args_os().skip(1).collect();
     let copied = match arguments.as_slice() {
-        [source, destination, bytes] => match bytes.parse() {
-            Ok(bytes) if bytes > 0 => copy(source, destination, bytes),
-            _ => Err(format!("'{bytes}' is not a number of bytes above 0").into()),
+        [source, destination, bytes] => match bytes.to_string_lossy().parse() {
+            Ok(bytes) if bytes > 0 => copy(source.as_ref(), destination.as_ref(), bytes),
+            _ => Err(format!("'{}' is not a number of bytes above 0", bytes.display()).into()),
         },
         _ => Err("usage: read_write SRC DST BUFFER_BYTES".into()),
     };

@@ -1,9 +1,10 @@
 //! `copy`, `compare` and `bench copy`: what they do, what they print, and with which status they end.
 
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
 use mapio_testkit::{SmallFs, pattern, skip};
@@ -41,7 +42,7 @@ fn copy_reports_as_json() {
     assert_eq!(json["engine"], "read-write");
     assert_eq!(json["buffer_bytes"], 1024);
     assert_eq!(json["calls"], 20, "ten reads and ten writes");
-    assert_eq!(json["verified"], true);
+    assert!(["disk", "memory"].contains(&json["verified"].as_str().expect("it was asked for")), "{json}");
     assert!(json["seconds"].as_f64() > Some(0.0));
     let said = folder.done(&["copy", "--json", "--engine", "mapped", "a", "c"]);
     let json: Value = serde_json::from_str(&said).expect("JSON");
@@ -130,6 +131,9 @@ fn bad_words_are_explained_with_status_2() {
     folder.fails(&["copy", "a", "b", "--buffer", "0"], &["1 byte to 1 GiB"]);
     folder.fails(&["copy", "a", "b", "--buffer", "2g"], &["1 byte to 1 GiB"]);
     folder.fails(&["copy", "a", "b", "--buffer", "5x"], &["'x' is not a unit"]);
+    folder.fails(&["copy", "a", "b", "--buffer", "-5"], &["'-5' is not a whole number"]);
+    folder.fails(&["copy", "a", "b", "--engine", "mapped", "--buffer", "5"], &["'mapped' has none"]);
+    folder.fails(&["copy", "a", "b", "--engine", "wa\n\nrp"], &["'wa\\n\\nrp'"]);
     folder.fails(&["bench", "copy", "a", "--runs", "0"], &["'0'", "--runs"]);
     folder.fails(&["frobnicate"], &["'frobnicate'"]);
     assert_eq!(folder.mapio(&[]).status.code(), Some(2));
@@ -191,25 +195,98 @@ fn bench_copy_measures_every_buffer_and_the_mapped_engine() {
     let calls: Vec<_> = rows.iter().filter_map(|row| row["system_calls"].as_f64()).collect();
     assert_eq!(calls[1], 600_000.0, "a read and a write for every ten bytes");
     assert_eq!(calls[0], 1_200_000.0, "extrapolated");
-    assert!(calls[11] < 10.0, "two mappings, two unmappings, and the room: {}", calls[11]);
-    assert!(rows[11]["minor_faults"].as_f64() > Some(500.0), "a page fault for each page of the copy: {}", rows[11]);
+    assert!(calls[11] <= 11.0, "nine for the two mappings, one or two for the room: {}", calls[11]);
+    let pages = 3_000_000.0 / f64::from(u32::try_from(rustix::param::page_size()).expect("small"));
+    assert!(rows[11]["minor_faults"].as_f64() > Some(0.7 * pages), "a fault for each page of the copy: {}", rows[11]);
     assert_eq!(folder.names(), ["a"]);
 }
 
 #[test]
 fn bench_copy_prints_a_table_and_two_lines_of_what_it_shows() {
     let folder = Folder::new();
-    folder.write("a", pattern(200_000));
-    let said = folder.done(&["bench", "copy", "--runs", "2", "--cold", "--to", ".", "a"]);
+    folder.write("a", pattern(2_000_000));
+    let said = folder.done(&["bench", "copy", "--runs", "2", "--to", ".", "a"]);
     let lines: Vec<_> = said.lines().collect();
     assert_eq!(lines.len(), 1 + 1 + 1 + 12 + 1 + 2, "{said}");
-    assert!(lines[16].starts_with("System calls are what small buffers pay for: 5 bytes take 80000 calls"), "{said}");
+    assert!(lines[16].starts_with("System calls are what small buffers pay for: 5 bytes take 800000 calls"), "{said}");
     assert!(lines[17].starts_with("Page faults are what the mapped copy pays for: "), "{said}");
+    folder.write("small", "bytes");
+    assert!(folder.done(&["bench", "copy", "--runs", "1", "small"]).ends_with("take one of some megabytes.\n"));
     folder.write("empty", "");
-    folder.fails(&["bench", "copy", "empty"], &["'empty' is empty"]);
+    folder.fails(&["bench", "copy", "empty"], &["'empty' has no length"]);
     folder.fails(&["bench", "copy", "missing"], &["'missing'", "No such file"]);
-    folder.fails(&["bench", "copy", "."], &["not a regular file"]);
+    folder.fails(&["bench", "copy", "."], &["'.' is a directory, not a regular file"]);
+    let pipe = Command::new("mkfifo").arg(folder.path("pipe")).status();
+    if pipe.is_ok_and(|status| status.success()) {
+        folder.fails(&["bench", "copy", "pipe"], &["'pipe' is a pipe"]);
+        folder.fails(&["copy", "pipe", "b"], &["'pipe' is a pipe"]);
+        folder.fails(&["compare", "pipe", "a"], &["'pipe' is a pipe"]);
+    }
+    if let Ok(memory) = tempfile::tempdir_in("/dev/shm") {
+        let file = memory.path().join("a");
+        fs::write(&file, "bytes").expect("room");
+        folder.fails(&["bench", "copy", "--cold", file.to_str().expect("UTF-8")], &["it is never cold"]);
+    }
     folder.fails(&["bench", "copy", "a", "--to", "missing"], &["'missing'", "No such file"]);
+}
+
+/// Root may write to everything, so this runs the command as somebody else.
+#[test]
+fn a_destination_that_must_not_be_written_is_an_error() {
+    let test = "a_destination_that_must_not_be_written_is_an_error";
+    let folder = Folder::new();
+    folder.write("a", "new").write("b", "old");
+    if chown(folder.root(), Some(65534), Some(65534)).is_err() || mapio_testkit::runner().is_some() {
+        return skip(test, "becoming another user needs root, and no runner");
+    }
+    fs::set_permissions(folder.path("a"), Permissions::from_mode(0o644)).expect("own file");
+    let copy = |to: &str| {
+        let mut command = Command::new(MAPIO);
+        command.args(["copy", "a", to]).current_dir(folder.root()).uid(65534).gid(65534);
+        command.output()
+    };
+    let Ok(first) = copy("c") else {
+        return skip(test, "another user can't run the executable where it is");
+    };
+    assert_eq!(first.status.code(), Some(0), "{first:?}");
+    let fails = |to: &str, reason: &str| {
+        let output = copy(to).expect("it has just worked");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), stderr.lines().count()), (Some(2), 1), "{output:?}");
+        assert!(stderr.contains(reason), "{stderr}");
+        assert_eq!(folder.read("b"), b"old");
+    };
+    // Its own file, which it has protected; somebody else's; somebody else's that it may write to; a folder.
+    chown(folder.path("b"), Some(65534), Some(65534)).expect("root");
+    fs::set_permissions(folder.path("b"), Permissions::from_mode(0o444)).expect("root");
+    fails("b", "writing to 'b': Permission denied");
+    chown(folder.path("b"), Some(0), Some(0)).expect("root");
+    fails("b", "writing to 'b': Permission denied");
+    fs::set_permissions(folder.path("b"), Permissions::from_mode(0o666)).expect("root");
+    fails("b", "can't be given to its owner, user 0 and group 0");
+    chown(folder.root(), Some(0), Some(0)).expect("root");
+    fs::set_permissions(folder.root(), Permissions::from_mode(0o755)).expect("root");
+    fails("d", "creating a temporary file in '.': Permission denied");
+    assert_eq!(folder.names(), ["a", "b", "c"]);
+}
+
+/// What is printed is lost, and the copy is there: both are told.
+#[test]
+fn standard_output_that_is_full_is_told_of_apart_from_the_copy() {
+    let folder = Folder::new();
+    folder.write("a", "bytes");
+    let full = fs::File::options().write(true).open("/dev/full").expect("on Linux");
+    let output = Command::new(MAPIO).args(["copy", "a", "b"]).current_dir(folder.root()).stdout(full).output();
+    let Ok(output) = output else {
+        return skip("standard_output_that_is_full...", "the command needs a runner here");
+    };
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(
+        stderr.starts_with("mapio: 'b' was written, but not told of: writing to standard output: No space"),
+        "{stderr}"
+    );
+    assert_eq!(folder.read("b"), b"bytes");
 }
 
 #[test]
@@ -229,4 +306,9 @@ fn a_reader_that_goes_away_is_no_error() {
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("it ends");
     assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
+    // And it changes no answer.
+    folder.write("b", "other");
+    let gone = "{ sleep 0.2; exec \"$0\" compare a b; } | true; exit ${PIPESTATUS[0]}";
+    let status = Command::new("bash").args(["-c", gone, MAPIO]).current_dir(folder.root()).status();
+    assert_eq!(status.expect("bash runs").code(), Some(1));
 }

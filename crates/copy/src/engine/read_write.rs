@@ -1,22 +1,35 @@
 //! read(2) into a buffer, write(2) from it, by offset.
 
 use std::io::{self, ErrorKind};
-use std::num::NonZero;
 use std::os::unix::fs::FileExt;
 
-use super::{NamedFile, Range, ended_early};
+use super::{NamedFile, Range, ended_early, file_bytes, read};
 use crate::error::Error;
 use crate::meter::Meter;
+
+/// Makes a buffer of `len` bytes out of what there is, if there is memory for it.
+pub(super) fn sized<'a>(
+    buffer: &'a mut Vec<u8>,
+    len: usize,
+    destination: NamedFile<'_>,
+) -> Result<&'a mut [u8], Error> {
+    if buffer.len() < len {
+        let reserved = buffer.try_reserve_exact(len - buffer.len());
+        let failed = |_| io::Error::new(ErrorKind::OutOfMemory, format!("no memory for a buffer of {len} bytes"));
+        reserved.map_err(failed).map_err(Error::os("copying to", destination.path))?;
+        buffer.resize(len, 0);
+    }
+    Ok(&mut buffer[..len])
+}
 
 /// Copies a range through one buffer.
 pub(super) fn copy(
     source: NamedFile<'_>,
     destination: NamedFile<'_>,
     range: Range<'_>,
-    buffer_bytes: NonZero<usize>,
+    buffer: &mut [u8],
     meter: &Meter,
 ) -> Result<(), Error> {
-    let mut buffer = buffer(destination, buffer_bytes.get().min(range.step(range.start, usize::MAX).unwrap_or(0)))?;
     let mut offset = range.start;
     while let Some(step) = range.step(offset, buffer.len()) {
         let read = read(source, &mut buffer[..step], offset, meter)?;
@@ -24,7 +37,7 @@ pub(super) fn copy(
             return Err(ended_early(source, offset));
         }
         write_all(destination, &buffer[..read], offset, meter)?;
-        offset += count(read);
+        offset += file_bytes(read);
     }
     Ok(())
 }
@@ -33,37 +46,17 @@ pub(super) fn copy(
 pub(super) fn copy_to_end(
     source: NamedFile<'_>,
     destination: NamedFile<'_>,
-    buffer_bytes: NonZero<usize>,
+    buffer: &mut [u8],
     meter: &Meter,
 ) -> Result<u64, Error> {
-    let mut buffer = buffer(destination, buffer_bytes.get())?;
     let mut offset = 0;
     loop {
-        match read(source, &mut buffer, offset, meter)? {
+        match read(source, buffer, offset, meter)? {
             0 => return Ok(offset),
             read => {
                 write_all(destination, &buffer[..read], offset, meter)?;
-                offset += count(read);
+                offset += file_bytes(read);
             }
-        }
-    }
-}
-
-/// A buffer, if there is memory for it.
-fn buffer(destination: NamedFile<'_>, len: usize) -> Result<Vec<u8>, Error> {
-    let mut buffer = Vec::new();
-    let reserved = buffer.try_reserve_exact(len);
-    reserved.map_err(|error| Error::os("making a buffer to copy to", destination.path)(io::Error::other(error)))?;
-    buffer.resize(len, 0);
-    Ok(buffer)
-}
-
-fn read(source: NamedFile<'_>, buffer: &mut [u8], offset: u64, meter: &Meter) -> Result<usize, Error> {
-    loop {
-        meter.add_calls(1);
-        match source.file.read_at(buffer, offset) {
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            read => return read.map_err(Error::os("reading", source.path)),
         }
     }
 }
@@ -78,13 +71,8 @@ fn write_all(destination: NamedFile<'_>, mut bytes: &[u8], mut offset: u64, mete
         };
         let written = written.map_err(Error::os("writing", destination.path))?;
         bytes = &bytes[written..];
-        offset += count(written);
-        meter.add_bytes(count(written));
+        offset += file_bytes(written);
+        meter.add_bytes(file_bytes(written));
     }
     Ok(())
-}
-
-/// A count of bytes in memory as a count of bytes in a file.
-fn count(bytes: usize) -> u64 {
-    u64::try_from(bytes).unwrap_or_else(|_| unreachable!("memory is not larger than files can be"))
 }

@@ -79,6 +79,14 @@ fn both_programs_name_the_call_the_file_and_the_reason_of_a_failure() {
         assert!(!Path::new(&path("new")).exists());
     }
     assert_eq!(fs::read_to_string(path("source")).expect("untouched"), "precious");
+    // What can be known before the destination is emptied must not cost its bytes.
+    let (folder, old) = (dir.path().to_str().expect("UTF-8"), &path("source"));
+    assert_fails(&run("read_write", &[folder, old, "5"]), "read_write", "is a folder");
+    assert_fails(&run("read_write", &[&path("hard"), old, "99999999999999999"]), "read_write", "a buffer of");
+    for source in [folder, "/dev/zero"] {
+        assert_fails(&run("memmap", &[source, old]), "memmap", "is not a regular file");
+    }
+    assert_eq!(fs::read_to_string(path("source")).expect("untouched"), "precious");
     assert_fails(&run("memmap", &["one"]), "memmap", "usage: memmap SRC DST");
     for bytes in ["0", "-1", "many", ""] {
         assert_fails(&run("read_write", &[&path("source"), &path("new"), bytes]), "read_write", "is not a number");
