@@ -433,10 +433,16 @@ impl<'a> View<'a> {
         let destination = (&raw mut value).cast::<u8>();
         // SAFETY: the caller has checked the source; the destination is a local of that size, for which any bytes are a
         // valid value (`FromBytes`); they do not overlap; V2.
-        let progress = unsafe { arch::copy_exact(destination, self.address(offset), size_of::<T>()) };
+        let done = unsafe { arch::copy(destination, self.address(offset), size_of::<T>()) };
+        if done == size_of::<T>() {
+            return Ok(value);
+        }
+        let (rest, from) = (destination.wrapping_add(done), self.address(offset + done));
+        // SAFETY: the rest of the same ranges.
+        let progress = unsafe { arch::copy_exact(rest, from, size_of::<T>() - done) };
         match progress.fault {
             None => Ok(value),
-            Some(word) => Err(self.fault(word, offset + progress.done, Access::Read)),
+            Some(word) => Err(self.fault(word, offset + done + progress.done, Access::Read)),
         }
     }
 
