@@ -2,9 +2,11 @@
 //!
 //! Everything made here is removed when the value that stands for it is dropped.
 
+mod checked_fs;
 mod child;
 mod small_fs;
 
+pub use checked_fs::CheckedFs;
 pub use child::{in_child, runner};
 pub use small_fs::SmallFs;
 
