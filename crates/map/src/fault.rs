@@ -5,7 +5,26 @@
 use std::fmt;
 use std::io;
 
-pub use crate::sys::{Status, status};
+use crate::sys;
+
+/// Whether a fault in the calling thread would become an `Err` now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Status {
+    /// The handlers of `SIGBUS` and `SIGSEGV` are ours. If not, either nothing was mapped yet, or somebody has put a
+    /// handler in front; faults are then caught only if that handler passes on what it does not know. Always true where
+    /// accesses raise no signals.
+    pub armed: bool,
+    /// The calling thread blocks one of the two signals: the kernel kills a process that faults under a blocked signal.
+    /// Always false where accesses raise no signals.
+    pub blocked: bool,
+}
+
+/// Answers whether faults are caught in the calling thread. Does not block.
+#[must_use]
+pub fn status() -> Status {
+    Status { armed: sys::is_armed(), blocked: sys::is_blocked() }
+}
 
 /// An access that touched no memory, or stopped at a byte that the kernel could not supply.
 ///

@@ -114,18 +114,10 @@ pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {
     "file".to_owned()
 }
 
-/// Whether a fault in the calling thread would become an `Err` now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Status {
-    /// Always true: heap memory cannot fault.
-    pub armed: bool,
-    /// Always false: heap memory cannot fault.
-    pub blocked: bool,
+pub(crate) fn is_armed() -> bool {
+    true
 }
 
-/// Answers whether faults are caught in the calling thread.
-#[must_use]
-pub fn status() -> Status {
-    Status { armed: true, blocked: false }
+pub(crate) fn is_blocked() -> bool {
+    false
 }

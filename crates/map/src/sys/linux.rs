@@ -19,11 +19,11 @@ cfg_select! {
     // The same condition as for `portable` in `arch`.
     any(mapio_portable, target_pointer_width = "32", not(any(target_arch = "x86_64", target_arch = "aarch64"))) => {
         mod unguarded;
-        pub use unguarded::{Status, status};
+        pub(crate) use unguarded::{is_armed, is_blocked};
     }
     _ => {
         pub(crate) mod guard;
-        pub use guard::{Status, status};
+        pub(crate) use guard::{is_armed, is_blocked};
     }
 }
 

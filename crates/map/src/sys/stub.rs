@@ -57,18 +57,10 @@ pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {
     "file".to_owned()
 }
 
-/// Whether a fault in the calling thread would become an `Err` now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Status {
-    /// Always false: nothing is caught here, and nothing can be mapped.
-    pub armed: bool,
-    /// Always false.
-    pub blocked: bool,
+pub(crate) fn is_armed() -> bool {
+    false
 }
 
-/// Answers whether faults are caught in the calling thread.
-#[must_use]
-pub fn status() -> Status {
-    Status { armed: false, blocked: false }
+pub(crate) fn is_blocked() -> bool {
+    false
 }

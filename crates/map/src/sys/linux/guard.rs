@@ -79,29 +79,20 @@ pub(crate) fn install() -> io::Result<()> {
     installed.map_err(io::Error::from_raw_os_error)
 }
 
-/// Whether a fault in the calling thread would become an `Err` now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Status {
-    /// The handlers of `SIGBUS` and `SIGSEGV` are ours. If not, either nothing was mapped yet, or somebody has put a
-    /// handler in front; faults are then caught only if that handler passes on what it does not know.
-    pub armed: bool,
-    /// The calling thread blocks one of the two signals: the kernel kills a process that faults under a blocked signal.
-    pub blocked: bool,
+/// Whether the handlers of both signals are ours.
+pub(crate) fn is_armed() -> bool {
+    SIGNALS.into_iter().all(|signal| query(signal).is_ok_and(|action| is_ours(&action)))
 }
 
-/// Answers whether faults are caught in the calling thread. Does not block.
-#[must_use]
-pub fn status() -> Status {
-    let armed = SIGNALS.into_iter().all(|signal| query(signal).is_ok_and(|action| is_ours(&action)));
+/// Whether the calling thread blocks one of the two signals.
+pub(crate) fn is_blocked() -> bool {
     let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: with no new set, the call only writes the current mask; it fails only for a bad first argument.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), mask.as_mut_ptr()) };
     // SAFETY: written by the call above.
     let mask = unsafe { mask.assume_init() };
     // SAFETY: the mask is initialised and the signal numbers are valid.
-    let blocked = SIGNALS.into_iter().any(|signal| unsafe { libc::sigismember(&raw const mask, signal) } == 1);
-    Status { armed, blocked }
+    SIGNALS.into_iter().any(|signal| unsafe { libc::sigismember(&raw const mask, signal) } == 1)
 }
 
 /// Our entry in sigaction(2): on the alternate stack where there is one, and able to nest, because the handler that we
