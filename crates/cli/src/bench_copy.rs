@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use clap::Args;
 use mapio_copy::{Engine, Facts, FileSystem, Meter, NamedFile, Plan, Request, open_regular, transfer};
+use mapio_map::MapOptions;
 use rustix::fs::Advice;
 use serde::Serialize;
 
@@ -31,8 +32,8 @@ const SHOWS_FROM_BYTES: u64 = 1 << 20;
 /// Measure copying a file with buffers of 5 bytes to 16 MiB, and through two mappings
 ///
 /// For each: real, user and system time in milliseconds, system calls, minor and major page faults, and MB/s; the median
-/// of several runs. The first run comes apart, after the file was dropped from the page cache: it is the cold one. A `~`
-/// marks figures extrapolated from a sample.
+/// of several runs. The first run comes apart, after the file was dropped from the page cache: it is the cold one; a
+/// `-` stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample.
 ///
 /// Example: mapio bench copy --runs 9 some-large-file
 #[derive(Debug, Args)]
@@ -95,16 +96,13 @@ impl Arguments {
         let source = open_regular(&self.file)?;
         let len = source.metadata().with_context(|| format!("measuring '{}'", self.file.display()))?.len();
         anyhow::ensure!(len > 0, "'{}' has no length: there is nothing to measure", self.file.display());
-        let in_memory = FileSystem::of(&source) == FileSystem::Memory;
-        anyhow::ensure!(
-            !(self.cold && in_memory),
-            "'{}' is on a file system in memory: it is never cold",
-            self.file.display()
-        );
         let folder = self.to.clone().unwrap_or_else(|| folder_of(&self.file));
-        let mut bench = Bench { source, len, in_memory, folder, arguments: &self, buffer: Vec::new() };
-        // Before anything is printed: a folder that takes no files is found out now.
+        let mut bench = Bench { source, len, folder, arguments: &self, buffer: Vec::new() };
+        // Before anything is printed: a folder that takes no files, and a file that is never cold, are found out now.
         bench.new_copy()?;
+        if self.cold {
+            bench.drop_from_cache()?;
+        }
         if !self.json {
             let state = if self.cold { "each cold" } else { "warm, and one cold before them" };
             let (name, bytes) = (output::name(&self.file), output::bytes_text(len));
@@ -135,19 +133,10 @@ fn folder_of(file: &Path) -> PathBuf {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
 
-/// What happens to the source in the page cache before a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cache {
-    Kept,
-    Dropped,
-}
-
 struct Bench<'a> {
     source: File,
     /// Of the source, in bytes.
     len: u64,
-    /// The source is on a file system in memory, and can't be dropped from the page cache.
-    in_memory: bool,
     folder: PathBuf,
     arguments: &'a Arguments,
     /// The buffer of all measurements.
@@ -167,16 +156,25 @@ impl Bench<'_> {
         let needed = buffer_bytes.map_or(0, NonZero::get).min(usize::try_from(sample).unwrap_or(usize::MAX));
         self.buffer.resize(needed.max(self.buffer.len()), 0);
         let scale = whole(self.len) / whole(sample);
-        let first = self.run_once(&plan, sample, if self.in_memory { Cache::Kept } else { Cache::Dropped })?;
-        let cache = if self.arguments.cold { Cache::Dropped } else { Cache::Kept };
-        let runs: anyhow::Result<Vec<_>> =
-            (0..self.arguments.runs).map(|_| self.run_once(&plan, sample, cache)).collect();
-        let median = Cost::median(&runs?).times(scale);
+        let dropped = self.drop_from_cache();
+        let is_cold = dropped.is_ok();
+        if self.arguments.cold {
+            dropped?;
+        }
+        let first = self.run_once(&plan, sample)?;
+        let mut runs = Vec::new();
+        for _ in 0..self.arguments.runs {
+            if self.arguments.cold {
+                self.drop_from_cache()?;
+            }
+            runs.push(self.run_once(&plan, sample)?);
+        }
+        let median = Cost::median(&runs).times(scale);
         Ok(Row {
             engine: engine.name(),
             buffer_bytes: buffer_bytes.map(NonZero::get),
             extrapolated: sample < self.len,
-            cold_seconds: (!self.in_memory).then_some(first.real_seconds * scale),
+            cold_seconds: is_cold.then_some(first.real_seconds * scale),
             bytes_per_second: whole(self.len) / median.real_seconds,
             median,
         })
@@ -188,16 +186,27 @@ impl Bench<'_> {
         made.with_context(|| format!("creating a temporary file in '{}'", self.folder.display()))
     }
 
+    /// Drops the source from the page cache, and makes sure that it is gone.
+    fn drop_from_cache(&self) -> anyhow::Result<()> {
+        let name = self.arguments.file.display();
+        // Only clean pages can be dropped.
+        let advised =
+            self.source.sync_all().and_then(|()| Ok(rustix::fs::fadvise(&self.source, 0, None, Advice::DontNeed)?));
+        advised.with_context(|| format!("dropping '{name}' from the page cache"))?;
+        let residency = MapOptions::read_only().map(&self.source)?.view().residency()?;
+        let left = residency.resident_pages();
+        anyhow::ensure!(
+            left == 0,
+            "'{name}' can't be measured cold: {left} of its {} pages stay in the page cache, because somebody uses them, or \
+             because the file is somebody else's and the kernel does not tell",
+            residency.pages().len()
+        );
+        Ok(())
+    }
+
     /// Copies the first `sample` bytes to a new file, and answers what that took.
-    fn run_once(&mut self, plan: &Plan, sample: u64, cache: Cache) -> anyhow::Result<Cost> {
+    fn run_once(&mut self, plan: &Plan, sample: u64) -> anyhow::Result<Cost> {
         let copy = self.new_copy()?;
-        if cache == Cache::Dropped {
-            // Only clean pages can be dropped.
-            self.source
-                .sync_all()
-                .and_then(|()| Ok(rustix::fs::fadvise(&self.source, 0, None, Advice::DontNeed)?))
-                .with_context(|| format!("dropping '{}' from the page cache", self.arguments.file.display()))?;
-        }
         let meter = Meter::new();
         let (before, begun) = (Usage::now()?, Instant::now());
         let source = NamedFile { file: &self.source, path: &self.arguments.file };

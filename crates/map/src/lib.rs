@@ -40,6 +40,7 @@ pub mod fault;
 mod mapping;
 mod options;
 mod page;
+mod residency;
 mod sys;
 mod view;
 
@@ -48,4 +49,5 @@ pub use error::Error;
 pub use fault::{Access, Fault, FaultKind};
 pub use mapping::Mapping;
 pub use options::{MapMode, MapOptions};
+pub use residency::Residency;
 pub use view::View;

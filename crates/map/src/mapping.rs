@@ -1,6 +1,7 @@
 //! A mapping: the owner of an address range that stands for bytes of a file.
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
@@ -8,6 +9,7 @@ use crate::arch::FaultWord;
 use crate::error::Error;
 use crate::fault::{Access, Fault, FaultKind};
 use crate::options::MapMode;
+use crate::residency::Residency;
 use crate::sys::{self, Region};
 use crate::view::View;
 
@@ -76,13 +78,23 @@ impl Mapping {
         if range.is_empty() {
             return Ok(());
         }
-        self.region.flush(self.lead + range.start..self.lead + range.end).map_err(|source| Error::Os {
-            operation: "flushing",
-            object: sys::path_of(self.as_fd()),
-            offset: self.file_offset_of(range.start),
-            len: range.len(),
-            source,
-        })
+        let flushed = self.region.flush(self.lead + range.start..self.lead + range.end);
+        flushed.map_err(|source| self.os_error("flushing", &range, source))
+    }
+
+    /// Which pages of `range` (of bytes of the mapping) are in memory.
+    pub(crate) fn residency(&self, range: Range<usize>) -> Result<Residency, Error> {
+        let pages = match range.is_empty() {
+            true => Ok(Vec::new()),
+            false => self.region.residency(self.lead + range.start..self.lead + range.end),
+        };
+        let pages = pages.map_err(|source| self.os_error("asking for the residency of", &range, source))?;
+        Ok(Residency::new(sys::page_bytes(), pages))
+    }
+
+    fn os_error(&self, operation: &'static str, range: &Range<usize>, source: io::Error) -> Error {
+        let (offset, len) = (self.file_offset_of(range.start), range.len());
+        Error::Os { operation, object: sys::path_of(self.as_fd()), offset, len, source }
     }
 
     /// Asks whether the file has the `len` bytes from byte `at` of the mapping; the fault's offset counts from `at`.

@@ -19,6 +19,7 @@ use crate::chunks::Chunks;
 use crate::error::Error;
 use crate::fault::{Access, Fault};
 use crate::mapping::Mapping;
+use crate::residency::Residency;
 
 /// Bytes of the buffer through which overlapping views are copied.
 const BOUNCE_BYTES: usize = 4096;
@@ -292,6 +293,19 @@ impl<'a> View<'a> {
     pub fn flush(&self) -> Result<(), Error> {
         let start = self.offset();
         self.mapping.flush(start..start + self.len)
+    }
+
+    /// Asks which of the view's pages are in memory: mincore(2). Reads nothing from the disk.
+    ///
+    /// A page counts if it is in the page cache, whoever has brought it there. The answer may be old when it arrives. Linux
+    /// tells the truth only to who owns the file or may write to it; to others every page is in memory.
+    ///
+    /// # Errors
+    /// [`Error::Os`] with what mincore(2) says.
+    #[doc(alias = "mincore")]
+    pub fn residency(&self) -> Result<Residency, Error> {
+        let start = self.offset();
+        self.mapping.residency(start..start + self.len)
     }
 
     /// Asks whether the file still has all of the view's bytes, now: fstat(2).

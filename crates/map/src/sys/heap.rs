@@ -67,6 +67,13 @@ impl Region {
     }
 }
 
+impl Region {
+    pub(crate) fn residency(&self, range: Range<usize>) -> io::Result<Vec<bool>> {
+        let first = range.start / page_bytes();
+        Ok(vec![true; range.end.div_ceil(page_bytes()) - first])
+    }
+}
+
 impl Drop for Region {
     fn drop(&mut self) {
         if self.len > 0 {

@@ -1,5 +1,5 @@
 //! Linux: mmap(2), msync(2), and what a file descriptor can tell after a fault.
-#![expect(unsafe_code, reason = "mmap and munmap")]
+#![expect(unsafe_code, reason = "mmap, munmap, mincore")]
 
 use std::fs::{self, File};
 use std::io;
@@ -74,6 +74,29 @@ impl Region {
         // SAFETY: the range lies inside the region, by its caller in `Mapping`; msync changes no memory.
         unsafe { rustix::mm::msync(self.base().wrapping_add(start).cast(), range.end - start, MsyncFlags::SYNC) }?;
         Ok(())
+    }
+}
+
+impl Region {
+    /// Which pages of a range of bytes, which is not empty, are in memory: mincore(2).
+    pub(crate) fn residency(&self, range: Range<usize>) -> io::Result<Vec<bool>> {
+        let page = page_bytes();
+        let start = range.start - range.start % page;
+        let len = range.end - start;
+        let mut pages = vec![0u8; len.div_ceil(page)];
+        loop {
+            let first = self.base().wrapping_add(start).cast();
+            // SAFETY: the range lies inside the region, by its caller in `Mapping`; the kernel writes a byte for each page.
+            if unsafe { libc::mincore(first, len, pages.as_mut_ptr()) } == 0 {
+                // Only the lowest bit is defined.
+                return Ok(pages.into_iter().map(|page| page & 1 == 1).collect());
+            }
+            match io::Error::last_os_error() {
+                // Out of kernel resources for a moment (mincore(2)).
+                error if error.kind() == io::ErrorKind::WouldBlock => std::thread::yield_now(),
+                error => return Err(error),
+            }
+        }
     }
 }
 

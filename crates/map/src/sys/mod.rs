@@ -1,7 +1,8 @@
 //! The operating system: address ranges, questions about files, and the fault handler.
 //!
 //! One file per system, the same names in each:
-//! - `Region`: an address range that the kernel gave us, given back when dropped. `map`, `EMPTY`, `base`, `flush`.
+//! - `Region`: an address range that the kernel gave us, given back when dropped. `map`, `EMPTY`, `base`, `flush`,
+//!   `residency`.
 //! - `open(path, mode)`, `page_bytes()`, `file_len(file)`, `readable(file, offset)`, `allocatable(file, offset)`,
 //!   `is_full(file)`, `path_of(file)`.
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.

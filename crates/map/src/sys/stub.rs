@@ -29,6 +29,12 @@ impl Region {
     }
 }
 
+impl Region {
+    pub(crate) fn residency(&self, _: Range<usize>) -> io::Result<Vec<bool>> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
 pub(crate) fn open(_: &Path, _: MapMode) -> io::Result<File> {
     Err(io::ErrorKind::Unsupported.into())
 }

@@ -337,6 +337,33 @@ fn flush_answers_for_every_mode_and_odd_ranges() {
 }
 
 #[test]
+fn residency_follows_what_is_dropped_and_what_is_touched() {
+    // On the disk's file system if there is one: what is only in memory can't be dropped.
+    let path = tempfile::NamedTempFile::new_in(env!("CARGO_TARGET_TMPDIR")).expect("a temporary file");
+    let page = rustix::param::page_size();
+    std::fs::write(&path, pattern(1000 * page)).expect("room");
+    let file = File::options().read(true).write(true).open(&path).expect("own file");
+    let mapping = MapOptions::read_only().offset(100).map(&file).expect("a mapping");
+    let resident = |view: View<'_>| view.residency().expect("own file").resident_pages();
+    assert_eq!(mapping.view().residency().map(|all| (all.pages().len(), all.page_bytes())).ok(), Some((1000, page)));
+    assert_eq!(resident(mapping.view()), 1000, "all was just written");
+    assert_eq!(resident(mapping.view().slice(..0).expect("inside")), 0);
+    assert_eq!(resident(mapping.view().slice(page - 101..page - 99).expect("inside")), 2, "two bytes, two pages");
+
+    file.sync_all().expect("a disk");
+    rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed).expect("advice is taken");
+    if resident(mapping.view()) == 1000 {
+        let reason = "the build folder is on a file system whose pages can't be dropped";
+        return mapio_testkit::skip("residency_follows_what_is_dropped_and_what_is_touched", reason);
+    }
+    assert_eq!(resident(mapping.view()), 0);
+    mapping.view().load::<u8>(500 * page).expect("a byte");
+    let after = mapping.view().residency().expect("own file");
+    assert!(after.pages()[500], "the page that was touched");
+    assert!(after.resident_pages() < 1000, "and what was read ahead, but not all");
+}
+
+#[test]
 fn status_tells_whether_faults_are_caught() {
     let _mapping = MapOptions::read_only().map(pattern_file(1)).expect("a mapping");
     let status = mapio_map::fault::status();
