@@ -359,8 +359,8 @@ fn residency_follows_what_is_dropped_and_what_is_touched() {
     assert_eq!(resident(mapping.view()), 0);
     mapping.view().load::<u8>(500 * page).expect("a byte");
     let after = mapping.view().residency().expect("own file");
+    // How many are read ahead is the kernel's choice: from none to all.
     assert!(after.pages()[500], "the page that was touched");
-    assert!(after.resident_pages() < 1000, "and what was read ahead, but not all");
 }
 
 #[test]
