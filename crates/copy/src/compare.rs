@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use mapio_map::{FaultKind, MapOptions, Mapping};
+use mapio_map::{MapOptions, Mapping};
 
-use crate::engine::{NamedFile, at_most, ended_early, file_bytes, read};
+use crate::engine::{NamedFile, at_most, file_bytes, read};
 use crate::error::Error;
 use crate::meter::Meter;
 use crate::source::Source;
@@ -112,23 +112,14 @@ impl<'a> Bytes<'a> {
         // A window is a whole number of steps, so that no step needs two.
         let start = offset % file_bytes(WINDOW_BYTES);
         let options = MapOptions::read_only().offset(offset - start).len(at_most(rest + start, WINDOW_BYTES));
-        let NamedFile { file, path } = self.named;
         let window = match &mut self.window {
             Some(window) if start > 0 => window,
-            window => {
-                let mapped = options.map(file);
-                window.insert(mapped.map_err(|source| Error::Map { path: path.to_owned(), source })?)
-            }
+            window => window.insert(self.named.map(options)?),
         };
         let count = at_most(rest, buffer.len());
         let buffer = &mut buffer[..count];
-        window.view().read_exact_at(at_most(start, usize::MAX), buffer).map_err(|fault| {
-            let offset = window.file_offset_of(fault.offset);
-            match fault.kind {
-                FaultKind::Truncated { .. } => ended_early(self.named, offset),
-                kind => Error::Fault { path: path.to_owned(), offset, access: fault.access, kind },
-            }
-        })?;
+        let read = window.view().read_exact_at(at_most(start, usize::MAX), buffer);
+        read.map_err(|fault| self.named.faulted(window, 0, fault))?;
         Ok(buffer)
     }
 }

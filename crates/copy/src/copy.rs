@@ -114,7 +114,8 @@ impl CopyOptions {
             // A file that was cut is an error of the source's, whichever call has met it.
             .map_err(|error| source.check_unchanged().err().unwrap_or(error))?;
         source.check_unchanged()?;
-        if plan.flush {
+        // A verification flushes first anyway.
+        if plan.flush && !self.verify {
             flush(destination.named())?;
         }
         let copied = begun.elapsed();

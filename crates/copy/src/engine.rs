@@ -10,6 +10,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
+use mapio_map::{Access, Fault, FaultKind, MapOptions, Mapping};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
@@ -27,6 +28,22 @@ pub struct NamedFile<'a> {
     pub file: &'a File,
     /// For messages only.
     pub path: &'a Path,
+}
+
+impl NamedFile<'_> {
+    /// Maps a part of it.
+    pub(crate) fn map(&self, options: MapOptions) -> Result<Mapping, Error> {
+        options.map(self.file).map_err(|source| Error::Map { path: self.path.to_owned(), source })
+    }
+
+    /// The error of a fault in a window that starts at byte `start` of a mapping of it.
+    pub(crate) fn faulted(&self, mapping: &Mapping, start: usize, fault: Fault) -> Error {
+        let offset = mapping.file_offset_of(start + fault.offset);
+        match (fault.access, fault.kind) {
+            (Access::Read, FaultKind::Truncated { .. }) => ended_early(*self, offset),
+            (access, kind) => Error::Fault { path: self.path.to_owned(), offset, access, kind },
+        }
+    }
 }
 
 /// Copies the first `len` bytes of `source` to the start of `destination` as planned, and answers how many that were.
@@ -158,7 +175,7 @@ pub(crate) fn read(source: NamedFile<'_>, buffer: &mut [u8], offset: u64, meter:
 }
 
 /// The source has ended early: what read(2) tells by a count of 0.
-pub(crate) fn ended_early(source: NamedFile<'_>, offset: u64) -> Error {
+fn ended_early(source: NamedFile<'_>, offset: u64) -> Error {
     let reason = format!("the file ends at byte {offset}");
     Error::os("reading", source.path)(io::Error::new(ErrorKind::UnexpectedEof, reason))
 }

@@ -84,10 +84,10 @@ impl Mapping {
 
     /// Which pages of `range` (of bytes of the mapping) are in memory.
     pub(crate) fn residency(&self, range: Range<usize>) -> Result<Residency, Error> {
-        let pages = match range.is_empty() {
-            true => Ok(Vec::new()),
-            false => self.region.residency(self.lead + range.start..self.lead + range.end),
-        };
+        if range.is_empty() {
+            return Ok(Residency::new(sys::page_bytes(), Vec::new()));
+        }
+        let pages = self.region.residency(self.lead + range.start..self.lead + range.end);
         let pages = pages.map_err(|source| self.os_error("asking for the residency of", &range, source))?;
         Ok(Residency::new(sys::page_bytes(), pages))
     }

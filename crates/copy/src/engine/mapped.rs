@@ -1,8 +1,8 @@
 //! Two mappings and a copy between them: no buffer, hardly a system call, and a page fault for each page.
 
-use mapio_map::{Access, Fault, FaultKind, MapOptions, Mapping};
+use mapio_map::{Access, MapOptions, Mapping};
 
-use super::{NamedFile, Range, ended_early};
+use super::{NamedFile, Range};
 use crate::error::Error;
 use crate::meter::Meter;
 
@@ -23,27 +23,14 @@ pub(super) fn copy(
     while let Some(len) = range.step(start, WINDOW_BYTES) {
         // For each file a descriptor, a mapping and the end of both (fcntl, mmap, munmap, close), and one fstat.
         meter.add_calls(9);
-        let from = map(source, MapOptions::read_only().offset(start).len(len))?;
-        let to = map(destination, MapOptions::read_write().offset(start).len(len))?;
+        let from = source.map(MapOptions::read_only().offset(start).len(len))?;
+        let to = destination.map(MapOptions::read_write().offset(start).len(len))?;
         copy_window(source, destination, &from, &to, range, meter)?;
         // Behind the end of a file its last page reads as zeros: nothing may be made up.
-        from.view().check_backed().map_err(|fault| failed(source, &from, 0, fault))?;
+        from.view().check_backed().map_err(|fault| source.faulted(&from, 0, fault))?;
         start = from.file_offset_of(len);
     }
     Ok(())
-}
-
-fn map(named: NamedFile<'_>, options: MapOptions) -> Result<Mapping, Error> {
-    options.map(named.file).map_err(|source| Error::Map { path: named.path.to_owned(), source })
-}
-
-/// The error of a fault in a window that starts at byte `start` of a mapping.
-fn failed(named: NamedFile<'_>, mapping: &Mapping, start: usize, fault: Fault) -> Error {
-    let offset = mapping.file_offset_of(start + fault.offset);
-    match (fault.access, fault.kind) {
-        (Access::Read, FaultKind::Truncated { .. }) => ended_early(named, offset),
-        (access, kind) => Error::Fault { path: named.path.to_owned(), offset, access, kind },
-    }
 }
 
 /// Copies between two mappings of the same offset and length.
@@ -63,8 +50,8 @@ fn copy_window(
         let copied =
             from.view().slice(window.clone()).and_then(|from| to.view().slice(window).and_then(|to| from.copy_to(&to)));
         copied.map_err(|fault| match fault.access {
-            Access::Read => failed(source, from, done, fault),
-            Access::Write => failed(destination, to, done, fault),
+            Access::Read => source.faulted(from, done, fault),
+            Access::Write => destination.faulted(to, done, fault),
         })?;
         done += step;
         meter.add_bytes(from.file_offset_of(done) - start);

@@ -65,9 +65,7 @@ impl Region {
         }
         Ok(())
     }
-}
 
-impl Region {
     pub(crate) fn residency(&self, range: Range<usize>) -> io::Result<Vec<bool>> {
         let first = range.start / page_bytes();
         Ok(vec![true; range.end.div_ceil(page_bytes()) - first])

@@ -75,9 +75,7 @@ impl Region {
         unsafe { rustix::mm::msync(self.base().wrapping_add(start).cast(), range.end - start, MsyncFlags::SYNC) }?;
         Ok(())
     }
-}
 
-impl Region {
     /// Which pages of a range of bytes, which is not empty, are in memory: mincore(2).
     pub(crate) fn residency(&self, range: Range<usize>) -> io::Result<Vec<bool>> {
         let page = page_bytes();

@@ -27,9 +27,7 @@ impl Region {
     pub(crate) fn flush(&self, _: Range<usize>) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
     }
-}
 
-impl Region {
     pub(crate) fn residency(&self, _: Range<usize>) -> io::Result<Vec<bool>> {
         Err(io::ErrorKind::Unsupported.into())
     }
