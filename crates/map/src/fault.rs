@@ -63,6 +63,11 @@ pub enum FaultKind {
         /// Length of the view, in bytes.
         view_len: usize,
     },
+    /// The offset in the file is not a multiple of the value's size, as an atomic access wants it. No memory was touched.
+    Misaligned {
+        /// What the offset in the file must be a multiple of, in bytes.
+        align: usize,
+    },
     /// The file ended before this byte when it was touched: somebody cut it short.
     Truncated {
         /// Length of the file in bytes, as it was right after the fault; larger again if the file has grown back.
@@ -99,6 +104,7 @@ impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
             Self::OutOfBounds { view_len } => write!(f, "outside the view of {view_len} bytes"),
+            Self::Misaligned { align } => write!(f, "not at a multiple of {align} bytes in the file"),
             Self::Truncated { file_len } => write!(f, "the file was cut short, it has {file_len} bytes now"),
             Self::NoSpace => write!(f, "No space left on device"),
             Self::Protection => write!(f, "the mapping does not allow it"),
@@ -114,7 +120,7 @@ impl From<Fault> for io::Error {
     /// Wraps the fault, under the `io::ErrorKind` that `read(2)` or `write(2)` would give for it.
     fn from(fault: Fault) -> Self {
         let kind = match fault.kind {
-            FaultKind::OutOfBounds { .. } => io::ErrorKind::InvalidInput,
+            FaultKind::OutOfBounds { .. } | FaultKind::Misaligned { .. } => io::ErrorKind::InvalidInput,
             FaultKind::Truncated { .. } => io::ErrorKind::UnexpectedEof,
             FaultKind::NoSpace => io::ErrorKind::StorageFull,
             FaultKind::Protection => io::ErrorKind::PermissionDenied,
@@ -133,6 +139,11 @@ mod tests {
     fn a_fault_reads_as_one_line_and_keeps_its_io_kind() {
         let cases = [
             (FaultKind::OutOfBounds { view_len: 7 }, "outside the view of 7 bytes", io::ErrorKind::InvalidInput),
+            (
+                FaultKind::Misaligned { align: 4 },
+                "not at a multiple of 4 bytes in the file",
+                io::ErrorKind::InvalidInput,
+            ),
             (
                 FaultKind::Truncated { file_len: 9 },
                 "the file was cut short, it has 9 bytes now",
