@@ -20,7 +20,7 @@ use serde::Serialize;
 
 use crate::output::{self, Answer};
 use crate::size;
-use crate::usage::Usage;
+use mapio_map::Usage;
 
 /// Buffers of the sweep, in bytes: the lab's first, then powers of four.
 const BUFFERS: [usize; 11] = [5, 10, 100, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20];
@@ -208,24 +208,24 @@ impl Bench<'_> {
     fn run_once(&mut self, plan: &Plan, sample: u64) -> anyhow::Result<Cost> {
         let copy = self.new_copy()?;
         let meter = Meter::new();
-        let (before, begun) = (Usage::now()?, Instant::now());
+        let (before, begun) = (Usage::of_process()?, Instant::now());
         let source = NamedFile { file: &self.source, path: &self.arguments.file };
         let unnamed = self.folder.join("(temporary file)");
         transfer(source, NamedFile { file: &copy, path: &unnamed }, sample, plan, &meter, &mut self.buffer)?;
         let real = begun.elapsed();
-        Ok(cost(&before, &Usage::now()?, real, meter.calls()))
+        Ok(cost(Usage::of_process()? - before, real, meter.calls()))
     }
 }
 
-/// What a run took, from what the process had used before and after it.
-fn cost(before: &Usage, after: &Usage, real: Duration, calls: u64) -> Cost {
+/// What a run took.
+fn cost(used: Usage, real: Duration, calls: u64) -> Cost {
     Cost {
         real_seconds: real.as_secs_f64(),
-        user_seconds: after.user.saturating_sub(before.user).as_secs_f64(),
-        system_seconds: after.system.saturating_sub(before.system).as_secs_f64(),
+        user_seconds: used.user.as_secs_f64(),
+        system_seconds: used.system.as_secs_f64(),
         system_calls: whole(calls),
-        minor_faults: whole(after.minor_faults - before.minor_faults),
-        major_faults: whole(after.major_faults - before.major_faults),
+        minor_faults: whole(used.minor_faults),
+        major_faults: whole(used.major_faults),
     }
 }
 

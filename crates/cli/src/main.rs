@@ -9,7 +9,6 @@ mod copy;
 mod output;
 mod signals;
 mod size;
-mod usage;
 
 use std::process::ExitCode;
 

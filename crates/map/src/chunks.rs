@@ -66,7 +66,7 @@ impl<'a> Chunks<'a> {
         let read = self.view.read_at(self.offset, buffer)?;
         self.offset += read;
         // Later chunks come from memory while the caller works on this one.
-        self.view.prefetch(self.offset + PREFETCH_AHEAD_BYTES, self.chunk_bytes.min(PREFETCH_BYTES));
+        self.view.prefetch_to_cache(self.offset + PREFETCH_AHEAD_BYTES, self.chunk_bytes.min(PREFETCH_BYTES));
         Ok(if read == 0 { None } else { Some(&buffer[..read]) })
     }
 

@@ -29,7 +29,7 @@ pub enum Error {
         offset: u64,
         /// Bytes asked for; `None` when the rest of the file was.
         len: Option<usize>,
-        /// Length of the file, in bytes.
+        /// Length of the file, in bytes; `u64::MAX` for a device without one.
         file_len: u64,
     },
 }
@@ -42,6 +42,9 @@ impl fmt::Display for Error {
             }
             Self::Range { object, offset, len: Some(len), .. } => {
                 write!(f, "mapping {object} (offset {offset:#x}, {len} bytes): the range has no end that can be mapped")
+            }
+            Self::Range { object, offset, len: None, file_len: u64::MAX } => {
+                write!(f, "mapping {object} (offset {offset:#x}): a device has no length, it must be given")
             }
             Self::Range { object, offset, len: None, file_len } => {
                 write!(f, "mapping {object} (offset {offset:#x}): the file has only {file_len} bytes")

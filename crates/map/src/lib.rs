@@ -33,6 +33,7 @@
 //! safe, and slower (a system call an access). Elsewhere [`MapOptions::map`] answers `Unsupported`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod anon;
 mod arch;
 mod chunks;
 mod error;
@@ -40,14 +41,22 @@ pub mod fault;
 mod mapping;
 mod options;
 mod page;
+mod paging;
 mod residency;
+mod sealed;
 mod sys;
+mod usage;
 mod view;
 
+pub use anon::{AnonMap, AnonOptions};
 pub use chunks::Chunks;
 pub use error::Error;
 pub use fault::{Access, Fault, FaultKind};
 pub use mapping::Mapping;
-pub use options::{MapMode, MapOptions};
+pub use options::{HugePages, MapMode, MapOptions, Protection};
+pub use page::page_bytes;
+pub use paging::{Advice, CacheCounts};
 pub use residency::Residency;
+pub use sealed::SealedMap;
+pub use usage::Usage;
 pub use view::View;

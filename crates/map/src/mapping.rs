@@ -8,9 +8,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use crate::arch::FaultWord;
 use crate::error::Error;
 use crate::fault::{Access, Fault, FaultKind};
-use crate::options::MapMode;
-use crate::residency::Residency;
-use crate::sys::{self, Region};
+use crate::options::{MapMode, MapOptions, Protection};
+use crate::page::PageSpan;
+use crate::sys::{self, Moving, Region};
 use crate::view::View;
 
 /// A range of addresses that stands for bytes of a file; unmapped when dropped.
@@ -73,26 +73,68 @@ impl Mapping {
         self.region.base().wrapping_add(self.lead)
     }
 
-    /// Writes the dirty pages of `range` (of bytes of the mapping) back.
-    pub(crate) fn flush(&self, range: Range<usize>) -> Result<(), Error> {
+    /// Maps more or less of the file, from the same first byte. The file's own length is not changed and not looked at: bytes
+    /// behind its end answer [`Truncated`](FaultKind::Truncated) until it has grown.
+    ///
+    /// Up to what [`MapOptions::reserve`] has asked for, nothing moves and nothing is copied; beyond, the range may move as a
+    /// whole, which costs a page-table entry for each page in use and copies no byte. What a copy-on-write mapping has changed
+    /// is kept, as far as it stays mapped.
+    ///
+    /// # Errors
+    /// [`Error::Range`] when the range would have no end; [`Error::Os`] with what mremap(2) or mprotect(2) says, such as no
+    /// address space (`ENOMEM`). The mapping is then as it was.
+    #[doc(alias("mremap", "remap"))]
+    pub fn resize(&mut self, len: usize) -> Result<(), Error> {
+        if self.region.len() == 0 {
+            *self = MapOptions::new(self.mode).offset(self.offset).len(len).map(&*self)?;
+            return Ok(());
+        }
+        let file_len = sys::file_len(self.as_fd()).unwrap_or(0);
+        let span = PageSpan::new(self.offset, len, sys::page_bytes()).ok_or_else(|| Error::Range {
+            object: sys::path_of(self.as_fd()),
+            offset: self.offset,
+            len: Some(len),
+            file_len,
+        })?;
+        // The lead is that of the file's own pages, which may be huge ones.
+        let end = span.map_len - span.lead + self.lead;
+        let resized = self.region.resize(end.max(1), Moving::Allowed);
+        resized.map_err(|source| self.os_error("resizing the mapping of", &(0..len), source))?;
+        self.len = len;
+        Ok(())
+    }
+
+    /// Sets what the pages that hold a range of the mapping's bytes may be used for. An access that is not allowed then answers
+    /// [`Protection`](FaultKind::Protection).
+    ///
+    /// # Errors
+    /// [`Error::Os`] for a range that ends after the mapping, and with what mprotect(2) says: `EACCES` for stores to a file that
+    /// was not opened for writing.
+    #[doc(alias = "mprotect")]
+    pub fn protect(&mut self, range: Range<usize>, protection: Protection) -> Result<(), Error> {
+        if range.start > range.end || range.end > self.len {
+            let source =
+                io::Error::new(io::ErrorKind::InvalidInput, format!("outside the mapping of {} bytes", self.len));
+            return Err(self.os_error("protecting", &range, source));
+        }
+        self.on_pages("protecting", range, |region, pages| region.protect(pages, protection))
+    }
+
+    /// Does something with the pages that hold a range of the mapping's bytes, if there are any.
+    pub(crate) fn on_pages(
+        &self,
+        operation: &'static str,
+        range: Range<usize>,
+        act: impl FnOnce(&Region, Range<usize>) -> io::Result<()>,
+    ) -> Result<(), Error> {
         if range.is_empty() {
             return Ok(());
         }
-        let flushed = self.region.flush(self.lead + range.start..self.lead + range.end);
-        flushed.map_err(|source| self.os_error("flushing", &range, source))
+        let acted = act(&self.region, self.lead + range.start..self.lead + range.end);
+        acted.map_err(|source| self.os_error(operation, &range, source))
     }
 
-    /// Which pages of `range` (of bytes of the mapping) are in memory.
-    pub(crate) fn residency(&self, range: Range<usize>) -> Result<Residency, Error> {
-        if range.is_empty() {
-            return Ok(Residency::new(sys::page_bytes(), Vec::new()));
-        }
-        let pages = self.region.residency(self.lead + range.start..self.lead + range.end);
-        let pages = pages.map_err(|source| self.os_error("asking for the residency of", &range, source))?;
-        Ok(Residency::new(sys::page_bytes(), pages))
-    }
-
-    fn os_error(&self, operation: &'static str, range: &Range<usize>, source: io::Error) -> Error {
+    pub(crate) fn os_error(&self, operation: &'static str, range: &Range<usize>, source: io::Error) -> Error {
         let (offset, len) = (self.file_offset_of(range.start), range.len());
         Error::Os { operation, object: sys::path_of(self.as_fd()), offset, len, source }
     }
@@ -164,6 +206,13 @@ impl Mapping {
     #[must_use]
     pub fn file_offset_of(&self, at: usize) -> u64 {
         u64::try_from(at).map_or(u64::MAX, |at| self.offset.saturating_add(at))
+    }
+}
+
+impl From<Mapping> for OwnedFd {
+    /// Unmaps, and hands the descriptor over.
+    fn from(mapping: Mapping) -> Self {
+        mapping.file
     }
 }
 

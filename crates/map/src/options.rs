@@ -1,13 +1,14 @@
 //! How a mapping is asked for.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 use crate::error::Error;
+use crate::fault::Access;
 use crate::mapping::Mapping;
 use crate::page::PageSpan;
-use crate::sys::{self, Region};
+use crate::sys::{self, Region, Request};
 
 /// Whether stores through a mapping are allowed, and who sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +20,31 @@ pub enum MapMode {
     ReadWrite,
     /// Stores stay in this mapping; the first one to a page copies it: `MAP_PRIVATE`. The file must be open for reading.
     CopyOnWrite,
+}
+
+/// What the pages of a mapping may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[doc(alias("PROT_READ", "PROT_WRITE", "PROT_EXEC", "PROT_NONE"))]
+pub enum Protection {
+    /// Nothing: every access faults.
+    None,
+    /// Loads.
+    ReadOnly,
+    /// Loads and stores.
+    ReadWrite,
+    /// Loads, and instructions, for who runs code from a file.
+    ReadExecute,
+}
+
+/// The size of huge pages that memory is asked for in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[doc(alias("MAP_HUGETLB", "MFD_HUGETLB", "hugetlbfs"))]
+pub enum HugePages {
+    /// The system's default size, mostly 2 MiB.
+    Default,
+    /// This many bytes; a power of two that the processor has, such as `1 << 30`.
+    Bytes(usize),
 }
 
 /// Options of a mapping: the mode, and which part of the file.
@@ -39,11 +65,16 @@ pub enum MapMode {
 /// # }
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[must_use = "options map nothing until `map` or `open` is called"]
+#[must_use = "options map nothing until `map`, `open` or `memfd` is called"]
 pub struct MapOptions {
     mode: MapMode,
     offset: u64,
     len: Option<usize>,
+    reserve: usize,
+    populate: bool,
+    lock: bool,
+    no_reserve: bool,
+    huge_pages: Option<HugePages>,
 }
 
 impl MapOptions {
@@ -65,7 +96,16 @@ impl MapOptions {
 
     /// Maps in a mode known only at run time.
     pub const fn new(mode: MapMode) -> Self {
-        Self { mode, offset: 0, len: None }
+        Self {
+            mode,
+            offset: 0,
+            len: None,
+            reserve: 0,
+            populate: false,
+            lock: false,
+            no_reserve: false,
+            huge_pages: None,
+        }
     }
 
     /// Starts at this byte of the file; 0 unless set. Any value, not only multiples of the page size.
@@ -80,6 +120,42 @@ impl MapOptions {
         self
     }
 
+    /// Keeps address space for this many bytes, so that [`Mapping::resize`] up to them moves nothing. Costs no memory.
+    pub const fn reserve(mut self, bytes: usize) -> Self {
+        self.reserve = bytes;
+        self
+    }
+
+    /// Brings all pages in at once, and makes a copy-on-write mapping's copies, as far as they can be had;
+    /// [`View::populate`](crate::View::populate) also tells whether they could.
+    #[doc(alias = "MAP_POPULATE")]
+    pub const fn populate(mut self) -> Self {
+        self.populate = true;
+        self
+    }
+
+    /// Brings all pages in and keeps them in memory; [`View::unlock`](crate::View::unlock) releases them.
+    #[doc(alias("MAP_LOCKED", "mlock"))]
+    pub const fn lock(mut self) -> Self {
+        self.lock = true;
+        self
+    }
+
+    /// Sets no swap space aside for a copy-on-write mapping's copies: a large mapping of which few pages are written to can then
+    /// be made on any machine, and a write may find no memory, which kills a process as running out of memory does.
+    #[doc(alias = "MAP_NORESERVE")]
+    pub const fn no_reserve(mut self) -> Self {
+        self.no_reserve = true;
+        self
+    }
+
+    /// Asks for huge pages of the pool that the administrator has set up, for [`memfd`](Self::memfd). A file of hugetlbfs has
+    /// them by itself. For transparent huge pages see [`Advice::HugePage`](crate::Advice::HugePage).
+    pub const fn huge_pages(mut self, huge_pages: HugePages) -> Self {
+        self.huge_pages = Some(huge_pages);
+        self
+    }
+
     /// Opens a file with the access that the mode needs, and maps it. It must exist.
     ///
     /// # Errors
@@ -88,10 +164,13 @@ impl MapOptions {
         let path = path.as_ref();
         let file = sys::open(path, self.mode);
         let file = file.map_err(|source| self.os_error("opening", path.display().to_string(), 0, source))?;
-        self.map(file)
+        self.map_owned(file.into())
     }
 
     /// Maps an open file: mmap(2).
+    ///
+    /// A regular file, a block device (its length is asked for), a memory file (memfd), a file of hugetlbfs, or a character
+    /// device that can be mapped, such as `/dev/mem`, `/dev/fb0` or `/dev/uio0`; of these the length must be given.
     ///
     /// The mapping keeps a duplicate of the descriptor, so the caller may close his; the duplicate is what tells after a
     /// fault why it happened. Two consequences (fcntl(2)): the mapping counts against `RLIMIT_NOFILE`, and dropping it
@@ -102,37 +181,80 @@ impl MapOptions {
     /// # Errors
     /// [`Error::Range`] when the offset is beyond the end of the file and no length is given, or the range has no end.
     /// [`Error::Os`] for what mmap(2) refuses: a descriptor opened without the access that the mode needs (`EACCES`),
-    /// a file that cannot be mapped, such as a directory or a pipe (`ENODEV`), no address space (`ENOMEM`).
+    /// a file that cannot be mapped, such as a directory or a pipe (`ENODEV`), no address space (`ENOMEM`); and for pages that
+    /// cannot be locked.
     #[doc(alias = "mmap")]
     pub fn map(&self, file: impl AsFd) -> Result<Mapping, Error> {
         let file = file.as_fd();
-        let fail = |operation, len, source| self.os_error(operation, sys::path_of(file), len, source);
-        crate::arch::arm().map_err(|source| fail("arming the fault handler for", 0, source))?;
-        let len = match self.len {
-            Some(len) => len,
-            None => self.rest_of(file)?,
-        };
-        let span = PageSpan::new(self.offset, len, sys::page_bytes()).ok_or_else(|| Error::Range {
-            object: sys::path_of(file),
-            offset: self.offset,
-            len: Some(len),
-            file_len: sys::file_len(file).unwrap_or(0),
-        })?;
-        let kept = file.try_clone_to_owned().map_err(|source| fail("duplicating", len, source))?;
-        let region = match len {
-            0 => Region::EMPTY,
-            _ => Region::map(file, span, self.mode).map_err(|source| fail("mapping", len, source))?,
-        };
-        Ok(Mapping::new(region, span.lead, len, self.offset, self.mode, kept))
+        let kept = file.try_clone_to_owned();
+        let kept = kept.map_err(|source| self.os_error("duplicating", sys::path_of(file), 0, source))?;
+        self.map_owned(kept)
     }
 
-    /// Bytes from the offset to the file's end.
-    fn rest_of(&self, file: BorrowedFd<'_>) -> Result<usize, Error> {
-        let file_len =
-            sys::file_len(file).map_err(|source| self.os_error("measuring", sys::path_of(file), 0, source))?;
-        let range_error = || Error::Range { object: sys::path_of(file), offset: self.offset, len: None, file_len };
-        let rest = file_len.checked_sub(self.offset).ok_or_else(range_error)?;
-        usize::try_from(rest).map_err(|_| range_error())
+    /// Makes a file that lives in memory and has no name, as long as [`len`](Self::len) says and full of zeros, and maps it:
+    /// memfd_create(2). Who gets its descriptor ([`Mapping::as_fd`](AsFd::as_fd)) shares it; the last who closes it removes it.
+    ///
+    /// `name` shows in `/proc/PID/maps` and means nothing else.
+    ///
+    /// # Errors
+    /// [`Error::Os`] with what memfd_create(2) or mmap(2) says: no huge pages in the pool (`ENOMEM`), a name of more than 249
+    /// bytes (`EINVAL`).
+    ///
+    /// ```
+    /// use mapio_map::MapOptions;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let memory = MapOptions::read_write().len(100).memfd("scratch")?;
+    /// memory.view().store(40, 7u32)?;
+    /// let again = MapOptions::read_only().map(&memory)?; // The same memory, mapped once more.
+    /// # #[cfg(not(miri))]
+    /// assert_eq!(again.view().load::<u32>(40)?, 7);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[doc(alias = "memfd_create")]
+    pub fn memfd(&self, name: &str) -> Result<Mapping, Error> {
+        let len = self.len.unwrap_or(0);
+        let fail = |source| self.os_error("making memory file", name.to_owned(), len, source);
+        let end = u64::try_from(len).ok().and_then(|len| self.offset.checked_add(len));
+        let end = end.ok_or_else(|| fail(io::ErrorKind::InvalidInput.into()))?;
+        self.map_owned(sys::memfd(name, end, self.huge_pages).map_err(fail)?)
+    }
+
+    /// Maps a descriptor that the mapping keeps.
+    fn map_owned(&self, file: OwnedFd) -> Result<Mapping, Error> {
+        let fail = |operation, len, source| self.os_error(operation, sys::path_of(file.as_fd()), len, source);
+        crate::arch::arm().map_err(|source| fail("arming the fault handler for", 0, source))?;
+        let facts = sys::facts(file.as_fd()).map_err(|source| fail("measuring", 0, source))?;
+        let range_error =
+            |len| Error::Range { object: sys::path_of(file.as_fd()), offset: self.offset, len, file_len: facts.len };
+        let rest = || facts.len.checked_sub(self.offset).and_then(|rest| usize::try_from(rest).ok());
+        let len = self.len.or_else(rest).ok_or_else(|| range_error(None))?;
+        let span = PageSpan::new(self.offset, len, facts.page_bytes).ok_or_else(|| range_error(self.len))?;
+        let request = Request {
+            file: Some(file.as_fd()),
+            offset: span.offset,
+            len: span.map_len,
+            reserve: self.reserve.saturating_add(span.lead),
+            page_bytes: facts.page_bytes,
+            protection: self.mode.protection(),
+            sharing: self.mode.sharing(),
+            huge_pages: None,
+            no_reserve: self.no_reserve,
+        };
+        let region = match (len, self.reserve) {
+            (0, 0) => Region::EMPTY,
+            _ => Region::map(&request).map_err(|source| fail("mapping", len, source))?,
+        };
+        let mapping = Mapping::new(region, span.lead, len, self.offset, self.mode, file);
+        if self.populate {
+            let access = if self.mode == MapMode::CopyOnWrite { Access::Write } else { Access::Read };
+            // A page that can't be had now may be had when it is accessed, and answers the reason then.
+            let _ = mapping.view().populate(access);
+        }
+        if self.lock {
+            mapping.view().lock()?;
+        }
+        Ok(mapping)
     }
 
     fn os_error(&self, operation: &'static str, object: String, len: usize, source: io::Error) -> Error {

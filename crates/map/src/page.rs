@@ -7,6 +7,15 @@
 //!          |<-------- map_len -------->|  (the kernel rounds the end up itself)
 //! ```
 
+use crate::sys;
+
+/// Bytes of a page: what residency, locks and protection come in, and what an access brings in at least.
+#[must_use]
+#[doc(alias("getpagesize", "_SC_PAGESIZE"))]
+pub fn page_bytes() -> usize {
+    sys::page_bytes()
+}
+
 /// The page-aligned range that holds the bytes `offset..offset + len` of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PageSpan {

@@ -16,10 +16,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::arch::{self, FaultWord};
 use crate::chunks::Chunks;
-use crate::error::Error;
 use crate::fault::{Access, Fault};
 use crate::mapping::Mapping;
-use crate::residency::Residency;
 
 /// Bytes of the buffer through which overlapping views are copied.
 const BOUNCE_BYTES: usize = 4096;
@@ -277,35 +275,9 @@ impl<'a> View<'a> {
 
     /// Asks for `len` bytes from `offset`, as far as the view has them, to be fetched into the processor's cache.
     #[inline]
-    pub(crate) fn prefetch(&self, offset: usize, len: usize) {
+    pub(crate) fn prefetch_to_cache(&self, offset: usize, len: usize) {
         let len = len.min(self.len.saturating_sub(offset));
         arch::prefetch(self.base.wrapping_add(offset), len);
-    }
-
-    /// Writes the view's bytes, as far as they are dirty, to the disk, and waits for it.
-    ///
-    /// Whole pages are written: neighbours that share one go along. A read-only or copy-on-write mapping has nothing to
-    /// write. When this has answered `Ok`, the bytes survive the death of the machine.
-    ///
-    /// # Errors
-    /// [`Error::Os`] with what msync(2) says: the medium failed (`EIO`), or the pages are locked (`EBUSY`).
-    #[doc(alias = "msync")]
-    pub fn flush(&self) -> Result<(), Error> {
-        let start = self.offset();
-        self.mapping.flush(start..start + self.len)
-    }
-
-    /// Asks which of the view's pages are in memory: mincore(2). Reads nothing from the disk.
-    ///
-    /// A page counts if it is in the page cache, whoever has brought it there. The answer may be old when it arrives. Linux
-    /// tells the truth only to who owns the file or may write to it; to others every page is in memory.
-    ///
-    /// # Errors
-    /// [`Error::Os`] with what mincore(2) says.
-    #[doc(alias = "mincore")]
-    pub fn residency(&self) -> Result<Residency, Error> {
-        let start = self.offset();
-        self.mapping.residency(start..start + self.len)
     }
 
     /// Asks whether the file still has all of the view's bytes, now: fstat(2).
@@ -323,7 +295,7 @@ impl<'a> View<'a> {
 
     /// Address of byte `offset`, which is at most the length.
     #[inline(always)]
-    fn address(&self, offset: usize) -> *mut u8 {
+    pub(crate) fn address(&self, offset: usize) -> *mut u8 {
         debug_assert!(offset <= self.len);
         // Wrapping, because `add` speaks of Rust's allocations, which a mapping is none of. By V1 it does not wrap.
         self.base.wrapping_add(offset)

@@ -6,12 +6,15 @@ use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use crate::options::MapMode;
-use crate::page::PageSpan;
+use crate::fault::Access;
+use crate::options::{HugePages, MapMode, Protection};
+use crate::paging::{Advice, CacheCounts};
+use crate::sys::{FileFacts, Moving, Request, Scope, Sharing};
+use crate::usage::Usage;
 
 /// A heap block in place of an address range.
 #[derive(Debug)]
@@ -19,8 +22,9 @@ pub(crate) struct Region {
     base: *mut u8,
     len: usize,
     offset: u64,
-    /// Where to write back; `None` for mappings that don't.
+    /// Where the bytes come from, and where they are written back to by mappings that do.
     file: Option<File>,
+    writes_back: bool,
 }
 
 // SAFETY: the block belongs to no thread, and `Region` touches its bytes only where its owner says so.
@@ -29,33 +33,66 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
-    pub(crate) const EMPTY: Self = Self { base: std::ptr::dangling_mut(), len: 0, offset: 0, file: None };
+    pub(crate) const EMPTY: Self =
+        Self { base: std::ptr::dangling_mut(), len: 0, offset: 0, file: None, writes_back: false };
 
-    pub(crate) fn map(file: BorrowedFd<'_>, span: PageSpan, mode: MapMode) -> io::Result<Self> {
-        let file = File::from(file.try_clone_to_owned()?);
-        let mut bytes = vec![0; span.map_len];
+    pub(crate) fn map(request: &Request<'_>) -> io::Result<Self> {
+        let file = request.file.map(|file| file.try_clone_to_owned()).transpose()?.map(File::from);
+        let writes_back = request.sharing == Sharing::Shared && request.protection == Protection::ReadWrite;
+        let len = request.len.max(1);
+        let mut bytes = vec![0; len];
         let mut done = 0;
-        while done < bytes.len() {
-            match file.read_at(&mut bytes[done..], span.offset + u64::try_from(done).map_err(io::Error::other)?)? {
+        while let Some(file) = &file
+            && done < len
+        {
+            match file.read_at(&mut bytes[done..], request.offset + u64::try_from(done).map_err(io::Error::other)?)? {
                 0 => break,
                 n => done += n,
             }
         }
-        // SAFETY: the layout is not empty, since only spans of at least a byte are mapped.
-        let base = unsafe { alloc_zeroed(layout(span.map_len)) };
+        // SAFETY: the layout is not empty.
+        let base = unsafe { alloc_zeroed(layout(len)) };
         assert!(!base.is_null(), "out of memory under Miri");
         // SAFETY: both are blocks of that length, and the new one overlaps nothing.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), base, bytes.len()) };
-        let file = (mode == MapMode::ReadWrite).then_some(file);
-        Ok(Self { base, len: span.map_len, offset: span.offset, file })
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), base, len) };
+        Ok(Self { base, len, offset: request.offset, file, writes_back })
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
         self.base
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    pub(crate) fn page_bytes(&self) -> usize {
+        page_bytes()
+    }
+
+    pub(crate) fn resize(&mut self, len: usize, _: Moving) -> io::Result<()> {
+        let request = Request {
+            file: self.file.as_ref().map(std::os::fd::AsFd::as_fd),
+            offset: self.offset,
+            len,
+            reserve: 0,
+            page_bytes: page_bytes(),
+            protection: if self.writes_back { Protection::ReadWrite } else { Protection::ReadOnly },
+            sharing: Sharing::Shared,
+            huge_pages: None,
+            no_reserve: false,
+        };
+        let resized = Self::map(&request)?;
+        // SAFETY: both are blocks of at least that length, and the new one overlaps nothing.
+        unsafe { std::ptr::copy_nonoverlapping(self.base, resized.base, self.len.min(len)) };
+        *self = resized;
+        Ok(())
+    }
+
     pub(crate) fn flush(&self, range: Range<usize>) -> io::Result<()> {
-        if let Some(file) = &self.file {
+        if self.writes_back
+            && let Some(file) = &self.file
+        {
             let mut bytes = vec![0; range.len()];
             // SAFETY: the caller's range lies inside the block.
             unsafe { crate::arch::copy(bytes.as_mut_ptr(), self.base.wrapping_add(range.start), range.len()) };
@@ -69,6 +106,26 @@ impl Region {
     pub(crate) fn residency(&self, range: Range<usize>) -> io::Result<Vec<bool>> {
         let first = range.start / page_bytes();
         Ok(vec![true; range.end.div_ceil(page_bytes()) - first])
+    }
+
+    pub(crate) fn advise(&self, _: Range<usize>, _: Advice) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn populate(&self, _: Range<usize>, _: Access) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn lock(&self, _: Range<usize>) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn unlock(&self, _: Range<usize>) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn protect(&self, _: Range<usize>, _: Protection) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -99,6 +156,14 @@ pub(crate) fn page_bytes() -> usize {
     4096
 }
 
+pub(crate) fn facts(file: BorrowedFd<'_>) -> io::Result<FileFacts> {
+    Ok(FileFacts { len: file_len(file)?, page_bytes: page_bytes() })
+}
+
+pub(crate) fn huge_page_bytes() -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(crate) fn file_len(file: BorrowedFd<'_>) -> io::Result<u64> {
     file_len_of(&File::from(file.try_clone_to_owned()?))
 }
@@ -117,6 +182,40 @@ pub(crate) fn is_full(_: BorrowedFd<'_>) -> bool {
 
 pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {
     "file".to_owned()
+}
+
+pub(crate) fn start_write_back(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn drop_cache(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn cache_counts(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<CacheCounts> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A file that is removed at once, since Miri has no memfd_create(2).
+pub(crate) fn memfd(name: &str, len: u64, _: Option<HugePages>) -> io::Result<OwnedFd> {
+    let path = std::env::temp_dir().join(format!("mapio-miri-{name}-{}", std::process::id()));
+    let file = File::options().read(true).write(true).create_new(true).open(&path)?;
+    std::fs::remove_file(&path)?;
+    file.set_len(len)?;
+    Ok(file.into())
+}
+
+/// Nothing to do: there are no other processes.
+pub(crate) fn seal(_: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(())
+}
+
+pub(crate) fn is_sealed(_: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(true)
+}
+
+pub(crate) fn usage(_: Scope) -> io::Result<Usage> {
+    Ok(Usage::default())
 }
 
 pub(crate) fn is_armed() -> bool {

@@ -1,11 +1,17 @@
 //! The operating system: address ranges, questions about files, and the fault handler.
 //!
 //! One file per system, the same names in each:
-//! - `Region`: an address range that the kernel gave us, given back when dropped. `map`, `EMPTY`, `base`, `flush`,
-//!   `residency`.
-//! - `open(path, mode)`, `page_bytes()`, `file_len(file)`, `readable(file, offset)`, `allocatable(file, offset)`,
-//!   `is_full(file)`, `path_of(file)`.
+//! - `Region`: an address range that the kernel gave us, given back when dropped. `EMPTY`, `map`, `base`, `len`, `page_bytes`,
+//!   `resize`;
+//!   then the verbs on a range of its bytes: `flush`, `residency`, `advise`, `populate`, `lock`, `unlock`, `protect`.
+//! - Questions about files: `open`, `facts`, `file_len`, `readable`, `allocatable`, `is_full`, `path_of`; their pages in the
+//!   page cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `seal`, `is_sealed`.
+//! - `page_bytes()`, `huge_page_bytes()`, `usage(scope)`: the process's numbers.
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.
+
+use std::os::fd::BorrowedFd;
+
+use crate::options::{HugePages, MapMode, Protection};
 
 cfg_select! {
     miri => {
@@ -20,4 +26,73 @@ cfg_select! {
         mod stub;
         pub(crate) use stub::*;
     }
+}
+
+/// What `Region::map` is to make.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Request<'fd> {
+    /// The file; anonymous memory if there is none.
+    pub(crate) file: Option<BorrowedFd<'fd>>,
+    /// Where the range starts in the file: a multiple of its page size.
+    pub(crate) offset: u64,
+    /// Bytes that may be accessed, from the range's start.
+    pub(crate) len: usize,
+    /// Bytes of address space, where more than `len` is to be kept for `resize`.
+    pub(crate) reserve: usize,
+    /// Bytes of a page of this file or memory.
+    pub(crate) page_bytes: usize,
+    pub(crate) protection: Protection,
+    pub(crate) sharing: Sharing,
+    /// Anonymous memory in huge pages of its own: `MAP_HUGETLB`.
+    pub(crate) huge_pages: Option<HugePages>,
+    /// No swap space is set aside: `MAP_NORESERVE`.
+    pub(crate) no_reserve: bool,
+}
+
+/// Who sees the stores.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sharing {
+    /// Everybody: `MAP_SHARED`.
+    Shared,
+    /// This mapping alone: `MAP_PRIVATE`.
+    Private,
+}
+
+/// Whether `Region::resize` may take the range to another address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moving {
+    Allowed,
+    Forbidden,
+}
+
+impl MapMode {
+    pub(crate) fn protection(self) -> Protection {
+        match self {
+            Self::ReadOnly => Protection::ReadOnly,
+            Self::ReadWrite | Self::CopyOnWrite => Protection::ReadWrite,
+        }
+    }
+
+    pub(crate) fn sharing(self) -> Sharing {
+        match self {
+            Self::ReadOnly | Self::ReadWrite => Sharing::Shared,
+            Self::CopyOnWrite => Sharing::Private,
+        }
+    }
+}
+
+/// What is to be known of a file before it is mapped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileFacts {
+    /// Bytes that the file has; `u64::MAX` for a device without a length.
+    pub(crate) len: u64,
+    /// What mappings of it start and end at multiples of.
+    pub(crate) page_bytes: usize,
+}
+
+/// Whose page faults are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Process,
+    Thread,
 }

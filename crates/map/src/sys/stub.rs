@@ -3,11 +3,14 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
-use crate::options::MapMode;
-use crate::page::PageSpan;
+use crate::fault::Access;
+use crate::options::{HugePages, MapMode, Protection};
+use crate::paging::{Advice, CacheCounts};
+use crate::sys::{FileFacts, Moving, Request, Scope};
+use crate::usage::Usage;
 
 /// No address range: none is ever made, but for the empty one.
 #[derive(Debug)]
@@ -16,41 +19,77 @@ pub(crate) struct Region;
 impl Region {
     pub(crate) const EMPTY: Self = Self;
 
-    pub(crate) fn map(_: BorrowedFd<'_>, _: PageSpan, _: MapMode) -> io::Result<Self> {
-        Err(io::ErrorKind::Unsupported.into())
+    pub(crate) fn map(_: &Request<'_>) -> io::Result<Self> {
+        unsupported()
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
         std::ptr::dangling_mut()
     }
 
+    pub(crate) fn len(&self) -> usize {
+        0
+    }
+
+    pub(crate) fn page_bytes(&self) -> usize {
+        page_bytes()
+    }
+
+    pub(crate) fn resize(&mut self, _: usize, _: Moving) -> io::Result<()> {
+        unsupported()
+    }
+
     pub(crate) fn flush(&self, _: Range<usize>) -> io::Result<()> {
-        Err(io::ErrorKind::Unsupported.into())
+        unsupported()
     }
 
     pub(crate) fn residency(&self, _: Range<usize>) -> io::Result<Vec<bool>> {
-        Err(io::ErrorKind::Unsupported.into())
+        unsupported()
+    }
+
+    pub(crate) fn advise(&self, _: Range<usize>, _: Advice) -> io::Result<()> {
+        unsupported()
+    }
+
+    pub(crate) fn populate(&self, _: Range<usize>, _: Access) -> io::Result<()> {
+        unsupported()
+    }
+
+    pub(crate) fn lock(&self, _: Range<usize>) -> io::Result<()> {
+        unsupported()
+    }
+
+    pub(crate) fn unlock(&self, _: Range<usize>) -> io::Result<()> {
+        unsupported()
+    }
+
+    pub(crate) fn protect(&self, _: Range<usize>, _: Protection) -> io::Result<()> {
+        unsupported()
     }
 }
 
 pub(crate) fn open(_: &Path, _: MapMode) -> io::Result<File> {
-    Err(io::ErrorKind::Unsupported.into())
+    unsupported()
 }
 
-pub(crate) fn page_bytes() -> usize {
-    4096
+pub(crate) fn facts(_: BorrowedFd<'_>) -> io::Result<FileFacts> {
+    unsupported()
+}
+
+pub(crate) fn huge_page_bytes() -> io::Result<usize> {
+    unsupported()
 }
 
 pub(crate) fn file_len(_: BorrowedFd<'_>) -> io::Result<u64> {
-    Err(io::ErrorKind::Unsupported.into())
+    unsupported()
 }
 
 pub(crate) fn readable(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+    unsupported()
 }
 
 pub(crate) fn allocatable(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
-    Err(io::ErrorKind::Unsupported.into())
+    unsupported()
 }
 
 pub(crate) fn is_full(_: BorrowedFd<'_>) -> bool {
@@ -61,10 +100,46 @@ pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {
     "file".to_owned()
 }
 
+pub(crate) fn start_write_back(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<()> {
+    unsupported()
+}
+
+pub(crate) fn drop_cache(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<()> {
+    unsupported()
+}
+
+pub(crate) fn cache_counts(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<CacheCounts> {
+    unsupported()
+}
+
+pub(crate) fn memfd(_: &str, _: u64, _: Option<HugePages>) -> io::Result<OwnedFd> {
+    unsupported()
+}
+
+pub(crate) fn seal(_: BorrowedFd<'_>) -> io::Result<()> {
+    unsupported()
+}
+
+pub(crate) fn is_sealed(_: BorrowedFd<'_>) -> io::Result<bool> {
+    unsupported()
+}
+
+pub(crate) fn usage(_: Scope) -> io::Result<Usage> {
+    unsupported()
+}
+
+pub(crate) fn page_bytes() -> usize {
+    4096
+}
+
 pub(crate) fn is_armed() -> bool {
     false
 }
 
 pub(crate) fn is_blocked() -> bool {
     false
+}
+
+fn unsupported<T>() -> io::Result<T> {
+    Err(io::ErrorKind::Unsupported.into())
 }

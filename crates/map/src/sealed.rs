@@ -1,0 +1,150 @@
+//! Sealed memory: a memory file that nobody can change any more, and so a plain `&[u8]`.
+#![expect(unsafe_code, reason = "slices of a file that the kernel keeps from changing")]
+
+use std::fmt;
+use std::io;
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::error::Error;
+use crate::fault::Access;
+use crate::mapping::Mapping;
+use crate::options::{MapOptions, Protection};
+use crate::sys::{self, Region, Request, Sharing};
+
+/// A memory file (memfd) that the kernel keeps from changing and from shrinking, mapped: it is a slice.
+///
+/// This is how to give bytes to other processes without a copy and without trust: who gets the descriptor reads it with
+/// [`open`](Self::open), which looks for the seals. A file on a disk has no such guarantee, hence [`View`](crate::View).
+///
+/// ```
+/// use mapio_map::{MapOptions, SealedMap};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let draft = MapOptions::read_write().len(5).memfd("greeting")?;
+/// draft.view().write_all_at(0, b"hello")?;
+/// let sealed = draft.seal()?;
+/// let again = SealedMap::open(&sealed)?; // What another process does with the descriptor.
+/// assert_eq!(&again[..], b"hello");
+/// # Ok(())
+/// # }
+/// ```
+#[doc(alias("F_SEAL_WRITE", "F_SEAL_SHRINK", "F_ADD_SEALS"))]
+pub struct SealedMap {
+    /// Invariant: maps `len` bytes of a memory file that carries the seals against writing and shrinking, for loads, every
+    /// page of which the file had when it was mapped; [`Region::EMPTY`] if there are none.
+    region: Region,
+    /// At most `isize::MAX`.
+    len: usize,
+    file: OwnedFd,
+}
+
+impl SealedMap {
+    /// Copies bytes into a new memory file and seals it. `name` shows in `/proc/PID/maps` and means nothing else.
+    ///
+    /// # Errors
+    /// As [`MapOptions::memfd`] and [`Mapping::seal`]; [`Error::Os`] when memory runs out.
+    pub fn copy_of(name: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let draft = MapOptions::read_write().len(bytes.len()).memfd(name)?;
+        let written = draft.view().write_all_at(0, bytes);
+        written.map_err(|fault| draft.os_error("filling", &(0..bytes.len()), fault.into()))?;
+        draft.seal()
+    }
+
+    /// Maps all of a sealed memory file that somebody has made, as it is now.
+    ///
+    /// # Errors
+    /// [`Error::Os`]: the file is not a memory file, or has not the seals `F_SEAL_WRITE` and `F_SEAL_SHRINK`, without which its
+    /// bytes might change (`InvalidInput`); what mmap(2) says.
+    pub fn open(file: impl AsFd) -> Result<Self, Error> {
+        let file = file.as_fd();
+        let fail = |operation, source| os_error(operation, file, source);
+        Self::from_owned(file.try_clone_to_owned().map_err(|source| fail("duplicating", source))?)
+    }
+
+    fn from_owned(file: OwnedFd) -> Result<Self, Error> {
+        let fail = |operation, source| os_error(operation, file.as_fd(), source);
+        if !sys::is_sealed(file.as_fd()).unwrap_or(false) {
+            let reason = "it is not a memory file sealed against writing and shrinking";
+            return Err(fail("mapping", io::Error::new(io::ErrorKind::InvalidInput, reason)));
+        }
+        // The seals are for ever, so what is true now stays true.
+        let facts = sys::facts(file.as_fd()).map_err(|source| fail("measuring", source))?;
+        let len =
+            isize::try_from(facts.len).map_err(|_| fail("mapping", io::ErrorKind::FileTooLarge.into()))?.unsigned_abs();
+        let request = Request {
+            file: Some(file.as_fd()),
+            offset: 0,
+            len,
+            reserve: 0,
+            page_bytes: facts.page_bytes,
+            protection: Protection::ReadOnly,
+            sharing: Sharing::Shared,
+            huge_pages: None,
+            no_reserve: false,
+        };
+        let region = if len == 0 { Ok(Region::EMPTY) } else { Region::map(&request) };
+        let region = region.map_err(|source| fail("mapping", source))?;
+        if facts.page_bytes > sys::page_bytes() {
+            // A hole needs a huge page even to be read, and the pool may be empty: then now, not under a reference.
+            region.populate(0..len, Access::Read).map_err(|source| fail("bringing in", source))?;
+        }
+        Ok(Self { region, len, file })
+    }
+}
+
+impl Mapping {
+    /// Unmaps a memory file ([`MapOptions::memfd`]), seals it against any change for ever, and maps it as a slice.
+    ///
+    /// # Errors
+    /// [`Error::Os`]: somebody still has it mapped for writing (`EBUSY`), it is not a memory file (`EINVAL`), or it was made
+    /// by somebody who did not allow seals (`EPERM`).
+    pub fn seal(self) -> Result<SealedMap, Error> {
+        let file = OwnedFd::from(self);
+        sys::seal(file.as_fd()).map_err(|source| os_error("sealing", file.as_fd(), source))?;
+        SealedMap::from_owned(file)
+    }
+}
+
+impl Deref for SealedMap {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the range is mapped for as long as `self` lives; its bytes are initialised (a file's); by the seals, which
+        // nobody can take off again (fcntl(2), F_ADD_SEALS), no write(2) and no writable mapping by anybody can change them
+        // and no ftruncate(2) can take them away. Pages of a memory file come from memory alone, as those of the heap do.
+        unsafe { std::slice::from_raw_parts(self.region.base(), self.len) }
+    }
+}
+
+impl AsRef<[u8]> for SealedMap {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl AsFd for SealedMap {
+    /// The descriptor, to be passed to other processes.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl From<SealedMap> for OwnedFd {
+    /// Unmaps, and hands the descriptor over.
+    fn from(map: SealedMap) -> Self {
+        map.file
+    }
+}
+
+impl fmt::Debug for SealedMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SealedMap")
+            .field("file", &sys::path_of(self.as_fd()))
+            .field("len", &self.len)
+            .finish_non_exhaustive()
+    }
+}
+
+fn os_error(operation: &'static str, file: BorrowedFd<'_>, source: io::Error) -> Error {
+    Error::Os { operation, object: sys::path_of(file), offset: 0, len: 0, source }
+}

@@ -1,0 +1,167 @@
+//! What a file descriptor can tell, and its pages in the page cache.
+#![expect(unsafe_code, reason = "ioctl, sync_file_range, cachestat")]
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rustix::fs::{Advice, FallocateFlags, FileType, MemfdFlags, SealFlags};
+
+use super::page_bytes;
+use super::region::huge_pages_bits;
+use crate::options::{HugePages, MapMode};
+use crate::paging::CacheCounts;
+use crate::sys::FileFacts;
+
+/// `HUGETLBFS_MAGIC` of linux/magic.h, as statfs(2) answers it.
+const HUGETLBFS_MAGIC: u32 = 0x958458f6;
+
+/// Number of cachestat(2), the same on every processor; since Linux 6.5.
+const SYS_CACHESTAT: libc::c_long = 451;
+
+/// Seals without which nobody may hold a `&[u8]` into a memory file.
+const SEALED: SealFlags = SealFlags::SHRINK.union(SealFlags::WRITE);
+
+/// Bytes that are read to see whether a byte can be: a block that suits descriptors opened with `O_DIRECT`, too.
+const PROBE_BYTES: usize = 4096;
+
+/// Opens a file with the access that a mode needs. A pipe without a writer is not waited for: it can't be mapped anyway.
+pub(crate) fn open(path: &Path, mode: MapMode) -> io::Result<File> {
+    let write = mode == MapMode::ReadWrite;
+    File::options().read(true).write(write).custom_flags(libc::O_NONBLOCK).open(path)
+}
+
+/// What is to be known of a file before it is mapped: fstat(2), and one question more for what is not a plain file.
+pub(crate) fn facts(file: BorrowedFd<'_>) -> io::Result<FileFacts> {
+    let stat = rustix::fs::fstat(file)?;
+    let len = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::BlockDevice => block_device_bytes(file)?,
+        FileType::CharacterDevice => u64::MAX,
+        _ => u64::try_from(stat.st_size).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?,
+    };
+    // Only hugetlbfs has larger pages, and its files' preferred block is one; others prefer large blocks, too.
+    let page_bytes = match usize::try_from(stat.st_blksize) {
+        Ok(block) if block > page_bytes() && is_on_hugetlbfs(file)? => block,
+        _ => page_bytes(),
+    };
+    Ok(FileFacts { len, page_bytes })
+}
+
+/// Length of a file, in bytes; `u64::MAX` for a device without one.
+pub(crate) fn file_len(file: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(facts(file)?.len)
+}
+
+fn is_on_hugetlbfs(file: BorrowedFd<'_>) -> io::Result<bool> {
+    let magic = rustix::fs::fstatfs(file)?.f_type;
+    // The type of the field differs between processors; the number has 32 bits.
+    Ok(magic.to_le_bytes()[..4] == HUGETLBFS_MAGIC.to_le_bytes())
+}
+
+/// Length of a block device: the ioctl `BLKGETSIZE64` of linux/fs.h.
+fn block_device_bytes(file: BorrowedFd<'_>) -> io::Result<u64> {
+    const BLKGETSIZE64: rustix::ioctl::Opcode = rustix::ioctl::opcode::read::<usize>(0x12, 114);
+    // SAFETY: the kernel writes a u64 for this code, whatever size the code itself names.
+    let getter = unsafe { rustix::ioctl::Getter::<BLKGETSIZE64, u64>::new() };
+    // SAFETY: the code only reads the device's length.
+    Ok(unsafe { rustix::ioctl::ioctl(file, getter) }?)
+}
+
+/// Whether the byte at `offset` can be read by pread(2): the error of the medium, if not.
+///
+/// A device without a length is not read: that could take a byte from a line or a register.
+pub(crate) fn readable(file: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
+    #[repr(align(4096))]
+    struct Block([u8; PROBE_BYTES]);
+    if file_len(file)? == u64::MAX {
+        return Err(io::Error::from_raw_os_error(libc::EIO));
+    }
+    let mut block = Block([0; PROBE_BYTES]);
+    let start = offset - offset % 4096;
+    rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut block.0, start))?;
+    Ok(())
+}
+
+/// Whether the file system has room for the byte at `offset`, which somebody wanted to write: fallocate(2). The byte's
+/// block is reserved if so; the file's length does not change.
+pub(crate) fn allocatable(file: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
+    rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::KEEP_SIZE, offset, 1))?;
+    Ok(())
+}
+
+/// Whether the file system has no free block: fstatvfs(2). One that cannot be asked is not full.
+pub(crate) fn is_full(file: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstatvfs(file).is_ok_and(|fs| fs.f_blocks > 0 && fs.f_bavail == 0)
+}
+
+/// The path of an open file as the kernel knows it, for messages.
+pub(crate) fn path_of(file: BorrowedFd<'_>) -> String {
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    // Without /proc there is no path to be had, and the message is still right.
+    fs::read_link(link).map_or_else(|_| format!("file descriptor {}", file.as_raw_fd()), |p| p.display().to_string())
+}
+
+/// Starts to write the dirty pages of a range of the file to the disk, without waiting: sync_file_range(2).
+pub(crate) fn start_write_back(file: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
+    let (offset, len) = (off64(offset)?, off64(len)?);
+    // SAFETY: takes numbers only.
+    if unsafe { libc::sync_file_range(file.as_raw_fd(), offset, len, libc::SYNC_FILE_RANGE_WRITE) } == 0 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
+}
+
+/// Writes the file's dirty pages back and asks the kernel to forget the clean pages of a range: fdatasync(2) and
+/// posix_fadvise(2). Pages that somebody has mapped stay.
+pub(crate) fn drop_cache(file: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
+    rustix::io::retry_on_intr(|| rustix::fs::fdatasync(file))?;
+    rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(len), Advice::DontNeed)?;
+    Ok(())
+}
+
+/// What the page cache holds of a range of the file: cachestat(2).
+pub(crate) fn cache_counts(file: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<CacheCounts> {
+    #[repr(C)]
+    struct Range {
+        offset: u64,
+        len: u64,
+    }
+    let range = Range { offset, len };
+    let mut counts = [0u64; 5];
+    let flags: libc::c_uint = 0;
+    // SAFETY: the kernel reads a `struct cachestat_range` of two u64 and writes a `struct cachestat` of five
+    // (linux/mman.h); a kernel without the call answers ENOSYS.
+    let answer = unsafe { libc::syscall(SYS_CACHESTAT, file.as_raw_fd(), &raw const range, counts.as_mut_ptr(), flags) };
+    if answer != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let [cached, dirty, writeback, evicted, recently_evicted] = counts;
+    Ok(CacheCounts { cached, dirty, writeback, evicted, recently_evicted })
+}
+
+/// Makes a file that lives in memory and has no name in any folder: memfd_create(2). `name` is for people to see.
+pub(crate) fn memfd(name: &str, len: u64, huge_pages: Option<HugePages>) -> io::Result<OwnedFd> {
+    let mut flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    if let Some(huge_pages) = huge_pages {
+        flags |= MemfdFlags::HUGETLB | MemfdFlags::from_bits_retain(huge_pages_bits(huge_pages)?);
+    }
+    let file = rustix::fs::memfd_create(name, flags)?;
+    rustix::fs::ftruncate(&file, len)?;
+    Ok(file)
+}
+
+/// Makes a memory file unchangeable for ever and for everybody: fcntl(2), `F_ADD_SEALS`.
+pub(crate) fn seal(file: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::fs::fcntl_add_seals(file, SEALED | SealFlags::GROW | SealFlags::SEAL)?)
+}
+
+/// Whether nobody can change or shorten a memory file any more.
+pub(crate) fn is_sealed(file: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(rustix::fs::fcntl_get_seals(file)?.contains(SEALED))
+}
+
+fn off64(value: u64) -> io::Result<libc::off64_t> {
+    libc::off64_t::try_from(value).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))
+}
