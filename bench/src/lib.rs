@@ -18,13 +18,26 @@ pub struct Contender<'a> {
 ///
 /// `unit` tells how a time becomes the figure that is printed; see [`Unit`].
 pub fn compare(title: &str, unit: Unit, rounds: usize, contenders: &mut [Contender<'_>]) {
+    compare_prepared(title, unit, rounds, &mut || {}, contenders);
+}
+
+/// As [`compare`], with something that is done before each run and not measured.
+pub fn compare_prepared(
+    title: &str,
+    unit: Unit,
+    rounds: usize,
+    prepare: &mut dyn FnMut(),
+    contenders: &mut [Contender<'_>],
+) {
     for contender in contenders.iter_mut() {
+        prepare();
         (contender.run)();
     }
     let mut times = vec![Vec::with_capacity(rounds); contenders.len()];
     for round in 0..rounds {
         for turn in 0..contenders.len() {
             let i = (round + turn) % contenders.len();
+            prepare();
             let start = Instant::now();
             (contenders[i].run)();
             times[i].push(start.elapsed().as_secs_f64());

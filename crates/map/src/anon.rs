@@ -140,7 +140,7 @@ impl AnonMap {
     }
 
     /// Changes the length. What is added is zero. Up to what [`AnonOptions::reserve`] has asked for, nothing moves; beyond it the
-    /// memory may move as a whole, without a byte being copied.
+    /// memory may move as a whole, without a byte being copied. Memory in huge pages grows only inside its reservation.
     ///
     /// # Errors
     /// [`Error::Os`] with what mremap(2) or mprotect(2) says, such as no memory (`ENOMEM`); nothing has changed then.

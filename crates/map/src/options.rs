@@ -193,6 +193,7 @@ impl MapOptions {
 
     /// Makes a file that lives in memory and has no name, as long as [`len`](Self::len) says and full of zeros, and maps it:
     /// memfd_create(2). Who gets its descriptor ([`Mapping::as_fd`](AsFd::as_fd)) shares it; the last who closes it removes it.
+    /// In huge pages the file, not the mapping, is as long as whole ones.
     ///
     /// `name` shows in `/proc/PID/maps` and means nothing else.
     ///
@@ -224,7 +225,7 @@ impl MapOptions {
     fn map_owned(&self, file: OwnedFd) -> Result<Mapping, Error> {
         let fail = |operation, len, source| self.os_error(operation, sys::path_of(file.as_fd()), len, source);
         crate::arch::arm().map_err(|source| fail("arming the fault handler for", 0, source))?;
-        let facts = sys::facts(file.as_fd()).map_err(|source| fail("measuring", 0, source))?;
+        let facts = sys::facts(file.as_fd()).map_err(|source| fail("mapping", 0, source))?;
         let range_error =
             |len| Error::Range { object: sys::path_of(file.as_fd()), offset: self.offset, len, file_len: facts.len };
         let rest = || facts.len.checked_sub(self.offset).and_then(|rest| usize::try_from(rest).ok());

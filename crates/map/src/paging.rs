@@ -238,7 +238,7 @@ impl View<'_> {
     }
 
     /// Touches a byte of every page: what populating means, without the kernel's help.
-    fn touch_pages(&self, access: Access) -> Result<(), Fault> {
+    pub(crate) fn touch_pages(&self, access: Access) -> Result<(), Fault> {
         let page = sys::page_bytes();
         let mut at = 0;
         while at < self.len() {

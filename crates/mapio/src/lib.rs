@@ -5,6 +5,7 @@
 //! | you want to | look at |
 //! |---|---|
 //! | read or write a file through memory | [`MapOptions`], which makes a [`Mapping`], which has a [`View`] |
+//! | use a mapped file like any other file | [`MappedFile`] |
 //! | know why an access failed | [`Fault`], [`FaultKind`] |
 //! | have memory of your own, or give sealed bytes to others | [`AnonMap`], [`SealedMap`] |
 //! | copy or compare files | [`copy::CopyOptions`], [`copy::compare`] |
@@ -33,4 +34,4 @@
 pub use mapio_copy as copy;
 pub use mapio_map as map;
 
-pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, Mapping, SealedMap, View};
+pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, MappedFile, Mapping, SealedMap, View};

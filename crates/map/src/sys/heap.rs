@@ -4,7 +4,7 @@
 
 use std::alloc::{Layout, alloc_zeroed, dealloc};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Write};
 use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
@@ -13,7 +13,7 @@ use std::path::Path;
 use crate::fault::Access;
 use crate::options::{HugePages, MapMode, Protection};
 use crate::paging::{Advice, CacheCounts};
-use crate::sys::{FileFacts, Moving, Request, Scope, Sharing};
+use crate::sys::{FileFacts, Moving, Opened, Request, Scope, Sharing};
 use crate::usage::Usage;
 
 /// A heap block in place of an address range.
@@ -182,6 +182,50 @@ pub(crate) fn is_full(_: BorrowedFd<'_>) -> bool {
 
 pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {
     "file".to_owned()
+}
+
+/// # Safety
+/// `bytes..bytes + len` lies in a region.
+pub(crate) unsafe fn write(file: BorrowedFd<'_>, bytes: *const u8, len: usize) -> io::Result<usize> {
+    let mut copy = vec![0; len];
+    // SAFETY: the source by the caller's duty; the destination is a buffer of that length.
+    unsafe { crate::arch::copy(copy.as_mut_ptr(), bytes, len) };
+    File::from(file.try_clone_to_owned()?).write(&copy)
+}
+
+/// # Safety
+/// `bytes..bytes + len` lies in a region.
+pub(crate) unsafe fn read(file: BorrowedFd<'_>, bytes: *mut u8, len: usize) -> io::Result<usize> {
+    let mut copy = vec![0; len];
+    let read = File::from(file.try_clone_to_owned()?).read(&mut copy)?;
+    // SAFETY: the destination by the caller's duty; the source is a buffer of that length.
+    unsafe { crate::arch::copy(bytes, copy.as_ptr(), read) };
+    Ok(read)
+}
+
+pub(crate) fn allocate(file: BorrowedFd<'_>, _: u64, end: u64) -> io::Result<()> {
+    set_len(file, end)
+}
+
+pub(crate) fn set_len(file: BorrowedFd<'_>, len: u64) -> io::Result<()> {
+    File::from(file.try_clone_to_owned()?).set_len(len)
+}
+
+/// Miri has no `F_GETFL`.
+pub(crate) fn opened(_: BorrowedFd<'_>) -> io::Result<Opened> {
+    Ok(Opened { reads: true, writes: true, appends: false })
+}
+
+pub(crate) fn reopen(file: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    file.try_clone_to_owned()
+}
+
+pub(crate) fn sync_all(file: BorrowedFd<'_>) -> io::Result<()> {
+    File::from(file.try_clone_to_owned()?).sync_all()
+}
+
+pub(crate) fn sync_data(file: BorrowedFd<'_>) -> io::Result<()> {
+    File::from(file.try_clone_to_owned()?).sync_data()
 }
 
 pub(crate) fn start_write_back(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<()> {

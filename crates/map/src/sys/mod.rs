@@ -4,7 +4,9 @@
 //! - `Region`: an address range that the kernel gave us, given back when dropped. `EMPTY`, `map`, `base`, `len`, `page_bytes`,
 //!   `resize`;
 //!   then the verbs on a range of its bytes: `flush`, `residency`, `advise`, `populate`, `lock`, `unlock`, `protect`.
-//! - Questions about files: `open`, `facts`, `file_len`, `readable`, `allocatable`, `is_full`, `path_of`; their pages in the
+//! - Questions about files: `open`, `facts`, `file_len`, `readable`, `allocatable`, `is_full`, `path_of`,
+//!   `opened`, `reopen`; what changes them: `allocate`, `set_len`, `write`, `read`, `sync_all`,
+//!   `sync_data`; their pages in the
 //!   page cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `seal`, `is_sealed`.
 //! - `page_bytes()`, `huge_page_bytes()`, `usage(scope)`: the process's numbers.
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.
@@ -29,6 +31,7 @@ cfg_select! {
 }
 
 /// What `Region::map` is to make.
+#[allow(dead_code, reason = "systems without mappings look at none of it")]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request<'fd> {
     /// The file; anonymous memory if there is none.
@@ -88,6 +91,15 @@ pub(crate) struct FileFacts {
     pub(crate) len: u64,
     /// What mappings of it start and end at multiples of.
     pub(crate) page_bytes: usize,
+}
+
+/// How a file was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Opened {
+    pub(crate) reads: bool,
+    pub(crate) writes: bool,
+    /// Every write goes to the end.
+    pub(crate) appends: bool,
 }
 
 /// Whose page faults are counted.

@@ -1,4 +1,5 @@
 //! Systems without an implementation: nothing can be mapped, and everything says so.
+#![expect(unsafe_code, reason = "the names and duties of the other systems")]
 
 use std::fs::File;
 use std::io;
@@ -9,7 +10,7 @@ use std::path::Path;
 use crate::fault::Access;
 use crate::options::{HugePages, MapMode, Protection};
 use crate::paging::{Advice, CacheCounts};
-use crate::sys::{FileFacts, Moving, Request, Scope};
+use crate::sys::{FileFacts, Moving, Opened, Request, Scope};
 use crate::usage::Usage;
 
 /// No address range: none is ever made, but for the empty one.
@@ -98,6 +99,42 @@ pub(crate) fn is_full(_: BorrowedFd<'_>) -> bool {
 
 pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {
     "file".to_owned()
+}
+
+/// # Safety
+/// None: nothing is done.
+pub(crate) unsafe fn write(_: BorrowedFd<'_>, _: *const u8, _: usize) -> io::Result<usize> {
+    unsupported()
+}
+
+/// # Safety
+/// None: nothing is done.
+pub(crate) unsafe fn read(_: BorrowedFd<'_>, _: *mut u8, _: usize) -> io::Result<usize> {
+    unsupported()
+}
+
+pub(crate) fn allocate(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<()> {
+    unsupported()
+}
+
+pub(crate) fn set_len(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
+    unsupported()
+}
+
+pub(crate) fn opened(_: BorrowedFd<'_>) -> io::Result<Opened> {
+    unsupported()
+}
+
+pub(crate) fn reopen(_: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    unsupported()
+}
+
+pub(crate) fn sync_all(_: BorrowedFd<'_>) -> io::Result<()> {
+    unsupported()
+}
+
+pub(crate) fn sync_data(_: BorrowedFd<'_>) -> io::Result<()> {
+    unsupported()
 }
 
 pub(crate) fn start_write_back(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<()> {

@@ -3,17 +3,17 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{Advice, FallocateFlags, FileType, MemfdFlags, SealFlags};
+use rustix::fs::{Advice, FallocateFlags, FileType, MemfdFlags, OFlags, SealFlags};
 
 use super::page_bytes;
 use super::region::huge_pages_bits;
 use crate::options::{HugePages, MapMode};
 use crate::paging::CacheCounts;
-use crate::sys::FileFacts;
+use crate::sys::{FileFacts, Opened};
 
 /// `HUGETLBFS_MAGIC` of linux/magic.h, as statfs(2) answers it.
 const HUGETLBFS_MAGIC: u32 = 0x958458f6;
@@ -39,6 +39,8 @@ pub(crate) fn facts(file: BorrowedFd<'_>) -> io::Result<FileFacts> {
     let len = match FileType::from_raw_mode(stat.st_mode) {
         FileType::BlockDevice => block_device_bytes(file)?,
         FileType::CharacterDevice => u64::MAX,
+        // What mmap(2) would say, had it been asked for a byte.
+        FileType::Directory | FileType::Fifo | FileType::Socket => return Err(io::Error::from_raw_os_error(libc::ENODEV)),
         _ => u64::try_from(stat.st_size).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?,
     };
     // Only hugetlbfs has larger pages, and its files' preferred block is one; others prefer large blocks, too.
@@ -103,6 +105,67 @@ pub(crate) fn path_of(file: BorrowedFd<'_>) -> String {
     fs::read_link(link).map_or_else(|_| format!("file descriptor {}", file.as_raw_fd()), |p| p.display().to_string())
 }
 
+/// write(2).
+///
+/// # Safety
+/// `bytes..bytes + len` lies in an address range reserved for a mapping of ours.
+pub(crate) unsafe fn write(file: BorrowedFd<'_>, bytes: *const u8, len: usize) -> io::Result<usize> {
+    // SAFETY: the kernel reads at most the caller's range, and answers EFAULT where there is no page.
+    let written = unsafe { libc::write(file.as_raw_fd(), bytes.cast(), len) };
+    usize::try_from(written).map_err(|_| io::Error::last_os_error())
+}
+
+/// read(2).
+///
+/// # Safety
+/// `bytes..bytes + len` lies in an address range reserved for a mapping of ours.
+pub(crate) unsafe fn read(file: BorrowedFd<'_>, bytes: *mut u8, len: usize) -> io::Result<usize> {
+    // SAFETY: the kernel writes at most the caller's range, and answers EFAULT where there is no page.
+    let read = unsafe { libc::read(file.as_raw_fd(), bytes.cast(), len) };
+    usize::try_from(read).map_err(|_| io::Error::last_os_error())
+}
+
+/// Makes the file reach to `end`, with disk blocks for all that is new from `start` on: fallocate(2); only the length where the
+/// file system can't.
+pub(crate) fn allocate(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
+    let allocated = rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), start, end - start));
+    match allocated {
+        Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => set_len(file, end),
+        answer => Ok(answer?),
+    }
+}
+
+/// Sets the file's length: ftruncate(2).
+pub(crate) fn set_len(file: BorrowedFd<'_>, len: u64) -> io::Result<()> {
+    Ok(rustix::io::retry_on_intr(|| rustix::fs::ftruncate(file, len))?)
+}
+
+/// Writes the file and all about it to the disk, and waits: fsync(2).
+pub(crate) fn sync_all(file: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::io::retry_on_intr(|| rustix::fs::fsync(file))?)
+}
+
+/// Writes the file's bytes to the disk, and waits: fdatasync(2).
+pub(crate) fn sync_data(file: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(rustix::io::retry_on_intr(|| rustix::fs::fdatasync(file))?)
+}
+
+/// How a file was opened: fcntl(2), `F_GETFL`.
+pub(crate) fn opened(file: BorrowedFd<'_>) -> io::Result<Opened> {
+    let flags = rustix::fs::fcntl_getfl(file)?;
+    let access = flags & OFlags::RWMODE;
+    Ok(Opened {
+        reads: access != OFlags::WRONLY,
+        writes: access != OFlags::RDONLY,
+        appends: flags.contains(OFlags::APPEND),
+    })
+}
+
+/// Opens an open file once more, for reading and writing, if its permissions allow that.
+pub(crate) fn reopen(file: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(File::options().read(true).write(true).open(format!("/proc/self/fd/{}", file.as_raw_fd()))?.into())
+}
+
 /// Starts to write the dirty pages of a range of the file to the disk, without waiting: sync_file_range(2).
 pub(crate) fn start_write_back(file: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
     let (offset, len) = (off64(offset)?, off64(len)?);
@@ -116,7 +179,7 @@ pub(crate) fn start_write_back(file: BorrowedFd<'_>, offset: u64, len: u64) -> i
 /// Writes the file's dirty pages back and asks the kernel to forget the clean pages of a range: fdatasync(2) and
 /// posix_fadvise(2). Pages that somebody has mapped stay.
 pub(crate) fn drop_cache(file: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
-    rustix::io::retry_on_intr(|| rustix::fs::fdatasync(file))?;
+    sync_data(file)?;
     rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(len), Advice::DontNeed)?;
     Ok(())
 }
@@ -148,7 +211,10 @@ pub(crate) fn memfd(name: &str, len: u64, huge_pages: Option<HugePages>) -> io::
         flags |= MemfdFlags::HUGETLB | MemfdFlags::from_bits_retain(huge_pages_bits(huge_pages)?);
     }
     let file = rustix::fs::memfd_create(name, flags)?;
-    rustix::fs::ftruncate(&file, len)?;
+    // Huge pages come as wholes.
+    let page_bytes = u64::try_from(facts(file.as_fd())?.page_bytes).map_err(io::Error::other)?;
+    let whole = len.checked_next_multiple_of(page_bytes).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
+    rustix::fs::ftruncate(&file, if huge_pages.is_some() { whole } else { len })?;
     Ok(file)
 }
 

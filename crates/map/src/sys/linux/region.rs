@@ -24,6 +24,8 @@ pub(crate) struct Region {
     len: usize,
     /// Bytes of address space: at least `len`, whole pages of `page_bytes`. What is behind `len` cannot be accessed.
     reserved: usize,
+    /// Bytes inside which nothing moves; 0 if none were asked for.
+    steady: usize,
     page_bytes: usize,
     /// What the bytes may be used for that `resize` adds.
     protection: Protection,
@@ -37,7 +39,7 @@ unsafe impl Sync for Region {}
 impl Region {
     /// A range of no bytes, which mmap(2) does not make.
     pub(crate) const EMPTY: Self =
-        Self { base: NonNull::dangling(), len: 0, reserved: 0, page_bytes: 1, protection: Protection::None };
+        Self { base: NonNull::dangling(), len: 0, reserved: 0, steady: 0, page_bytes: 1, protection: Protection::None };
 
     /// Maps at least a byte. Blocks only as mmap(2) does: for the process's other address-space changes.
     pub(crate) fn map(request: &Request<'_>) -> io::Result<Self> {
@@ -62,7 +64,8 @@ impl Region {
         }?;
         let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("mmap answered address 0"))?;
         let (page_bytes, protection) = (request.page_bytes, request.protection);
-        let region = Self { base, len: request.len, reserved, page_bytes, protection };
+        let steady = if request.reserve > 0 { reserved } else { 0 };
+        let region = Self { base, len: request.len, reserved, steady, page_bytes, protection };
         if growable {
             region.protect(0..request.len, protection)?;
         }
@@ -93,7 +96,7 @@ impl Region {
         let (old, new) = (round_up(self.len, self.page_bytes)?, round_up(len, self.page_bytes)?);
         if old == new {
             // The same pages.
-        } else if new <= self.reserved && self.reserved > old {
+        } else if new <= self.steady {
             self.resize_in_reserve(old, new)?;
         } else {
             let flags = match moving {

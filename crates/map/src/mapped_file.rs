@@ -1,0 +1,584 @@
+//! A file whose every read and write goes through its mapping, behind the names that files have in `std`.
+//!
+//! # How it grows
+//! ```text
+//!  0                    len            allocated                         capacity
+//!  |  the file's bytes  |  zeros, with  |  addresses behind the file's    |
+//!  |                    |  disk blocks  |  end, which answer `Truncated`  |
+//! ```
+//! All addresses up to `capacity` are mapped at once, so growing moves nothing: it makes the file longer beneath its mapping.
+//! That takes system calls, so it is done in steps, ahead of the bytes written; the file is cut to `len` again when it is
+//! flushed, synchronised, closed or dropped.
+//!
+//! Invariants: F1: every byte below `len` has been written or belonged to the file. F2: bytes from `len` to `allocated` are zeros
+//! that this object has added. F3: `len <= allocated` and `allocated` is the file's length as this object last knew it; if the file's
+//! differs, somebody else has changed it, and is believed.
+
+use std::fs::File;
+use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::cursor::seek;
+use crate::error::Error;
+use crate::fault::{Access, Fault, FaultKind};
+use crate::mapping::Mapping;
+use crate::options::{MapMode, MapOptions};
+use crate::read_buffer::ReadBuffer;
+use crate::sys;
+use crate::view::View;
+
+/// Address space that a file can grow into, unless more is asked for: it costs nothing.
+const ROOM_BYTES: u64 = if usize::BITS >= 64 { 1 << 36 } else { 1 << 28 };
+
+/// The least and the most that a file is made longer by, ahead of what is written.
+const STEP_BYTES: (u64, u64) = (64 << 10, 4 << 20);
+
+/// How often a write is tried again that somebody else has cut away from under.
+const ATTEMPTS: usize = 100;
+
+/// What a byte is found to be that somebody has cut away; by how much does not matter.
+const CUT: FaultKind = FaultKind::Truncated { file_len: 0 };
+
+/// A file that is read and written through its mapping: [`Read`], [`Write`], [`Seek`], [`BufRead`], [`read_at`](Self::read_at),
+/// [`write_at`](Self::write_at), as [`File`] has them, and no system call for bytes that are in memory.
+///
+/// Made from a file however it was opened, for reading, writing, appending. What is written is in the page cache at once: others
+/// see it, and it survives the death of this process. When the file grows, its length runs ahead of the bytes written, by 4 MiB
+/// at most, in zeros with disk blocks behind them, so that a full disk is an error at the write that needs the space; `flush`,
+/// `sync_all`, `sync_data`, `close` and dropping cut it to its length again. If the process is killed before, the zeros stay. Several
+/// processes may read and write a file in this way, but only one at a time should make it grow.
+///
+/// A length that somebody else sets is seen: reads end there, and `len` answers it. [`BufRead`] lends out copies, and may lend 4 KiB
+/// from before somebody else's change; seeking forgets them.
+///
+/// ```
+/// use std::io::{Seek, Write, BufRead};
+/// use mapio_map::MappedFile;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("journal");
+/// let mut file = MappedFile::create(&path)?;
+/// for i in 0..1000 {
+///     writeln!(file, "entry {i}")?;
+/// }
+/// file.write_at(6, b"A")?;
+/// file.rewind()?;
+/// assert_eq!((&mut file).lines().next().transpose()?, Some("entry A".to_owned()));
+/// file.sync_all()?; // On the disk.
+/// assert_eq!(std::fs::metadata(&path)?.len(), file.len()?);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct MappedFile {
+    /// From the file's start to behind its end; see the drawing.
+    mapping: Mapping,
+    /// See F1. Written under `growing`, raised by who has written behind it; read by all. Publishes nothing: the bytes are foreign
+    /// memory, which is never ordered.
+    len: AtomicU64,
+    /// See F3. Written under `growing`.
+    allocated: AtomicU64,
+    /// Held by who changes the file's length, or believes somebody else's.
+    growing: Mutex<()>,
+    /// Whether every `write` goes to the end.
+    appends: bool,
+    /// Whether the file can grow and shrink: a device cannot.
+    resizable: bool,
+    position: u64,
+    buffer: ReadBuffer,
+    /// Whether this object has changed bytes that the buffer may hold. Written and read by threads that the caller orders.
+    buffer_is_stale: AtomicBool,
+}
+
+impl MappedFile {
+    /// Opens an existing file for reading.
+    ///
+    /// # Errors
+    /// [`Error::Os`]: the file cannot be opened or mapped.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let file = sys::open(path, MapMode::ReadOnly).map_err(|source| os_error("opening", path, source))?;
+        Self::new(file)
+    }
+
+    /// Creates a file for reading and writing, or empties it if there is one, as [`File::create`] does.
+    ///
+    /// # Errors
+    /// [`Error::Os`]: the file cannot be created or mapped.
+    pub fn create(path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let file = File::options().read(true).write(true).create(true).truncate(true).open(path);
+        Self::new(file.map_err(|source| os_error("creating", path, source))?)
+    }
+
+    /// Takes a file that is open, for what it was opened for. The position is the start.
+    ///
+    /// A file that was opened for writing only, or for appending only, is opened once more, since a mapping cannot be written to
+    /// without being read. `O_APPEND` makes every [`write`](Write::write) go to the end.
+    ///
+    /// # Errors
+    /// [`Error::Os`]: the file cannot be mapped, such as a pipe, or may not be read (`EACCES`).
+    pub fn new(file: File) -> Result<Self, Error> {
+        Self::with_room(file, ROOM_BYTES)
+    }
+
+    /// As [`new`](Self::new), with address space for the file to grow by `room_bytes`; 64 GiB otherwise (256 MiB on 32-bit
+    /// processors). Takes no memory.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn with_room(file: File, room_bytes: u64) -> Result<Self, Error> {
+        let fail =
+            |operation, source| Error::Os { operation, object: sys::path_of(file.as_fd()), offset: 0, len: 0, source };
+        let opened = sys::opened(file.as_fd()).map_err(|source| fail("asking about", source))?;
+        let kept = match opened.reads {
+            true => file.as_fd().try_clone_to_owned(),
+            false => sys::reopen(file.as_fd()),
+        };
+        let kept = kept.map_err(|source| fail("opening for reading and writing", source))?;
+        let len = sys::file_len(kept.as_fd()).map_err(|source| fail("measuring", source))?;
+        let resizable = file.metadata().map_err(|source| fail("asking about", source))?.is_file();
+        let mode = if opened.writes { MapMode::ReadWrite } else { MapMode::ReadOnly };
+        Ok(Self {
+            mapping: map_with_room(kept, mode, len, if resizable { room_bytes } else { 0 })?,
+            len: AtomicU64::new(len),
+            allocated: AtomicU64::new(len),
+            growing: Mutex::new(()),
+            appends: opened.appends,
+            resizable,
+            position: 0,
+            buffer: ReadBuffer::default(),
+            buffer_is_stale: AtomicBool::new(false),
+        })
+    }
+
+    /// Bytes in the file now, whoever has changed its length.
+    ///
+    /// # Errors
+    /// What fstat(2) says.
+    pub fn len(&self) -> io::Result<u64> {
+        self.believe(&self.lock_growing())
+    }
+
+    /// Whether the file has no bytes now.
+    ///
+    /// # Errors
+    /// What fstat(2) says.
+    pub fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// A window on the file's bytes as they are now, for everything that a [`View`] can do. It does not grow with the file.
+    ///
+    /// # Errors
+    /// What fstat(2) says.
+    pub fn view(&self) -> io::Result<View<'_>> {
+        let len = usize::try_from(self.len()?).unwrap_or(usize::MAX).min(self.mapping.len());
+        Ok(self.mapping.view().slice(..len)?)
+    }
+
+    /// Reads from `offset` into `buf`, as pread(2) does; does not touch the position. Answers the number of bytes read, 0 at the end.
+    ///
+    /// # Errors
+    /// The [`Fault`] of the first byte, as an `io::Error`: a bad sector, no space for a hole. A file cut short is no error but its end.
+    pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
+        let mut len = self.len.load(Ordering::Relaxed);
+        if offset.saturating_add(widen(buf.len())) > len {
+            len = self.len()?;
+        }
+        let Ok(start) = usize::try_from(offset) else { return Ok(0) };
+        let rest = usize::try_from(len.saturating_sub(offset)).unwrap_or(usize::MAX).min(buf.len());
+        if rest == 0 {
+            return Ok(0);
+        }
+        if start >= self.mapping.len() {
+            return Err(self.no_room(offset));
+        }
+        let read = match self.mapping.view().read_at(start, &mut buf[..rest]) {
+            Ok(read) => read,
+            Err(Fault { kind: FaultKind::Truncated { .. }, .. }) => 0,
+            Err(fault) => return Err(fault.into()),
+        };
+        // Behind a file's end its last page reads as zeros, so another byte tells that the file reached there.
+        let end = offset + widen(read);
+        if read > 0 && buf[read - 1] != 0 || self.reaches(end)? {
+            return Ok(read);
+        }
+        Ok(usize::try_from(self.len()?.saturating_sub(offset)).unwrap_or(usize::MAX).min(read))
+    }
+
+    /// Reads exactly `buf.len()` bytes from `offset`.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when the file ends before; otherwise as [`read_at`](Self::read_at).
+    pub fn read_exact_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<()> {
+        let mut done = 0;
+        while done < buf.len() {
+            match self.read_at(offset.saturating_add(widen(done)), &mut buf[done..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                read => done += read,
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes `buf` at `offset`, as pwrite(2) does, and makes the file longer if it ends before; does not touch the position.
+    /// Answers the number of bytes written, which is less than `buf.len()` only where the disk is full after at least one.
+    ///
+    /// # Errors
+    /// `StorageFull` when the disk is full, `PermissionDenied` when the file was not opened for writing, `FileTooLarge` behind
+    /// the address space that [`with_room`](Self::with_room) sets; the [`Fault`] of the first byte otherwise.
+    pub fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        self.outdate_buffer();
+        let mut done = 0;
+        for attempt in 1.. {
+            let at = offset.saturating_add(widen(done));
+            let rest = self.make_room(at, &buf[done..]);
+            let written = rest.and_then(|rest| {
+                let start = usize::try_from(at).map_err(|_| self.no_room(at))?;
+                match self.mapping.view().write_all_at(start, rest) {
+                    Ok(()) if self.reaches(at + widen(rest.len()))? => Ok((rest.len(), None)),
+                    // Cut on the page that we have written to, which nobody will see.
+                    Ok(()) => Ok((0, Some(Fault { offset: start, kind: CUT, access: Access::Write }))),
+                    Err(fault) => Ok((fault.offset - start, Some(fault))),
+                }
+            });
+            match written {
+                Ok((written, fault)) => {
+                    done += written;
+                    self.len.fetch_max(offset + widen(done), Ordering::Relaxed);
+                    match fault {
+                        _ if done == buf.len() => break,
+                        // Somebody has cut the file, and we write behind its end: it grows again, as with pwrite(2).
+                        Some(Fault { kind: FaultKind::Truncated { .. }, .. }) if attempt < ATTEMPTS => {
+                            self.len().map(drop)?
+                        }
+                        Some(fault) if done == 0 => return Err(fault.into()),
+                        Some(_) => break,
+                        // Only a part had room on the disk.
+                        None => {}
+                    }
+                }
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Writes all of `buf` at `offset`.
+    ///
+    /// # Errors
+    /// As [`write_at`](Self::write_at); a part may have been written then.
+    pub fn write_all_at(&self, offset: u64, buf: &[u8]) -> io::Result<()> {
+        let mut done = 0;
+        while done < buf.len() {
+            done += self.write_at(offset.saturating_add(widen(done)), &buf[done..])?;
+        }
+        Ok(())
+    }
+
+    /// Makes the file longer, by zeros for which no disk space is set aside, or shorter: ftruncate(2).
+    ///
+    /// # Errors
+    /// What ftruncate(2) says; `FileTooLarge` behind the address space that [`with_room`](Self::with_room) sets.
+    #[doc(alias("ftruncate", "truncate"))]
+    pub fn set_len(&self, len: u64) -> io::Result<()> {
+        if self.mapping.mode() == MapMode::ReadOnly {
+            return Err(not_for_writing());
+        }
+        if len > self.capacity() || !self.resizable {
+            return Err(self.no_room(len));
+        }
+        self.outdate_buffer();
+        let _growing = self.lock_growing();
+        sys::set_len(self.as_fd(), len)?;
+        self.allocated.store(len, Ordering::Relaxed);
+        self.len.store(len, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Writes the file's bytes and all about it to the disk, and waits: fsync(2).
+    ///
+    /// # Errors
+    /// What fsync(2) says: the medium failed.
+    #[doc(alias = "fsync")]
+    pub fn sync_all(&self) -> io::Result<()> {
+        self.trim()?;
+        sys::sync_all(self.as_fd())
+    }
+
+    /// Writes the file's bytes to the disk, and of the rest what is needed to read them back, and waits: fdatasync(2).
+    ///
+    /// # Errors
+    /// What fdatasync(2) says: the medium failed.
+    #[doc(alias = "fdatasync")]
+    pub fn sync_data(&self) -> io::Result<()> {
+        self.trim()?;
+        sys::sync_data(self.as_fd())
+    }
+
+    /// Cuts the file to its length, starts to write it back, and unmaps it. Does not wait for the disk: that is
+    /// [`sync_all`](Self::sync_all).
+    ///
+    /// Dropping does the same, but for starting to write back, which the kernel does in its own time; it has nobody to tell of
+    /// errors.
+    ///
+    /// # Errors
+    /// What ftruncate(2) or sync_file_range(2) says.
+    pub fn close(self) -> io::Result<()> {
+        self.trim()?;
+        match self.mapping.mode() {
+            MapMode::ReadWrite if self.resizable => sys::start_write_back(self.as_fd(), 0, 0),
+            _ => Ok(()),
+        }
+    }
+
+    /// The most bytes that the file can have in its address space.
+    #[must_use]
+    pub fn capacity(&self) -> u64 {
+        widen(self.mapping.len())
+    }
+
+    /// The position of the next `read` or `write`, in bytes from the file's start.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    fn lock_growing(&self) -> MutexGuard<'_, ()> {
+        // What it guards are two numbers that are whole at any moment.
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Asks for the file's length, and believes it if it is not the one that this object has set (F3). Answers `len`.
+    fn believe(&self, _: &MutexGuard<'_, ()>) -> io::Result<u64> {
+        let (len, allocated) = (self.len.load(Ordering::Relaxed), self.allocated.load(Ordering::Relaxed));
+        let found = sys::file_len(self.as_fd())?;
+        if found == allocated {
+            return Ok(len);
+        }
+        self.allocated.store(found, Ordering::Relaxed);
+        // Somebody has made it longer, or cut more than our zeros.
+        let len = if found > allocated { found } else { len.min(found) };
+        self.len.store(len, Ordering::Relaxed);
+        Ok(len)
+    }
+
+    /// Whether the file still has all bytes below `end`, which were accessed just now and found there.
+    ///
+    /// Who cuts a file takes its last page away, or cuts on that page. So a look at one byte of the last page, which stays in the
+    /// processor's cache, tells of every cut but on that page itself, where the file has to be asked.
+    fn reaches(&self, end: u64) -> io::Result<bool> {
+        let page = widen(sys::page_bytes());
+        let known_end = self.allocated.load(Ordering::Relaxed).min(self.capacity());
+        let last_page = known_end.saturating_sub(1) / page * page;
+        let Ok(last_page_at) = usize::try_from(last_page) else { return Ok(true) };
+        match self.mapping.view().load::<u8>(last_page_at) {
+            Ok(_) if end <= last_page => Ok(true),
+            _ => Ok(sys::file_len(self.as_fd())? >= end),
+        }
+    }
+
+    /// Makes sure that the file reaches to where `buf` ends at `offset`, with space on the disk for what is new. Answers the part of
+    /// `buf` that there is room for: all of it, unless the disk is full.
+    fn make_room<'b>(&self, offset: u64, buf: &'b [u8]) -> io::Result<&'b [u8]> {
+        let end = offset.checked_add(widen(buf.len())).ok_or_else(|| self.no_room(offset))?;
+        if end <= self.allocated.load(Ordering::Relaxed) {
+            return Ok(buf);
+        }
+        if self.mapping.mode() == MapMode::ReadOnly {
+            return Err(not_for_writing());
+        }
+        if end > self.capacity() || !self.resizable {
+            return Err(self.no_room(end));
+        }
+        let growing = self.lock_growing();
+        let len = self.believe(&growing)?;
+        let allocated = self.allocated.load(Ordering::Relaxed);
+        if end <= allocated {
+            return Ok(buf);
+        }
+        // A hole in front of the bytes stays a hole.
+        let start = allocated.max(offset - offset % widen(sys::page_bytes()));
+        let step = len.clamp(STEP_BYTES.0, STEP_BYTES.1);
+        let far = end.saturating_add(step).next_multiple_of(widen(sys::page_bytes())).min(self.capacity());
+        let (reached, room) = match sys::allocate(self.as_fd(), start, far) {
+            Ok(()) => (far, Ok(buf)),
+            Err(error) if is_full(&error) => self.allocate_some(start, offset, buf)?,
+            Err(error) => (allocated, Err(error)),
+        };
+        self.allocated.store(reached, Ordering::Relaxed);
+        if offset == len && room.is_ok() {
+            // The next bytes will come here: their pages are cheaper together.
+            self.populate(start, reached);
+        }
+        room
+    }
+
+    /// With the disk nearly full: makes room for `buf`, or for what of it fits on its first page.
+    fn allocate_some<'b>(&self, start: u64, offset: u64, buf: &'b [u8]) -> io::Result<(u64, io::Result<&'b [u8]>)> {
+        let end = offset + widen(buf.len());
+        let page = widen(sys::page_bytes());
+        let first_page = end.min((offset + 1).next_multiple_of(page));
+        let mut error = None;
+        for end in [end, first_page] {
+            match sys::allocate(self.as_fd(), start.min(end), end) {
+                Ok(()) => {
+                    let fits = usize::try_from(end - offset).unwrap_or(buf.len());
+                    return Ok((end, Ok(&buf[..fits])));
+                }
+                Err(failed) => error = Some(failed),
+            }
+        }
+        // fallocate(2) may have made the file longer before the disk was full.
+        let found = sys::file_len(self.as_fd())?;
+        Ok((found, Err(error.unwrap_or_else(|| io::ErrorKind::StorageFull.into()))))
+    }
+
+    /// Brings pages in for writing, as far as they can be had; who writes to the others learns why not.
+    fn populate(&self, start: u64, end: u64) {
+        let range = usize::try_from(start).and_then(|start| Ok(start..usize::try_from(end)?));
+        if let Ok(range) = range
+            && let Ok(view) = self.mapping.view().slice(range)
+        {
+            let _ = view.populate(Access::Write);
+        }
+    }
+
+    /// Cuts the file to its length (F2), unless somebody else has changed it meanwhile.
+    fn trim(&self) -> io::Result<()> {
+        let growing = self.lock_growing();
+        if self.allocated.load(Ordering::Relaxed) == self.len.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        let len = self.believe(&growing)?;
+        if self.allocated.load(Ordering::Relaxed) > len {
+            sys::set_len(self.as_fd(), len)?;
+            self.allocated.store(len, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    fn no_room(&self, offset: u64) -> io::Error {
+        let room = self.capacity();
+        let reason = match self.resizable {
+            true => {
+                format!("byte {offset} lies behind the address space of {room} bytes that the file was opened with")
+            }
+            false => format!("byte {offset} lies behind the end of the device of {room} bytes"),
+        };
+        io::Error::new(io::ErrorKind::FileTooLarge, reason)
+    }
+
+    /// Makes the next `fill_buf` read again. A load alone, most of the time.
+    fn outdate_buffer(&self) {
+        if !self.buffer_is_stale.load(Ordering::Relaxed) {
+            self.buffer_is_stale.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn advance(&mut self, len: usize) {
+        self.position = self.position.saturating_add(widen(len));
+    }
+}
+
+impl Read for MappedFile {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        let read = self.read_at(self.position, buf)?;
+        self.advance(read);
+        Ok(read)
+    }
+}
+
+impl BufRead for MappedFile {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        // Taken out, since reading needs the rest of `self`.
+        let mut buffer = std::mem::take(&mut self.buffer);
+        if self.buffer_is_stale.swap(false, Ordering::Relaxed) {
+            buffer.forget();
+        }
+        let filled = buffer.fill(self.position, |bytes| self.read_at(self.position, bytes)).map(<[u8]>::len);
+        self.buffer = buffer;
+        filled?;
+        self.buffer.fill(self.position, |_| Ok(0))
+    }
+
+    fn consume(&mut self, amount: usize) {
+        self.advance(amount);
+    }
+}
+
+impl Write for MappedFile {
+    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
+        if self.appends {
+            self.position = self.len()?;
+        }
+        let written = self.write_at(self.position, buf)?;
+        self.advance(written);
+        Ok(written)
+    }
+
+    /// Cuts the file to its length, so that others see where it ends. What was written they have seen before; for the disk there
+    /// is [`sync_all`](Self::sync_all).
+    fn flush(&mut self) -> io::Result<()> {
+        self.trim()
+    }
+}
+
+impl Seek for MappedFile {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let end = if matches!(to, SeekFrom::End(_)) { self.len()? } else { 0 };
+        self.position = seek(to, self.position, end)?;
+        self.buffer.forget();
+        Ok(self.position)
+    }
+}
+
+impl AsFd for MappedFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.mapping.as_fd()
+    }
+}
+
+impl Drop for MappedFile {
+    fn drop(&mut self) {
+        // Nobody is left to be told; `close` tells.
+        let _ = self.trim();
+    }
+}
+
+/// Maps a file and as much behind its end as there are addresses for, up to `room_bytes`.
+fn map_with_room(file: OwnedFd, mode: MapMode, len: u64, room_bytes: u64) -> Result<Mapping, Error> {
+    let mut room = room_bytes;
+    loop {
+        let bytes = usize::try_from(len.saturating_add(room)).unwrap_or(usize::MAX);
+        match MapOptions::new(mode).len(bytes).no_reserve().map(&file) {
+            // Fewer addresses may still do: the process's address space may be limited (setrlimit(2), RLIMIT_AS).
+            Err(_) if room > 0 => room /= 2,
+            answer => return answer,
+        }
+    }
+}
+
+fn not_for_writing() -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, "the file was not opened for writing")
+}
+
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
+}
+
+fn os_error(operation: &'static str, path: &Path, source: io::Error) -> Error {
+    Error::Os { operation, object: path.display().to_string(), offset: 0, len: 0, source }
+}
+
+fn widen(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,360 @@
+//! A mapped file does what a file does.
+#![expect(clippy::as_conversions, reason = "small numbers, from usize to u64")]
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use mapio_map::{Fault, FaultKind, MappedFile};
+use mapio_testkit::{SmallFs, in_child, pattern, report, skip};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+fn file_of(bytes: &[u8]) -> (TempDir, PathBuf) {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("file");
+    fs::write(&path, bytes).expect("a file");
+    (dir, path)
+}
+
+fn read_write(path: &std::path::Path) -> MappedFile {
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path).expect("open");
+    MappedFile::new(file).expect("mapped")
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Read(usize),
+    Write(Vec<u8>),
+    Seek(SeekFrom),
+    ReadAt(u64, usize),
+    WriteAt(u64, Vec<u8>),
+    SetLen(u64),
+    Line,
+    Flush,
+    OtherSetLen(u64),
+    OtherWrite(u64, Vec<u8>),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let offset = prop_oneof![3 => 0..20_000u64, 2 => 4090..4100u64, 1 => 100_000..200_000u64];
+    let bytes = prop::collection::vec(any::<u8>(), 0..6000);
+    prop_oneof![
+        3 => (0..9000usize).prop_map(Op::Read),
+        3 => bytes.clone().prop_map(Op::Write),
+        1 => offset.clone().prop_map(|to| Op::Seek(SeekFrom::Start(to))),
+        1 => (-9000..9000i64).prop_map(|by| Op::Seek(SeekFrom::Current(by))),
+        1 => (-9000..100i64).prop_map(|by| Op::Seek(SeekFrom::End(by))),
+        3 => (offset.clone(), 0..9000usize).prop_map(|(offset, len)| Op::ReadAt(offset, len)),
+        3 => (offset.clone(), bytes.clone()).prop_map(|(offset, bytes)| Op::WriteAt(offset, bytes)),
+        1 => offset.clone().prop_map(Op::SetLen),
+        1 => Just(Op::Line),
+        1 => Just(Op::Flush),
+        1 => offset.clone().prop_map(Op::OtherSetLen),
+        1 => (offset, bytes).prop_map(|(offset, bytes)| Op::OtherWrite(offset, bytes)),
+    ]
+}
+
+/// What an operation answers, comparable.
+type Answer = Result<Vec<u8>, io::ErrorKind>;
+
+fn number(result: io::Result<u64>) -> Answer {
+    result.map(|n| n.to_le_bytes().to_vec()).map_err(|error| error.kind())
+}
+
+fn read_all(reader: &mut impl Read, len: usize) -> Answer {
+    let mut buf = Vec::new();
+    reader.take(u64::try_from(len).expect("small")).read_to_end(&mut buf).map_err(|error| error.kind())?;
+    Ok(buf)
+}
+
+/// A line by way of a buffer that is not kept: the position is that of the line's end.
+fn line(file: &mut File) -> Answer {
+    let start = file.stream_position().expect("a position");
+    let mut line = Vec::new();
+    BufReader::new(&mut *file).read_until(7, &mut line).map_err(|error| error.kind())?;
+    file.seek(SeekFrom::Start(start + u64::try_from(line.len()).expect("small"))).expect("a position");
+    Ok(line)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_mapped_file_does_what_a_file_does(ops in prop::collection::vec(op(), 1..50), append in any::<bool>()) {
+        let (_dir, path) = file_of(&pattern(10_000));
+        let (_dir, oracle_path) = file_of(&pattern(10_000));
+        let open = |path| OpenOptions::new().read(true).write(true).append(append).open(path).expect("open");
+        let (mut mapped, mut plain) = (MappedFile::new(open(&path)).expect("mapped"), open(&oracle_path));
+        let (other, other_plain) = (File::options().write(true).open(&path).expect("open"), File::options().write(true).open(&oracle_path).expect("open"));
+        for op in &ops {
+            let (ours, theirs) = match op {
+                Op::Read(len) => (read_all(&mut mapped, *len), read_all(&mut plain, *len)),
+                Op::Write(bytes) => (number(mapped.write_all(bytes).map(|()| 0)), number(plain.write_all(bytes).map(|()| 0))),
+                Op::Seek(to) => (number(mapped.seek(*to)), number(plain.seek(*to))),
+                Op::ReadAt(offset, len) => {
+                    let (mut a, mut b) = (vec![0; *len], vec![0; *len]);
+                    let read = mapped.read_at(*offset, &mut a);
+                    let mut done = 0;
+                    while let n @ 1.. = plain.read_at(&mut b[done..], *offset + done as u64).expect("a read") { done += n; }
+                    prop_assert_eq!(read.expect("a read"), done);
+                    (Ok(a), Ok(b))
+                }
+                // On Linux, pwrite(2) appends to a file that was opened for appending, wherever it is told to write.
+                Op::WriteAt(..) if append => continue,
+                Op::WriteAt(offset, bytes) => (
+                    number(mapped.write_all_at(*offset, bytes).map(|()| 0)),
+                    number(plain.write_all_at(bytes, *offset).map(|()| 0)),
+                ),
+                Op::SetLen(len) => (number(mapped.set_len(*len).map(|()| 0)), number(plain.set_len(*len).map(|()| 0))),
+                Op::Line => {
+                    let mut ours = Vec::new();
+                    mapped.read_until(7, &mut ours).expect("a line");
+                    (Ok(ours), line(&mut plain))
+                }
+                Op::Flush => (number(mapped.flush().map(|()| 0)), number(plain.flush().map(|()| 0))),
+                // Others change the file when it ends where it ends: our zeros are cut off before.
+                Op::OtherSetLen(len) => {
+                    mapped.flush().expect("a flush");
+                    mapped.seek(SeekFrom::Current(0)).expect("forgets what was lent");
+                    (number(other.set_len(*len).map(|()| 0)), number(other_plain.set_len(*len).map(|()| 0)))
+                }
+                Op::OtherWrite(offset, bytes) => {
+                    mapped.flush().expect("a flush");
+                    mapped.seek(SeekFrom::Current(0)).expect("forgets what was lent");
+                    other_plain.write_all_at(bytes, *offset).expect("a write");
+                    (number(other.write_all_at(bytes, *offset).map(|()| 0)), Ok(vec![0; 8]))
+                }
+            };
+            prop_assert_eq!(ours, theirs, "{:?}", op);
+            let len = plain.metadata().expect("open").len();
+            prop_assert_eq!(mapped.len().expect("a length"), len);
+        }
+        mapped.close().expect("closed");
+        prop_assert!(fs::read(&path).expect("there") == fs::read(&oracle_path).expect("there"));
+    }
+}
+
+#[test]
+fn a_file_may_be_opened_in_any_way() {
+    let (_dir, path) = file_of(b"0123456789");
+    let mut appended = MappedFile::new(OpenOptions::new().append(true).open(&path).expect("open")).expect("mapped");
+    appended.write_all(b"ab").expect("a write");
+    appended.write_all(b"cd").expect("a write");
+    assert_eq!(appended.position(), 14);
+    drop(appended);
+    assert_eq!(fs::read(&path).expect("there"), b"0123456789abcd");
+
+    let mut written = MappedFile::new(OpenOptions::new().write(true).open(&path).expect("open")).expect("mapped");
+    written.write_all(b"AB").expect("a write");
+    drop(written);
+    assert_eq!(fs::read(&path).expect("there"), b"AB23456789abcd");
+
+    let mut read = MappedFile::open(&path).expect("mapped");
+    assert_eq!(read.write(b"x").expect_err("read only").kind(), io::ErrorKind::PermissionDenied);
+    assert_eq!(read.write_at(100, b"x").expect_err("read only").kind(), io::ErrorKind::PermissionDenied);
+    assert_eq!(read.set_len(0).expect_err("read only").kind(), io::ErrorKind::PermissionDenied);
+    let mut all = String::new();
+    read.read_to_string(&mut all).expect("text");
+    assert_eq!(all, "AB23456789abcd");
+
+    assert!(MappedFile::open(path.parent().expect("a folder")).is_err());
+    assert!(MappedFile::open(path.join("nothing")).is_err());
+    let (pipe, _writer) = io::pipe().expect("a pipe");
+    assert!(MappedFile::new(File::from(std::os::fd::OwnedFd::from(pipe))).is_err());
+}
+
+#[test]
+fn growing_moves_nothing_and_leaves_no_zeros_behind() {
+    let (_dir, path) = file_of(b"");
+    let mut file = read_write(&path);
+    let mut expected = Vec::new();
+    for i in 0..20_000u32 {
+        let entry = format!("entry {i}\n");
+        file.write_all(entry.as_bytes()).expect("a write");
+        expected.extend_from_slice(entry.as_bytes());
+    }
+    let ahead = fs::metadata(&path).expect("there").len() - file.len().expect("a length");
+    assert!(ahead > 0 && ahead <= 4 << 20, "{ahead} bytes ahead");
+    let whole = file.view().expect("a view");
+    assert_eq!(whole.len(), expected.len());
+    let mut seen = vec![0; whole.len()];
+    whole.read_exact_at(0, &mut seen).expect("no fault");
+    assert!(seen == expected);
+    file.flush().expect("a flush");
+    assert!(fs::read(&path).expect("there") == expected);
+    file.write_all(b"more").expect("a write");
+    expected.extend_from_slice(b"more");
+    drop(file);
+    assert!(fs::read(&path).expect("there") == expected);
+}
+
+#[test]
+fn a_write_beyond_the_address_space_is_an_error_and_changes_nothing() {
+    let (_dir, path) = file_of(b"abc");
+    let file = File::options().read(true).write(true).open(&path).expect("open");
+    let mapped = MappedFile::with_room(file, 1 << 20).expect("mapped");
+    let room = mapped.capacity();
+    for offset in [room, room - 1, u64::MAX - 1, u64::MAX] {
+        assert_eq!(
+            mapped.write_at(offset, b"xy").expect_err("no room").kind(),
+            io::ErrorKind::FileTooLarge,
+            "{offset}"
+        );
+    }
+    assert_eq!(mapped.set_len(room + 1).expect_err("no room").kind(), io::ErrorKind::FileTooLarge);
+    assert_eq!(mapped.read_at(u64::MAX, &mut [0; 4]).expect("the end"), 0);
+    assert_eq!(mapped.write_at(room - 2, b"xy").expect("the last two"), 2);
+    assert_eq!(mapped.len().expect("a length"), room);
+}
+
+#[test]
+fn what_somebody_else_cuts_off_is_the_end_and_what_is_written_after_that_is_there() {
+    for cut in [0u64, 1, 4095, 4096, 4097, 10_000, 12_287] {
+        for fill in [0u8, 7] {
+            let (_dir, path) = file_of(&[fill; 20_000]);
+            let file = read_write(&path);
+            let mut buf = [1; 100];
+            assert_eq!(file.read_at(19_950, &mut buf).expect("a read"), 50);
+            File::options().write(true).open(&path).expect("open").set_len(cut).expect("a cut");
+            let expected = usize::try_from(cut.saturating_sub(cut / 2)).expect("small").min(100);
+            assert_eq!(file.read_at(cut / 2, &mut buf).expect("a read"), expected, "cut at {cut}, {fill}");
+            assert_eq!(file.read_at(cut, &mut buf).expect("the end"), 0);
+            File::options().write(true).open(&path).expect("open").set_len(20_000).expect("longer");
+            assert_eq!(file.read_at(cut, &mut buf[..50]).expect("zeros"), 50);
+            File::options().write(true).open(&path).expect("open").set_len(cut).expect("a cut");
+            assert_eq!(file.write_at(cut + 10, b"written").expect("a write"), 7);
+            drop(file);
+            let seen = fs::read(&path).expect("there");
+            assert_eq!(seen.len() as u64, cut + 17, "cut at {cut}");
+            assert_eq!(seen[seen.len() - 17..], *b"\0\0\0\0\0\0\0\0\0\0written");
+        }
+    }
+}
+
+#[test]
+fn a_full_disk_is_an_error_at_the_write_that_needs_the_space() {
+    let test = "a_full_disk_is_an_error_at_the_write_that_needs_the_space";
+    let fs = match SmallFs::tmpfs(1 << 20) {
+        Ok(fs) => fs,
+        Err(error) => return skip(test, &format!("mounting a tmpfs needs root: {error}")),
+    };
+    let path = fs.path().join("file");
+    let mut file = MappedFile::create(&path).expect("mapped");
+    let entry = pattern(1000);
+    let (mut entries, error) = (
+        0u64,
+        loop {
+            match file.write(&entry) {
+                Ok(1000) => {}
+                Ok(short) => {
+                    let error = file.write(&entry).expect_err("full");
+                    break (short, error);
+                }
+                Err(error) => break (0, error),
+            }
+        },
+    );
+    entries += file.len().expect("a length") / 1000;
+    let (short, error) = error;
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    assert!(entries > 900, "{entries}");
+    file.close().expect("closed");
+    let seen = fs::read(&path).expect("there");
+    assert_eq!(seen.len() as u64, entries * 1000 + short as u64, "what was answered is there, and nothing else");
+    assert!(seen.chunks(1000).all(|chunk| *chunk == entry[..chunk.len()]));
+    report(test, &format!("{entries} entries of 1000 bytes and {short} bytes fitted, then StorageFull"));
+
+    // A hole in a file that exists needs space, too.
+    let mut file = read_write(&path);
+    file.set_len(8 << 20).expect("a hole takes no space");
+    file.seek(SeekFrom::Start(6 << 20)).expect("a position");
+    let error = file.write(&entry).expect_err("full");
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()).expect("a fault");
+    assert_eq!(fault.kind, FaultKind::NoSpace);
+}
+
+#[test]
+fn a_writer_that_dies_loses_nothing_and_leaves_zeros_at_most() {
+    let output = in_child("mapped_file::a_writer_that_dies_loses_nothing_and_leaves_zeros_at_most", || {
+        let dir = tempfile::tempdir().expect("a folder").keep();
+        writeln!(io::stdout(), "folder={}", dir.display()).expect("the parent listens");
+        let mut file = read_write(&dir.join("file"));
+        for _ in 0..1000 {
+            file.write_all(&pattern(777)).expect("a write");
+        }
+        std::process::abort();
+    });
+    assert!(!output.status.success());
+    let stdout = String::from_utf8(output.stdout).expect("text");
+    let dir = stdout.lines().find_map(|line| line.strip_prefix("folder=")).expect("the child's folder");
+    let seen = fs::read(PathBuf::from(dir).join("file")).expect("there");
+    fs::remove_dir_all(dir).expect("removed");
+    assert!(seen[..777_000].chunks(777).all(|chunk| chunk == pattern(777)));
+    assert!(seen.len() <= 777_000 + (4 << 20) && seen[777_000..].iter().all(|&byte| byte == 0), "{}", seen.len());
+}
+
+#[test]
+fn several_threads_write_and_read_while_the_file_grows_and_is_cut() {
+    let (_dir, path) = file_of(b"");
+    let file = read_write(&path);
+    std::thread::scope(|scope| {
+        for thread in 0..4u64 {
+            let file = &file;
+            scope.spawn(move || {
+                let bytes = [u8::try_from(thread + 1).expect("small"); 100];
+                for i in 0..2000u64 {
+                    let offset = (i * 4 + thread) * 100;
+                    file.write_all_at(offset, &bytes).expect("a write");
+                    let mut seen = [0; 100];
+                    file.read_exact_at(offset, &mut seen).expect("a read");
+                    assert_eq!(seen, bytes);
+                }
+            });
+        }
+    });
+    assert_eq!(file.len().expect("a length"), 800_000);
+    let other = File::options().write(true).open(&path).expect("open");
+    std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut written = 0u64;
+            for i in 0..20_000u64 {
+                written += file.write_at(i * 37 % 700_000, &[9; 50]).expect("a write") as u64;
+            }
+            written
+        });
+        for i in 0..2000u64 {
+            other.set_len(i * 7919 % 800_000).expect("a cut");
+        }
+        assert_eq!(writer.join().expect("no death"), 1_000_000);
+    });
+}
+
+#[test]
+fn a_block_device_is_read_and_written_to_its_end_and_does_not_grow() {
+    let test = "a_block_device_is_read_and_written_to_its_end_and_does_not_grow";
+    let (_dir, path) = file_of(&pattern(1 << 20));
+    let device = match crate::support::LoopDevice::attach(&path) {
+        Ok(device) => device,
+        Err(error) => return skip(test, &format!("a loop device needs root: {error}")),
+    };
+    let file =
+        MappedFile::new(File::options().read(true).write(true).open(device.path()).expect("open")).expect("mapped");
+    assert_eq!(file.len().expect("a length"), 1 << 20);
+    let mut last = [0; 8];
+    file.read_exact_at((1 << 20) - 8, &mut last).expect("the end");
+    assert_eq!(last, pattern(1 << 20)[(1 << 20) - 8..]);
+    assert_eq!(file.read_at(1 << 20, &mut last).expect("the end"), 0);
+    assert_eq!(file.write_at(4096, b"through the device").expect("a write"), 18);
+    assert!(file.write_at((1 << 20) - 1, b"ab").is_err());
+    assert!(file.set_len(1).is_err());
+    file.sync_all().expect("on the disk");
+    let mapping = mapio_map::MapOptions::read_only().offset(4096).open(device.path()).expect("mapped");
+    assert_eq!(mapping.len(), (1 << 20) - 4096);
+    assert_eq!(mapping.view().load::<[u8; 18]>(0).expect("no fault"), *b"through the device");
+    assert_eq!(mapping.view().check_backed(), Ok(()));
+    drop((file, mapping, device));
+    assert_eq!(fs::read(&path).expect("there")[4096..4114], *b"through the device");
+}
