@@ -4,6 +4,7 @@
 
 mod checked_fs;
 mod child;
+mod image;
 mod peer;
 mod small_fs;
 
