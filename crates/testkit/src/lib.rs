@@ -4,12 +4,14 @@
 
 mod checked_fs;
 mod child;
+mod faulty_fs;
 mod image;
 mod peer;
 mod small_fs;
 
 pub use checked_fs::CheckedFs;
 pub use child::{in_child, runner};
+pub use faulty_fs::FaultyFs;
 pub use peer::Peer;
 pub use small_fs::SmallFs;
 
