@@ -126,9 +126,13 @@ pub(crate) fn file_len(file: BorrowedFd<'_>) -> io::Result<u64> {
     u64::try_from(stat.st_size).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))
 }
 
-/// Whether the byte at `offset` can be read by pread(2): the error of the medium, if not.
+/// Whether the byte at `offset` can be read by pread(2): the error of the medium, if not. Reads the block that holds the
+/// byte, since a descriptor with `O_DIRECT` refuses what is not aligned (open(2)).
 pub(crate) fn readable(file: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
-    rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut [0u8; 1], offset))?;
+    #[repr(align(4096))]
+    struct Block([u8; 4096]);
+    let start = offset - offset % 4096;
+    rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut Block([0; 4096]).0, start))?;
     Ok(())
 }
 
@@ -139,9 +143,10 @@ pub(crate) fn allocatable(file: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the file system has no free block: fstatvfs(2). One that cannot be asked is not full.
-pub(crate) fn is_full(file: BorrowedFd<'_>) -> bool {
-    rustix::fs::fstatvfs(file).is_ok_and(|fs| fs.f_blocks > 0 && fs.f_bavail == 0)
+/// Whether the file system has fewer than `needed_bytes` free: fstatvfs(2). One that cannot be asked is not full.
+pub(crate) fn is_full(file: BorrowedFd<'_>, needed_bytes: u64) -> bool {
+    rustix::fs::fstatvfs(file)
+        .is_ok_and(|fs| fs.f_blocks > 0 && fs.f_bavail.saturating_mul(fs.f_frsize) < needed_bytes)
 }
 
 /// The path of an open file as the kernel knows it, for messages.

@@ -4,7 +4,7 @@
 //! - `Region`: an address range that the kernel gave us, given back when dropped. `map`, `EMPTY`, `base`, `flush`,
 //!   `residency`.
 //! - `open(path, mode)`, `page_bytes()`, `file_len(file)`, `readable(file, offset)`, `allocatable(file, offset)`,
-//!   `is_full(file)`, `path_of(file)`.
+//!   `is_full(file, needed_bytes)`, `path_of(file)`.
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.
 
 cfg_select! {

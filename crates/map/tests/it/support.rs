@@ -1,9 +1,11 @@
-//! Files for the tests.
+//! Files for the tests, and what accesses to them have answered.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use mapio_map::{MapOptions, Mapping};
+use mapio_map::{Fault, FaultKind, MapOptions, Mapping};
 use mapio_testkit::pattern;
 
 /// An unnamed temporary file of `len` bytes with [`pattern`] in it.
@@ -19,4 +21,43 @@ pub(crate) fn cut_mapping(options: MapOptions, len: usize, file_len: usize) -> (
     let mapping = options.map(&file).expect("a mapping");
     file.set_len(u64::try_from(file_len).expect("small")).expect("a cut");
     (file, mapping)
+}
+
+/// How many accesses were `Ok`, and how many an `Err` of which kind.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    ok: u64,
+    faults: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    /// Counts an answer, and gives it back.
+    pub(crate) fn count<T>(&mut self, answer: Result<T, Fault>) -> Result<T, Fault> {
+        match &answer {
+            Ok(_) => self.ok += 1,
+            Err(fault) => *self.faults.entry(name(fault.kind)).or_default() += 1,
+        }
+        answer
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} Ok", self.ok)?;
+        for (kind, count) in &self.faults {
+            write!(f, ", {count} Err({kind})")?;
+        }
+        write!(f, ", 0 deaths")
+    }
+}
+
+fn name(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Truncated { .. } => "Truncated",
+        FaultKind::NoSpace => "NoSpace",
+        FaultKind::Io(libc::EIO) => "Io(EIO)",
+        FaultKind::Io(libc::ENOTCONN) => "Io(ENOTCONN)",
+        FaultKind::Io(_) => "Io",
+        _ => "another kind",
+    }
 }
