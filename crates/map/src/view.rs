@@ -288,7 +288,9 @@ impl<'a> View<'a> {
     /// write. When this has answered `Ok`, the bytes survive the death of the machine.
     ///
     /// # Errors
-    /// [`Error::Os`] with what msync(2) says: the medium failed (`EIO`), or the pages are locked (`EBUSY`).
+    /// [`Error::Os`] with what msync(2) says: the medium failed (`EIO`) or is full (`ENOSPC`), or the pages are locked
+    /// (`EBUSY`). After a failure the kernel may take the pages for clean, and another flush has nothing to do: store
+    /// again what must reach the disk (fsync(2)).
     #[doc(alias = "msync")]
     pub fn flush(&self) -> Result<(), Error> {
         let start = self.offset();

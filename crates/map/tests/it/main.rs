@@ -4,6 +4,7 @@ mod bad_sector;
 mod coexistence;
 mod contract;
 mod every_byte;
+mod faulty_fs;
 mod full_disk;
 mod model;
 mod storm;
