@@ -7,5 +7,6 @@ mod every_byte;
 mod faulty_fs;
 mod full_disk;
 mod model;
+mod sharing;
 mod storm;
 mod support;
