@@ -155,3 +155,25 @@ pub(crate) fn path_of(file: BorrowedFd<'_>) -> String {
     // Without /proc there is no path to be had, and the message is still right.
     fs::read_link(link).map_or_else(|_| format!("file descriptor {}", file.as_raw_fd()), |p| p.display().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_descriptor_for_direct_input_and_output_answers_for_every_byte() {
+        let test = "a_descriptor_for_direct_input_and_output_answers_for_every_byte";
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // Data, since a hole is read without a look at the alignment.
+        fs::write(file.path(), mapio_testkit::pattern(10_000)).unwrap();
+        let direct = match File::options().read(true).custom_flags(libc::O_DIRECT).open(file.path()) {
+            Ok(direct) => direct,
+            Err(error) => return mapio_testkit::skip(test, &format!("no O_DIRECT in the temporary folder: {error}")),
+        };
+        for offset in [0, 1, 511, 4095, 4096, 4097, 9_999] {
+            readable(direct.as_fd(), offset).unwrap_or_else(|error| panic!("byte {offset}: {error}"));
+        }
+    }
+}
