@@ -13,6 +13,10 @@ use crate::page::PageSpan;
 use crate::sys::{self, Moving, Region};
 use crate::view::View;
 
+/// What the kernel keeps in one piece of its page cache, at most, and finds blocks for when one byte of it is stored to:
+/// a huge page of x86-64 (`MAX_PAGECACHE_ORDER` in Linux, include/linux/pagemap.h). ext4 has such pieces since Linux 6.16.
+const FOLIO_BYTES: u64 = 2 << 20;
+
 /// A range of addresses that stands for bytes of a file; unmapped when dropped.
 ///
 /// The bytes are reached through [`view`](Mapping::view). The file's length and contents are the business of everybody
@@ -196,7 +200,9 @@ impl Mapping {
                 Err(errno) => return FaultKind::Io(errno.unwrap_or(libc::EIO)),
             }
         }
-        if (access == Access::Read || self.mode == MapMode::CopyOnWrite) && sys::is_full(self.as_fd()) {
+        // Also for a write whose own block could just be reserved: the kernel needs one for each page of its folio.
+        let needed_bytes = if access == Access::Write && self.mode == MapMode::ReadWrite { FOLIO_BYTES } else { 1 };
+        if sys::is_full(self.as_fd(), needed_bytes) {
             return FaultKind::NoSpace;
         }
         FaultKind::Truncated { file_len }

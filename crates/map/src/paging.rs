@@ -81,7 +81,9 @@ impl View<'_> {
     /// the machine.
     ///
     /// # Errors
-    /// [`Error::Os`] with what msync(2) says: the medium failed (`EIO`), or the pages are locked (`EBUSY`).
+    /// [`Error::Os`] with what msync(2) says: the medium failed (`EIO`) or is full (`ENOSPC`), or the pages are locked
+    /// (`EBUSY`). After a failure the kernel may take the pages for clean, and another flush has nothing to do: store
+    /// again what must reach the disk (fsync(2)).
     #[doc(alias("msync", "MS_SYNC"))]
     pub fn flush(&self) -> Result<(), Error> {
         self.on_pages("flushing", Region::flush)

@@ -19,12 +19,25 @@ const STARTED: &str = "child started";
 /// # Panics
 /// The process could not be started, or did not find the test.
 pub fn in_child(test: &str, body: impl FnOnce()) -> Output {
-    if env::var_os(CHILD_OF).is_some_and(|name| name == test) {
+    if is_child_of(test) {
         // On standard output that nobody reads the parent would fail, loudly.
         let _ = writeln!(std::io::stdout(), "{STARTED}");
         body();
         process::exit(0);
     }
+    let output = start_again(test).output().expect("the test executable starts again");
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains(STARTED), "no test is called `{test}`: {stdout}");
+    output
+}
+
+/// Whether this process was made to run the body of that test.
+pub(crate) fn is_child_of(test: &str) -> bool {
+    env::var_os(CHILD_OF).is_some_and(|name| name == test)
+}
+
+/// The command that starts this executable again, for one test alone.
+pub(crate) fn start_again(test: &str) -> Command {
     let program = env::current_exe().expect("a running program has a path");
     let mut command = match runner() {
         Some(mut runner) => {
@@ -34,10 +47,7 @@ pub fn in_child(test: &str, body: impl FnOnce()) -> Output {
         None => Command::new(program),
     };
     command.args(["--exact", test, "--nocapture", "--include-ignored"]).env(CHILD_OF, test).env("RUST_BACKTRACE", "0");
-    let output = command.output().expect("the test executable starts again");
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains(STARTED), "no test is called `{test}`: {stdout}");
-    output
+    command
 }
 
 /// The start of a command that runs programs of the tests' platform, if this machine needs one for them.

@@ -1,13 +1,18 @@
-//! What the tests of mapio share: child processes, small file systems, and skips that say why.
+//! What the tests of mapio share: other processes, file systems that fail, and skips that say why.
 //!
 //! Everything made here is removed when the value that stands for it is dropped.
 
 mod checked_fs;
 mod child;
+mod faulty_fs;
+mod image;
+mod peer;
 mod small_fs;
 
 pub use checked_fs::CheckedFs;
 pub use child::{in_child, runner};
+pub use faulty_fs::FaultyFs;
+pub use peer::Peer;
 pub use small_fs::SmallFs;
 
 use std::io::Write;

@@ -1,15 +1,34 @@
-//! File systems small enough to fill.
+//! File systems small enough to fill, one of which can lose its power.
+#![expect(unsafe_code, reason = "the ioctl that shuts a file system down")]
 
+use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::process::Command;
 
+use rustix::ioctl::{Setter, ioctl, opcode};
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tempfile::TempDir;
+
+use crate::image::Image;
+
+/// `EXT4_IOC_SHUTDOWN` of Linux, fs/ext4/ext4.h: `_IOR('X', 125, __u32)`, as `XFS_IOC_GOINGDOWN`, ioctl_xfs_goingdown(2).
+const SHUTDOWN: rustix::ioctl::Opcode = opcode::read::<u32>(b'X', 125);
+/// `EXT4_GOING_FLAGS_NOLOGFLUSH`: nothing more is written, not even the journal.
+const NO_LOG_FLUSH: u32 = 2;
 
 /// A mounted file system of a given size; unmounted when dropped. Needs root.
 #[derive(Debug)]
 pub struct SmallFs {
-    dir: TempDir,
+    medium: Medium,
+}
+
+/// Where its bytes are.
+#[derive(Debug)]
+enum Medium {
+    /// In memory; mounted on this folder.
+    Memory(TempDir),
+    Disk(Image),
 }
 
 impl SmallFs {
@@ -21,20 +40,56 @@ impl SmallFs {
         let dir = tempfile::tempdir()?;
         let options = std::ffi::CString::new(format!("size={size_bytes}"))?;
         mount("mapio-test", dir.path(), "tmpfs", MountFlags::empty(), &*options)?;
-        Ok(Self { dir })
+        Ok(Self { medium: Medium::Memory(dir) })
+    }
+
+    /// Makes an ext4 in an image of `size_bytes`, its journal and tables included, at least 16 MiB, and mounts it by a
+    /// loop device. No blocks are kept for root.
+    ///
+    /// # Errors
+    /// What is missing: mkfs.ext4, of e2fsprogs; root; a loop device.
+    pub fn ext4(size_bytes: u64) -> io::Result<Self> {
+        let mut make_fs = Command::new("mkfs.ext4");
+        // Complete now, so that no thread of the kernel writes to it later.
+        make_fs.args(["-q", "-F", "-b", "4096", "-m", "0", "-E", "lazy_itable_init=0,lazy_journal_init=0"]);
+        Ok(Self { medium: Medium::Disk(Image::new(size_bytes.max(16 << 20), &mut make_fs)?) })
     }
 
     /// Its root folder.
     #[must_use]
     pub fn path(&self) -> &Path {
-        self.dir.path()
+        match &self.medium {
+            Medium::Memory(dir) => dir.path(),
+            Medium::Disk(image) => image.path(),
+        }
+    }
+
+    /// Does what a loss of power does, and mounts it again: only what was on the disk before is there.
+    ///
+    /// # Errors
+    /// A file is still open or mapped (`EBUSY`), the kernel does not know how (`ENOTTY`), or it is a tmpfs, which would
+    /// lose everything (`Unsupported`).
+    pub fn lose_power(&self) -> io::Result<()> {
+        let Medium::Disk(image) = &self.medium else {
+            return Err(io::ErrorKind::Unsupported.into());
+        };
+        let root = File::open(image.path())?;
+        // SAFETY: the opcode is the one of the source above, and takes a u32.
+        let shutdown = unsafe { Setter::<SHUTDOWN, u32>::new(NO_LOG_FLUSH) };
+        // SAFETY: `root` is open, and the call changes no memory of this process.
+        unsafe { ioctl(&root, shutdown) }?;
+        drop(root);
+        image.unmount()?;
+        image.mount()
     }
 }
 
 impl Drop for SmallFs {
     fn drop(&mut self) {
-        // Detached: a file of it that is still open keeps it alive for its user, and nothing is left when that is closed.
-        // It fails only if somebody else has unmounted it.
-        let _ = unmount(self.dir.path(), UnmountFlags::DETACH);
+        if let Medium::Memory(dir) = &self.medium {
+            // Detached: a file of it that is still open keeps it alive for its user, and nothing is left when that is
+            // closed. It fails only if somebody else has unmounted it.
+            let _ = unmount(dir.path(), UnmountFlags::DETACH);
+        }
     }
 }

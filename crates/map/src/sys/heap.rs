@@ -176,7 +176,7 @@ pub(crate) fn allocatable(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
     Ok(())
 }
 
-pub(crate) fn is_full(_: BorrowedFd<'_>) -> bool {
+pub(crate) fn is_full(_: BorrowedFd<'_>, _: u64) -> bool {
     false
 }
 

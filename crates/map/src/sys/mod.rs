@@ -1,13 +1,12 @@
 //! The operating system: address ranges, questions about files, and the fault handler.
 //!
 //! One file per system, the same names in each:
-//! - `Region`: an address range that the kernel gave us, given back when dropped. `EMPTY`, `map`, `base`, `len`, `page_bytes`,
-//!   `resize`;
-//!   then the verbs on a range of its bytes: `flush`, `residency`, `advise`, `populate`, `lock`, `unlock`, `protect`.
-//! - Questions about files: `open`, `facts`, `file_len`, `readable`, `allocatable`, `is_full`, `path_of`,
-//!   `opened`, `reopen`; what changes them: `allocate`, `set_len`, `write`, `read`, `sync_all`,
-//!   `sync_data`; their pages in the
-//!   page cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `seal`, `is_sealed`.
+//! - `Region`: an address range that the kernel gave us, given back when dropped. `EMPTY`, `map`, `base`, `len`,
+//!   `page_bytes`, `resize`; then the verbs on a range of its bytes: `flush`, `residency`, `advise`, `populate`, `lock`,
+//!   `unlock`, `protect`.
+//! - Questions about files: `open`, `facts`, `file_len`, `readable`, `allocatable`, `is_full`, `path_of`, `opened`,
+//!   `reopen`; what changes them: `allocate`, `set_len`, `write`, `read`, `sync_all`, `sync_data`; their pages in the page
+//!   cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `seal`, `is_sealed`.
 //! - `page_bytes()`, `huge_page_bytes()`, `usage(scope)`: the process's numbers.
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.
 

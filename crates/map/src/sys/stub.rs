@@ -93,7 +93,7 @@ pub(crate) fn allocatable(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn is_full(_: BorrowedFd<'_>) -> bool {
+pub(crate) fn is_full(_: BorrowedFd<'_>, _: u64) -> bool {
     false
 }
 

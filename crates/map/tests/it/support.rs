@@ -1,9 +1,11 @@
-//! Files for the tests.
+//! Files for the tests, and what accesses to them have answered.
 
+use std::collections::BTreeMap;
+use std::fmt;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
-use mapio_map::{MapOptions, Mapping};
+use mapio_map::{Fault, FaultKind, MapOptions, Mapping};
 use mapio_testkit::pattern;
 
 /// An unnamed temporary file of `len` bytes with [`pattern`] in it.
@@ -42,5 +44,44 @@ impl Drop for LoopDevice {
     fn drop(&mut self) {
         let detached = std::process::Command::new("losetup").arg("--detach").arg(&self.0).status();
         assert!(std::thread::panicking() || detached.is_ok_and(|status| status.success()), "{:?} stays", self.0);
+    }
+}
+
+/// How many accesses were `Ok`, and how many an `Err` of which kind.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    ok: u64,
+    faults: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    /// Counts an answer, and gives it back.
+    pub(crate) fn count<T>(&mut self, answer: Result<T, Fault>) -> Result<T, Fault> {
+        match &answer {
+            Ok(_) => self.ok += 1,
+            Err(fault) => *self.faults.entry(name(fault.kind)).or_default() += 1,
+        }
+        answer
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} Ok", self.ok)?;
+        for (kind, count) in &self.faults {
+            write!(f, ", {count} Err({kind})")?;
+        }
+        write!(f, ", 0 deaths")
+    }
+}
+
+fn name(kind: FaultKind) -> &'static str {
+    match kind {
+        FaultKind::Truncated { .. } => "Truncated",
+        FaultKind::NoSpace => "NoSpace",
+        FaultKind::Io(libc::EIO) => "Io(EIO)",
+        FaultKind::Io(libc::ENOTCONN) => "Io(ENOTCONN)",
+        FaultKind::Io(_) => "Io",
+        _ => "another kind",
     }
 }

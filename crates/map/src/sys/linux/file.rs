@@ -93,9 +93,10 @@ pub(crate) fn allocatable(file: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether the file system has no free block: fstatvfs(2). One that cannot be asked is not full.
-pub(crate) fn is_full(file: BorrowedFd<'_>) -> bool {
-    rustix::fs::fstatvfs(file).is_ok_and(|fs| fs.f_blocks > 0 && fs.f_bavail == 0)
+/// Whether the file system has fewer than `needed_bytes` free: fstatvfs(2). One that cannot be asked is not full.
+pub(crate) fn is_full(file: BorrowedFd<'_>, needed_bytes: u64) -> bool {
+    rustix::fs::fstatvfs(file)
+        .is_ok_and(|fs| fs.f_blocks > 0 && fs.f_bavail.saturating_mul(fs.f_frsize) < needed_bytes)
 }
 
 /// The path of an open file as the kernel knows it, for messages.
@@ -230,4 +231,26 @@ pub(crate) fn is_sealed(file: BorrowedFd<'_>) -> io::Result<bool> {
 
 fn off64(value: u64) -> io::Result<libc::off64_t> {
     libc::off64_t::try_from(value).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn a_descriptor_for_direct_input_and_output_answers_for_every_byte() {
+        let test = "a_descriptor_for_direct_input_and_output_answers_for_every_byte";
+        let file = tempfile::NamedTempFile::new().unwrap();
+        // Data, since a hole is read without a look at the alignment.
+        fs::write(file.path(), mapio_testkit::pattern(10_000)).unwrap();
+        let direct = match File::options().read(true).custom_flags(libc::O_DIRECT).open(file.path()) {
+            Ok(direct) => direct,
+            Err(error) => return mapio_testkit::skip(test, &format!("no O_DIRECT in the temporary folder: {error}")),
+        };
+        for offset in [0, 1, 511, 4095, 4096, 4097, 9_999] {
+            readable(direct.as_fd(), offset).unwrap_or_else(|error| panic!("byte {offset}: {error}"));
+        }
+    }
 }
