@@ -7,7 +7,7 @@ mod child;
 mod small_fs;
 
 pub use checked_fs::CheckedFs;
-pub use child::{in_child, runner};
+pub use child::{in_child, in_children, runner};
 pub use small_fs::SmallFs;
 
 use std::io::Write;
