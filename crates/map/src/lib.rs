@@ -30,10 +30,11 @@
 //!
 //! # Platforms
 //! Linux. x86-64 and aarch64 use guarded machine instructions; other processors use `process_vm_readv(2)`, which is as
-//! safe, and slower (a system call an access). Elsewhere [`MapOptions::map`] answers `Unsupported`.
+//! safe, and slower (a system call an access), and have no atomic accesses. Elsewhere [`MapOptions::map`] answers `Unsupported`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod arch;
+mod atomic;
 mod chunks;
 mod error;
 pub mod fault;
@@ -44,6 +45,7 @@ mod residency;
 mod sys;
 mod view;
 
+pub use atomic::{AtomicInteger, AtomicView};
 pub use chunks::Chunks;
 pub use error::Error;
 pub use fault::{Access, Fault, FaultKind};

@@ -15,9 +15,10 @@ use std::ops::{Bound, RangeBounds};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use crate::arch::{self, FaultWord};
+use crate::atomic::{AtomicInteger, AtomicView};
 use crate::chunks::Chunks;
 use crate::error::Error;
-use crate::fault::{Access, Fault};
+use crate::fault::{Access, Fault, FaultKind};
 use crate::mapping::Mapping;
 use crate::residency::Residency;
 
@@ -206,7 +207,8 @@ impl<'a> View<'a> {
     ///
     /// A value of 1, 2, 4 or 8 bytes is one load instruction on x86-64 and aarch64, and therefore never torn if its
     /// address is a multiple of its size. Other sizes are copied like [`read_exact_at`](Self::read_exact_at). The bytes
-    /// are in this machine's order. Nothing is ordered with other accesses: use this for data, not for synchronisation.
+    /// are in this machine's order. Nothing is ordered with other accesses: this is for data; to synchronise, there is
+    /// [`atomic`](Self::atomic).
     ///
     /// # Errors
     /// [`OutOfBounds`](crate::FaultKind::OutOfBounds), or the fault of the first byte that could not be read.
@@ -236,7 +238,8 @@ impl<'a> View<'a> {
     ///
     /// A value of 1, 2, 4 or 8 bytes is one store instruction on x86-64 and aarch64, and therefore never seen torn if its
     /// address is a multiple of its size. Other sizes are copied like [`write_all_at`](Self::write_all_at). The bytes
-    /// are in this machine's order. Nothing is ordered with other accesses: use this for data, not for synchronisation.
+    /// are in this machine's order. Nothing is ordered with other accesses: this is for data; to synchronise, there is
+    /// [`atomic`](Self::atomic).
     ///
     /// # Errors
     /// [`OutOfBounds`](crate::FaultKind::OutOfBounds), or the fault of the first byte that could not be written.
@@ -265,6 +268,25 @@ impl<'a> View<'a> {
             Ok(()) => Ok(()),
             Err(()) => Err(self.store_fault(offset, size_of::<T>())),
         }
+    }
+
+    /// Makes an atomic integer of the bytes at `offset`, for threads and processes to meet on.
+    ///
+    /// Nothing is accessed yet, so nothing can fault yet.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`](FaultKind::OutOfBounds); or [`Misaligned`](FaultKind::Misaligned) when the byte's offset in the
+    /// file, which is `offset` plus the view's and the mapping's own, is not a multiple of the size of `T`.
+    #[inline]
+    pub fn atomic<T: AtomicInteger>(&self, offset: usize) -> Result<AtomicView<'a, T>, Fault> {
+        let align = size_of::<T>();
+        self.check(offset, align, Access::Read)?;
+        let bytes = Self { base: self.address(offset), len: align, mapping: self.mapping };
+        // A mapping keeps the place in the page, so the address is aligned as the offset in the file is.
+        if !bytes.base.addr().is_multiple_of(align) {
+            return Err(Fault { offset, kind: FaultKind::Misaligned { align }, access: Access::Read });
+        }
+        Ok(AtomicView::new(bytes, offset))
     }
 
     /// Walks through the view by copies of `chunk_bytes` bytes, from start to end.
@@ -323,7 +345,7 @@ impl<'a> View<'a> {
 
     /// Address of byte `offset`, which is at most the length.
     #[inline(always)]
-    fn address(&self, offset: usize) -> *mut u8 {
+    pub(crate) fn address(&self, offset: usize) -> *mut u8 {
         debug_assert!(offset <= self.len);
         // Wrapping, because `add` speaks of Rust's allocations, which a mapping is none of. By V1 it does not wrap.
         self.base.wrapping_add(offset)
@@ -481,7 +503,7 @@ impl<'a> View<'a> {
 
     /// The fault of byte `offset` of the view.
     #[cold]
-    fn fault(&self, word: FaultWord, offset: usize, access: Access) -> Fault {
+    pub(crate) fn fault(&self, word: FaultWord, offset: usize, access: Access) -> Fault {
         Fault { offset, kind: self.mapping.diagnose(word, self.offset() + offset, access), access }
     }
 

@@ -2,9 +2,12 @@
 
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
+use std::sync::atomic::Ordering::Relaxed;
 
 use mapio_map::{Access, FaultKind, MapOptions};
 use mapio_testkit::{SmallFs, pattern, skip};
+
+use crate::support::GUARDED;
 
 const SIZE: u64 = 1 << 20;
 
@@ -38,6 +41,13 @@ fn a_full_tmpfs_is_no_space_at_the_first_byte_that_did_not_fit() {
     assert_eq!((fault.offset, fault.kind), (far, FaultKind::NoSpace));
     let fault = view.fill(far.., 1).expect_err("no page is left");
     assert_eq!((fault.offset, fault.kind), (far, FaultKind::NoSpace));
+    if GUARDED {
+        let word = view.atomic::<u32>(far).expect("aligned");
+        for fault in [word.fetch_add(1, Relaxed), word.swap(1, Relaxed), word.fetch_or(1, Relaxed)] {
+            let fault = fault.expect_err("no page is left");
+            assert_eq!((fault.offset, fault.kind, fault.access), (far, FaultKind::NoSpace, Access::Write));
+        }
+    }
     let source = view.slice(..4096).expect("inside");
     let fault = source.copy_to(&view.slice(far..).expect("inside")).expect_err("no page is left");
     assert_eq!((fault.offset, fault.kind, fault.access), (0, FaultKind::NoSpace, Access::Write));
