@@ -105,6 +105,10 @@ impl Seek for Cursor<'_> {
         self.buffer.forget();
         Ok(self.position)
     }
+
+    fn stream_position(&mut self) -> io::Result<u64> {
+        Ok(self.position)
+    }
 }
 
 /// The position that a seek leads to.

@@ -82,6 +82,9 @@ pub enum FaultKind {
     Io(i32),
     /// The memory that held the page failed and the kernel has taken it out of use.
     HwPoison,
+    /// An atomic access on a processor for which this crate has no guarded instructions; see
+    /// [`AtomicView`](crate::AtomicView). No memory was touched, and trying again answers the same.
+    Unsupported,
 }
 
 impl Fault {
@@ -110,6 +113,9 @@ impl fmt::Display for FaultKind {
             Self::Protection => write!(f, "the mapping does not allow it"),
             Self::Io(errno) => write!(f, "{}", io::Error::from_raw_os_error(errno)),
             Self::HwPoison => write!(f, "the memory that held the page has failed"),
+            Self::Unsupported => {
+                write!(f, "atomic accesses need guarded instructions, which this processor has none of")
+            }
         }
     }
 }
@@ -126,6 +132,7 @@ impl From<Fault> for io::Error {
             FaultKind::Protection => io::ErrorKind::PermissionDenied,
             FaultKind::Io(errno) => io::Error::from_raw_os_error(errno).kind(),
             FaultKind::HwPoison => io::ErrorKind::Other,
+            FaultKind::Unsupported => io::ErrorKind::Unsupported,
         };
         io::Error::new(kind, fault)
     }
@@ -152,6 +159,11 @@ mod tests {
             (FaultKind::NoSpace, "No space left on device", io::ErrorKind::StorageFull),
             (FaultKind::Protection, "the mapping does not allow it", io::ErrorKind::PermissionDenied),
             (FaultKind::HwPoison, "the memory that held the page has failed", io::ErrorKind::Other),
+            (
+                FaultKind::Unsupported,
+                "atomic accesses need guarded instructions, which this processor has none of",
+                io::ErrorKind::Unsupported,
+            ),
         ];
         for (kind, reason, io_kind) in cases {
             let fault = Fault { offset: 8, kind, access: Access::Write };

@@ -30,11 +30,12 @@
 //!
 //! # Platforms
 //! Linux. x86-64 and aarch64 use guarded machine instructions; other processors use `process_vm_readv(2)`, which is as
-//! safe, and slower (a system call an access). Elsewhere [`MapOptions::map`] answers `Unsupported`.
+//! safe, and slower (a system call an access), and have no atomic accesses. Elsewhere [`MapOptions::map`] answers `Unsupported`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod anon;
 mod arch;
+mod atomic;
 mod chunks;
 mod cursor;
 mod error;
@@ -55,6 +56,7 @@ mod usage;
 mod view;
 
 pub use anon::{AnonMap, AnonOptions};
+pub use atomic::{AtomicInteger, AtomicView};
 pub use chunks::Chunks;
 pub use cursor::Cursor;
 pub use error::Error;

@@ -539,6 +539,10 @@ impl Seek for MappedFile {
         self.buffer.forget();
         Ok(self.position)
     }
+
+    fn stream_position(&mut self) -> io::Result<u64> {
+        Ok(self.position)
+    }
 }
 
 impl AsFd for MappedFile {

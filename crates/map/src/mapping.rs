@@ -171,6 +171,9 @@ impl Mapping {
     /// neither explains is put down to a file that was cut and has grown back, or to space that has been freed meanwhile.
     #[cold]
     pub(crate) fn diagnose(&self, word: FaultWord, at: usize, access: Access) -> FaultKind {
+        if word == FaultWord::UNSUPPORTED {
+            return FaultKind::Unsupported;
+        }
         if word.is_hwpoison() {
             return FaultKind::HwPoison;
         }

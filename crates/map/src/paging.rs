@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::error::Error;
-use crate::fault::{Access, Fault};
+use crate::fault::{Access, Fault, FaultKind};
 use crate::options::MapMode;
 use crate::residency::Residency;
 use crate::sys::{self, Region};
@@ -146,6 +146,9 @@ impl View<'_> {
     /// The fault of the first page that cannot be had; those before it are in memory.
     #[doc(alias("MAP_POPULATE", "MADV_POPULATE_READ", "MADV_POPULATE_WRITE"))]
     pub fn populate(&self, access: Access) -> Result<(), Fault> {
+        if access == Access::Write && self.mapping().mode() == MapMode::ReadOnly && !self.is_empty() {
+            return Err(Fault { offset: 0, kind: FaultKind::Protection, access });
+        }
         match self.on_pages("populating", |region, range| region.populate(range, access)) {
             Ok(()) => Ok(()),
             // A page cannot be had, or the kernel does not have this advice: touching the pages does the same, and tells.
@@ -244,11 +247,7 @@ impl View<'_> {
         let page = sys::page_bytes();
         let mut at = 0;
         while at < self.len() {
-            match access {
-                Access::Read => drop(self.load::<u8>(at)?),
-                // Changes nothing, whoever else writes to the byte at the same time.
-                Access::Write => drop(self.load::<u8>(at)?),
-            }
+            self.touch(at, access).map_err(|word| self.fault(word, at, access))?;
             at += page - (self.address(at).addr() % page);
         }
         Ok(())

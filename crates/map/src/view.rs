@@ -11,12 +11,15 @@
 #![expect(unsafe_code, reason = "guarded accesses through raw pointers")]
 
 use std::ops::{Bound, RangeBounds};
+use std::sync::atomic::Ordering;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
+use crate::arch::atomic::Atomic;
 use crate::arch::{self, FaultWord};
+use crate::atomic::{AtomicInteger, AtomicView};
 use crate::chunks::Chunks;
-use crate::fault::{Access, Fault};
+use crate::fault::{Access, Fault, FaultKind};
 use crate::mapping::Mapping;
 
 /// Bytes of the buffer through which overlapping views are copied.
@@ -204,7 +207,8 @@ impl<'a> View<'a> {
     ///
     /// A value of 1, 2, 4 or 8 bytes is one load instruction on x86-64 and aarch64, and therefore never torn if its
     /// address is a multiple of its size. Other sizes are copied like [`read_exact_at`](Self::read_exact_at). The bytes
-    /// are in this machine's order. Nothing is ordered with other accesses: use this for data, not for synchronisation.
+    /// are in this machine's order. Nothing is ordered with other accesses: this is for data; to synchronise, there is
+    /// [`atomic`](Self::atomic).
     ///
     /// # Errors
     /// [`OutOfBounds`](crate::FaultKind::OutOfBounds), or the fault of the first byte that could not be read.
@@ -234,7 +238,8 @@ impl<'a> View<'a> {
     ///
     /// A value of 1, 2, 4 or 8 bytes is one store instruction on x86-64 and aarch64, and therefore never seen torn if its
     /// address is a multiple of its size. Other sizes are copied like [`write_all_at`](Self::write_all_at). The bytes
-    /// are in this machine's order. Nothing is ordered with other accesses: use this for data, not for synchronisation.
+    /// are in this machine's order. Nothing is ordered with other accesses: this is for data; to synchronise, there is
+    /// [`atomic`](Self::atomic).
     ///
     /// # Errors
     /// [`OutOfBounds`](crate::FaultKind::OutOfBounds), or the fault of the first byte that could not be written.
@@ -263,6 +268,25 @@ impl<'a> View<'a> {
             Ok(()) => Ok(()),
             Err(()) => Err(self.store_fault(offset, size_of::<T>())),
         }
+    }
+
+    /// Makes an atomic integer of the bytes at `offset`, for threads and processes to meet on.
+    ///
+    /// Nothing is accessed yet, so nothing can fault yet.
+    ///
+    /// # Errors
+    /// [`OutOfBounds`](FaultKind::OutOfBounds); or [`Misaligned`](FaultKind::Misaligned) when the byte's offset in the
+    /// file, which is `offset` plus the view's and the mapping's own, is not a multiple of the size of `T`.
+    #[inline]
+    pub fn atomic<T: AtomicInteger>(&self, offset: usize) -> Result<AtomicView<'a, T>, Fault> {
+        let align = size_of::<T>();
+        self.check(offset, align, Access::Read)?;
+        let bytes = Self { base: self.address(offset), len: align, mapping: self.mapping };
+        // A mapping keeps the place in the page, so the address is aligned as the offset in the file is.
+        if !bytes.base.addr().is_multiple_of(align) {
+            return Err(Fault { offset, kind: FaultKind::Misaligned { align }, access: Access::Read });
+        }
+        Ok(AtomicView::new(bytes, offset))
     }
 
     /// Walks through the view by copies of `chunk_bytes` bytes, from start to end.
@@ -433,17 +457,30 @@ impl<'a> View<'a> {
     }
 
     /// The fault of a store of `len` bytes at `offset`, which tells nothing itself. It is not tried again, since a store that
-    /// is done in pieces could be seen torn: a load of its first and its last byte tells of everything but a byte that
-    /// can be read and not written.
+    /// is done in pieces could be seen torn: adding nothing to its first and its last byte tells as much, and changes nothing.
     #[cold]
     fn store_fault(&self, offset: usize, len: usize) -> Fault {
         for byte in [offset, offset + len - 1] {
-            // SAFETY: both bytes are of the store that was checked (V1); V2.
-            if let Err(word) = unsafe { arch::load_u8(self.base, byte) } {
+            if let Err(word) = self.touch(byte, Access::Write) {
                 return self.fault_in(word, offset, len, Access::Write);
             }
         }
         self.fault(FaultWord::new(self.address(offset).addr(), None), offset, Access::Write)
+    }
+
+    /// Accesses a byte of the view, without changing it, whoever else writes to it at the same time.
+    pub(crate) fn touch(&self, offset: usize, access: Access) -> Result<(), FaultWord> {
+        debug_assert!(offset < self.len);
+        if access == Access::Write {
+            // SAFETY: a byte of the view (V1), and aligned as any byte is; V2.
+            match unsafe { <u8 as Atomic>::fetch_add(self.address(offset), 0, Ordering::Relaxed) } {
+                // Without such accesses, reading the byte must do.
+                Err(FaultWord::UNSUPPORTED) => {}
+                touched => return touched.map(drop),
+            }
+        }
+        // SAFETY: as above.
+        unsafe { arch::load_u8(self.base, offset) }.map(drop)
     }
 
     /// Whether the address that faulted is one of the mapping's, rather than of a buffer of the caller's.
@@ -453,7 +490,7 @@ impl<'a> View<'a> {
 
     /// The fault of byte `offset` of the view.
     #[cold]
-    fn fault(&self, word: FaultWord, offset: usize, access: Access) -> Fault {
+    pub(crate) fn fault(&self, word: FaultWord, offset: usize, access: Access) -> Fault {
         Fault { offset, kind: self.mapping.diagnose(word, self.offset() + offset, access), access }
     }
 

@@ -1,11 +1,16 @@
-//! Runs the body of a test in a process of its own, where it may die.
+//! Runs the body of a test in a process of its own, where it may die, or in several that share a folder.
 
 use std::env;
 use std::io::Write;
-use std::process::{self, Command, Output};
+use std::path::Path;
+use std::process::{self, Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
 
 /// Names the test whose body this process is to run.
 const CHILD_OF: &str = "MAPIO_TEST_CHILD_OF";
+/// The folder that the processes of [`in_children`] share.
+const FOLDER: &str = "MAPIO_TEST_FOLDER";
 /// A program that runs the test executable, such as `qemu-aarch64`, and its arguments, separated by spaces.
 const RUNNER: &str = "MAPIO_TEST_RUNNER";
 /// The first line that a child prints, so that a wrong test name can't pass for a quiet success.
@@ -20,23 +25,47 @@ const STARTED: &str = "child started";
 /// The process could not be started, or did not find the test.
 pub fn in_child(test: &str, body: impl FnOnce()) -> Output {
     if is_child_of(test) {
-        // On standard output that nobody reads the parent would fail, loudly.
-        let _ = writeln!(std::io::stdout(), "{STARTED}");
-        body();
-        process::exit(0);
+        run(body);
     }
-    let output = start_again(test).output().expect("the test executable starts again");
-    let stdout = String::from_utf8_lossy(&output.stdout);
-    assert!(stdout.contains(STARTED), "no test is called `{test}`: {stdout}");
-    output
+    check(test, start_again(test).output().expect("the test executable starts again"))
 }
 
-/// Whether this process was made to run the body of that test.
+/// Runs `body` in several new processes at once, which share a folder, and answers the folder and how each ended.
+///
+/// For the rest as [`in_child`].
+///
+/// # Panics
+/// As [`in_child`], or the folder could not be made.
+pub fn in_children(test: &str, count: usize, body: impl FnOnce(&Path)) -> (TempDir, Vec<Output>) {
+    if is_child_of(test) {
+        let folder = env::var_os(FOLDER).expect("a child of this function");
+        run(|| body(Path::new(&folder)));
+    }
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let start = |_| {
+        let mut command = start_again(test);
+        command.env(FOLDER, folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.spawn().expect("the test executable starts again")
+    };
+    let children: Vec<Child> = (0..count).map(start).collect();
+    let outputs = children.into_iter().map(|child| check(test, child.wait_with_output().expect("own child"))).collect();
+    (folder, outputs)
+}
+
+/// Whether this process was started to run the body of `test`.
 pub(crate) fn is_child_of(test: &str) -> bool {
     env::var_os(CHILD_OF).is_some_and(|name| name == test)
 }
 
-/// The command that starts this executable again, for one test alone.
+/// The child's side: all that there is to do.
+fn run(body: impl FnOnce()) -> ! {
+    // On standard output that nobody reads the parent would fail, loudly.
+    let _ = writeln!(std::io::stdout(), "{STARTED}");
+    body();
+    process::exit(0);
+}
+
+/// The command that starts this test executable again, for the body of `test`.
 pub(crate) fn start_again(test: &str) -> Command {
     let program = env::current_exe().expect("a running program has a path");
     let mut command = match runner() {
@@ -48,6 +77,12 @@ pub(crate) fn start_again(test: &str) -> Command {
     };
     command.args(["--exact", test, "--nocapture", "--include-ignored"]).env(CHILD_OF, test).env("RUST_BACKTRACE", "0");
     command
+}
+
+fn check(test: &str, output: Output) -> Output {
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    assert!(stdout.contains(STARTED), "no test is called `{test}`: {stdout}");
+    output
 }
 
 /// The start of a command that runs programs of the tests' platform, if this machine needs one for them.

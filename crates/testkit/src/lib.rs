@@ -10,7 +10,7 @@ mod peer;
 mod small_fs;
 
 pub use checked_fs::CheckedFs;
-pub use child::{in_child, runner};
+pub use child::{in_child, in_children, runner};
 pub use faulty_fs::FaultyFs;
 pub use peer::Peer;
 pub use small_fs::SmallFs;

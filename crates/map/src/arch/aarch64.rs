@@ -36,6 +36,9 @@ macro_rules! guarded {
     };
 }
 
+// Behind `guarded!`, which it uses.
+mod atomic;
+
 macro_rules! load {
     ($name:ident, $int:ty, $instruction:literal) => {
         /// Loads from `base + offset` with one instruction.

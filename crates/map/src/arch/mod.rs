@@ -9,6 +9,9 @@
 //! | `portable.rs` | `process_vm_readv(2)` on the own process | the kernel answers `EFAULT` |
 //! | `volatile.rs` | volatile: under Miri, where mappings are heap memory, and where there are no mappings | cannot happen |
 //!
+//! Atomic accesses, which need machine code, are in `x86_64/atomic.rs` and `aarch64/atomic.rs`. `volatile.rs` has those of
+//! `core`; `portable.rs` has none, and answers each with [`FaultWord::UNSUPPORTED`].
+//!
 //! The functions, for `T` in `u8`, `u16`, `u32`, `u64`:
 //! - `load_T(base, offset) -> Result<T, FaultWord>`: one load of `base + offset`.
 //! - `store_T(base, offset, value) -> Result<(), ()>`: one store. The caller learns why by a load.
@@ -17,7 +20,11 @@
 //!   the fault is told. The ranges of both do not overlap.
 //! - `fill(dst, byte, len) -> Progress`: stores `byte` upwards; exact count.
 //! - `prefetch(src, len)`: asks for the bytes to be fetched into the cache; never faults.
+//! - [`Atomic`](atomic::Atomic) for `T`: `load`, `store`, `swap`, `compare_exchange`, `fetch_add`. The other operations are
+//!   made of these, once for all processors.
 //! - `arm() -> io::Result<()>`: makes sure that faults are caught, once per process. It comes before the first access.
+
+pub(crate) mod atomic;
 
 /// What a guarded access learned of its fault, packed into the one register that the landing code looks at.
 ///
@@ -27,13 +34,16 @@
 /// (sigaction(2): `si_addr_lsb`), and all that is needed: which byte it was follows from the count of bytes copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
-pub(crate) struct FaultWord(usize);
+pub struct FaultWord(usize);
 
 impl FaultWord {
     const SEGV: usize = 1 << 11;
     const CODE_MASK: usize = Self::SEGV - 1;
     /// Pages are at least this large on every system that Linux runs on.
     const PAGE_MASK: usize = !0xfff;
+
+    /// In place of an access that can't be made at all, and was not tried. No signal has this code.
+    pub(crate) const UNSUPPORTED: Self = Self(Self::CODE_MASK);
 
     /// Packs what a signal said; `None` stands for "no signal", as in a system call's `EFAULT`.
     pub(crate) fn new(addr: usize, signal: Option<Signal>) -> Self {

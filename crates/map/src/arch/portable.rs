@@ -1,12 +1,15 @@
 //! Guarded accesses without any machine code: `process_vm_readv(2)` on the own process.
 //!
 //! The kernel copies for us and answers `EFAULT` where a load or store would have been a signal. An access costs a
-//! system call, is not one load or store, and is not atomic. It works on every processor that Linux runs on.
+//! system call, is not one load or store, and is not atomic. It works on every processor that Linux runs on. Atomic
+//! accesses can't be made of it, so there are none.
 #![expect(unsafe_code, reason = "process_vm_readv on foreign memory")]
 #![expect(clippy::as_conversions, reason = "addresses as integers")]
 
 use std::io;
+use std::sync::atomic::Ordering;
 
+use super::atomic::Atomic;
 use super::{FaultWord, Progress};
 
 /// Pieces that one system call copies.
@@ -137,3 +140,39 @@ pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Progress {
     }
     Progress { done, fault: None }
 }
+
+/// The kernel copies bytes without any promise of how many at once or in what order: no atomic access can be made of that,
+/// and one that only looked like it would be worse than none.
+macro_rules! atomic {
+    ($($int:ty),+) => {$(
+        impl Atomic for $int {
+            unsafe fn load(_: *const u8, _: Ordering) -> Result<Self, FaultWord> {
+                Err(FaultWord::UNSUPPORTED)
+            }
+
+            unsafe fn store(_: *mut u8, _: Self, _: Ordering) -> Result<(), FaultWord> {
+                Err(FaultWord::UNSUPPORTED)
+            }
+
+            unsafe fn swap(_: *mut u8, _: Self, _: Ordering) -> Result<Self, FaultWord> {
+                Err(FaultWord::UNSUPPORTED)
+            }
+
+            unsafe fn compare_exchange(
+                _: *mut u8,
+                _: Self,
+                _: Self,
+                _: Ordering,
+                _: Ordering,
+            ) -> Result<Self, FaultWord> {
+                Err(FaultWord::UNSUPPORTED)
+            }
+
+            unsafe fn fetch_add(_: *mut u8, _: Self, _: Ordering) -> Result<Self, FaultWord> {
+                Err(FaultWord::UNSUPPORTED)
+            }
+        }
+    )+};
+}
+
+atomic!(u8, u16, u32, u64);

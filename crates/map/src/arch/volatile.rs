@@ -1,9 +1,11 @@
 //! Plain volatile accesses, for Miri, where mappings are heap memory and cannot fault, and for the type-check on systems
-//! where no mapping can be made.
-#![expect(unsafe_code, reason = "volatile accesses to mapped memory")]
+//! where no mapping can be made. Atomic accesses are those of `core`, so that Miri checks what they order.
+#![expect(unsafe_code, reason = "volatile and atomic accesses to mapped memory")]
 
 use std::io;
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 
+use super::atomic::Atomic;
 use super::{FaultWord, Progress};
 
 /// Answers that these accesses are ready: they cannot fault.
@@ -81,3 +83,53 @@ pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Progress {
     }
     Progress { done: len, fault: None }
 }
+
+macro_rules! atomic {
+    ($int:ty, $atomic:ident) => {
+        impl Atomic for $int {
+            #[inline(always)]
+            unsafe fn load(address: *const u8, order: Ordering) -> Result<Self, FaultWord> {
+                // SAFETY: aligned (duty 2) and in a live mapping (duty 1), which is heap memory here, or there is none.
+                Ok(unsafe { $atomic::from_ptr(address.cast_mut().cast()) }.load(order))
+            }
+
+            #[inline(always)]
+            unsafe fn store(address: *mut u8, value: Self, order: Ordering) -> Result<(), FaultWord> {
+                // SAFETY: as in `load`.
+                unsafe { $atomic::from_ptr(address.cast()) }.store(value, order);
+                Ok(())
+            }
+
+            #[inline(always)]
+            unsafe fn swap(address: *mut u8, value: Self, order: Ordering) -> Result<Self, FaultWord> {
+                // SAFETY: as in `load`.
+                Ok(unsafe { $atomic::from_ptr(address.cast()) }.swap(value, order))
+            }
+
+            #[inline(always)]
+            unsafe fn compare_exchange(
+                address: *mut u8,
+                current: Self,
+                new: Self,
+                success: Ordering,
+                failure: Ordering,
+            ) -> Result<Self, FaultWord> {
+                // SAFETY: as in `load`.
+                let word = unsafe { $atomic::from_ptr(address.cast()) };
+                let (Ok(found) | Err(found)) = word.compare_exchange(current, new, success, failure);
+                Ok(found)
+            }
+
+            #[inline(always)]
+            unsafe fn fetch_add(address: *mut u8, value: Self, order: Ordering) -> Result<Self, FaultWord> {
+                // SAFETY: as in `load`.
+                Ok(unsafe { $atomic::from_ptr(address.cast()) }.fetch_add(value, order))
+            }
+        }
+    };
+}
+
+atomic!(u8, AtomicU8);
+atomic!(u16, AtomicU16);
+atomic!(u32, AtomicU32);
+atomic!(u64, AtomicU64);

@@ -4,11 +4,12 @@ use std::fs::File;
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::atomic::Ordering::Relaxed;
 
-use mapio_map::{Access, Fault, FaultKind, MapOptions, View};
+use mapio_map::{Access, AtomicView, Fault, FaultKind, MapOptions, View};
 use mapio_testkit::{SmallFs, pattern, report, skip};
 
-use crate::support::Tally;
+use crate::support::{GUARDED, Tally};
 
 const PAGE: usize = 4096;
 const TMPFS: usize = 1 << 20;
@@ -38,6 +39,17 @@ fn assert_no_store_fits(view: View<'_>, hole: usize, tally: &mut Tally, fill_up:
         let at = hole + index * 16 * PAGE + index;
         let fault = tally.count(store(at)).expect_err("no block is left");
         assert_eq!((fault.offset, fault.kind, fault.access), (at, FaultKind::NoSpace, Access::Write), "store {index}");
+    }
+    if GUARDED {
+        let at = hole + stores.len() * 16 * PAGE;
+        let word = view.atomic::<u32>(at).expect("aligned");
+        for access in
+            [|word: AtomicView<'_, u32>| word.fetch_add(1, Relaxed), |word: AtomicView<'_, u32>| word.swap(1, Relaxed)]
+        {
+            fill_up();
+            let fault = tally.count(access(word)).expect_err("no block is left");
+            assert_eq!((fault.offset, fault.kind, fault.access), (at, FaultKind::NoSpace, Access::Write));
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use mapio_map::{
 };
 use mapio_testkit::{pattern, skip};
 
-use crate::support::pattern_file;
+use crate::support::{GUARDED, pattern_file};
 
 const HUGE: usize = 2 << 20;
 
@@ -117,10 +117,16 @@ fn protection_refuses_what_it_does_not_allow() {
     mapping.protect(2 * page..3 * page, Protection::None).expect("allowed");
     let view = mapping.view();
     assert_eq!(view.store(0, 1u8), Ok(()));
-    assert!(view.store(page + 5, 1u8).is_err());
+    let refused = [view.store(page + 5, 1u8), view.write_all_at(page - 5, &[1; 9]), view.fill(page.., 1)];
+    for fault in refused {
+        let fault = fault.expect_err("read only");
+        // Where accesses raise no signal, the kernel does not say that it was the protection.
+        assert!(fault.kind == FaultKind::Protection || !GUARDED, "{fault}");
+    }
     assert!(view.load::<u8>(page + 5).is_ok());
     let fault = view.load::<u8>(2 * page).expect_err("nothing");
-    assert_eq!((fault.kind, fault.access), (FaultKind::Protection, Access::Read));
+    assert_eq!(fault.access, Access::Read);
+    assert!(fault.kind == FaultKind::Protection || !GUARDED, "{fault}");
     mapping.protect(0..3 * page, Protection::ReadWrite).expect("allowed");
     assert_eq!(mapping.view().store(2 * page, 1u8), Ok(()));
     assert!(mapping.protect(0..3 * page + 1, Protection::ReadOnly).is_err());

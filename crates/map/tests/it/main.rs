@@ -1,5 +1,6 @@
 //! Tests of the crate from outside: each module is one promise.
 
+mod atomics;
 mod bad_sector;
 mod coexistence;
 mod contract;

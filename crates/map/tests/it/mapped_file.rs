@@ -117,12 +117,12 @@ proptest! {
                 // Others change the file when it ends where it ends: our zeros are cut off before.
                 Op::OtherSetLen(len) => {
                     mapped.flush().expect("a flush");
-                    mapped.seek(SeekFrom::Current(0)).expect("forgets what was lent");
+                    mapped.seek(SeekFrom::Start(mapped.position())).expect("forgets what was lent");
                     (number(other.set_len(*len).map(|()| 0)), number(other_plain.set_len(*len).map(|()| 0)))
                 }
                 Op::OtherWrite(offset, bytes) => {
                     mapped.flush().expect("a flush");
-                    mapped.seek(SeekFrom::Current(0)).expect("forgets what was lent");
+                    mapped.seek(SeekFrom::Start(mapped.position())).expect("forgets what was lent");
                     other_plain.write_all_at(bytes, *offset).expect("a write");
                     (number(other.write_all_at(bytes, *offset).map(|()| 0)), Ok(vec![0; 8]))
                 }

@@ -78,11 +78,12 @@ fn populating_what_cannot_be_had_answers_the_fault() {
     let (_file, mapping) = cut_mapping(MapOptions::read_write(), 5 * page_bytes(), 2 * page_bytes());
     for access in [Access::Read, Access::Write] {
         let Err(fault) = mapping.view().slice(10..).expect("inside").populate(access) else { panic!("cut") };
-        assert_eq!(fault.offset, 2 * page_bytes() - 10);
+        assert_eq!((fault.offset, fault.access), (2 * page_bytes() - 10, access));
         assert!(matches!(fault.kind, FaultKind::Truncated { .. }));
         mapping.view().slice(..2 * page_bytes()).expect("inside").populate(access).expect("all there");
     }
     let mapping = MapOptions::read_only().map(disk_file()).expect("mapped");
+    assert_eq!(mapping.view().populate(Access::Write).expect_err("read only").kind, FaultKind::Protection);
     mapping.view().slice(..0).expect("empty").populate(Access::Write).expect("nothing to do");
 }
 

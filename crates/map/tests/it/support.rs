@@ -6,7 +6,20 @@ use std::fs::File;
 use std::os::unix::fs::FileExt;
 
 use mapio_map::{Fault, FaultKind, MapOptions, Mapping};
-use mapio_testkit::pattern;
+use mapio_testkit::{pattern, skip};
+
+/// Whether accesses are guarded instructions in this build, rather than system calls: there are signals then, and
+/// atomic accesses.
+pub(crate) const GUARDED: bool =
+    cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_pointer_width = "64", not(mapio_portable)));
+
+/// Whether there are no atomic accesses in this build; says that `test` is skipped if so.
+pub(crate) fn lacks_atomics(test: &str) -> bool {
+    if !GUARDED {
+        skip(test, "this build has no guarded instructions, and so no atomic accesses");
+    }
+    !GUARDED
+}
 
 /// An unnamed temporary file of `len` bytes with [`pattern`] in it.
 pub(crate) fn pattern_file(len: usize) -> File {
