@@ -18,7 +18,7 @@ use mapio_map::MapOptions;
 use rustix::fs::Advice;
 use serde::Serialize;
 
-use crate::output::{self, Answer};
+use crate::output::{self, Answer, whole};
 use crate::size;
 use mapio_map::Usage;
 
@@ -334,12 +334,6 @@ fn ratio(own: f64, other: f64) -> String {
     } else {
         "as fast as".to_owned()
     }
-}
-
-/// A count as a number that can be multiplied; exact up to 2^53.
-#[expect(clippy::as_conversions, reason = "there is no other way to turn a u64 into an f64")]
-fn whole(count: u64) -> f64 {
-    count as f64
 }
 
 #[cfg(test)]

@@ -6,7 +6,9 @@
 mod bench_copy;
 mod compare;
 mod copy;
+mod interrupt;
 mod output;
+mod pages;
 mod signals;
 mod size;
 
@@ -17,7 +19,7 @@ use clap::{Parser, Subcommand};
 
 use output::Answer;
 
-/// Memory-mapped I/O: copy, compare and measure files
+/// Memory-mapped I/O: copy, compare and measure files, and see which pages of them are in memory
 #[derive(Debug, Parser)]
 #[command(version, about, max_term_width = 100)]
 struct Arguments {
@@ -29,6 +31,7 @@ struct Arguments {
 enum Command {
     Copy(copy::Arguments),
     Compare(compare::Arguments),
+    Pages(Box<pages::Arguments>),
     /// Measure ways of doing I/O beside each other
     #[command(subcommand)]
     Bench(Bench),
@@ -48,11 +51,13 @@ fn main() -> ExitCode {
     let answer = match arguments.command {
         Command::Copy(arguments) => arguments.run(),
         Command::Compare(arguments) => arguments.run(),
+        Command::Pages(arguments) => arguments.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
     };
     match answer {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
+        Ok(Answer::Partly) => ExitCode::from(2),
         Err(error) => {
             output::complain(&error);
             ExitCode::from(2)

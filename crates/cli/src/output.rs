@@ -18,13 +18,27 @@ pub(crate) enum Answer {
     Yes,
     /// The files differ.
     No,
+    /// Some of it could not be done, and has been told of.
+    Partly,
+}
+
+/// Whether somebody still reads standard output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reader {
+    Listening,
+    Gone,
 }
 
 /// Prints a line to standard output. That nobody reads it any more is no error, and changes no answer.
 pub(crate) fn line(text: &str) -> anyhow::Result<()> {
-    match writeln!(io::stdout().lock(), "{text}") {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.context("writing to standard output"),
+    print(&format!("{text}\n")).map(drop)
+}
+
+/// Prints a text to standard output as it is, and answers whether somebody may read more.
+pub(crate) fn print(text: &str) -> anyhow::Result<Reader> {
+    match io::stdout().lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
+        written => written.map(|()| Reader::Listening).context("writing to standard output"),
     }
 }
 
@@ -102,6 +116,12 @@ pub(crate) fn rate(bytes: u64, elapsed: Duration) -> String {
 pub(crate) fn bytes_per_second(bytes: u64, elapsed: Duration) -> Option<u64> {
     let rate = u128::from(bytes) * 1_000_000_000 / elapsed.as_nanos().max(1);
     (!elapsed.is_zero()).then(|| u64::try_from(rate).unwrap_or(u64::MAX))
+}
+
+/// A count as a number that can be multiplied; exact up to 2^53.
+#[expect(clippy::as_conversions, reason = "there is no other way to turn a u64 into an f64")]
+pub(crate) fn whole(count: u64) -> f64 {
+    count as f64
 }
 
 /// A number of bytes in the unit that fits, in powers of 1000.

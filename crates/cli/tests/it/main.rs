@@ -2,4 +2,5 @@
 
 mod commands;
 mod docs;
+mod pages;
 mod support;
