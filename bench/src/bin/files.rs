@@ -256,7 +256,8 @@ fn lines(place: &str, folder: &Path) {
                 run: &mut || {
                     let (mut start, mut longest, mut count) = (0, 0, 0);
                     for end in memchr::memchr_iter(b'\n', black_box(&rival)) {
-                        (longest, count, start) = (longest.max(black_box(&rival[start..end]).len()), count + 1, end + 1);
+                        (longest, count, start) =
+                            (longest.max(black_box(&rival[start..end]).len()), count + 1, end + 1);
                     }
                     assert_eq!((count, longest), (expected, 127));
                 },
