@@ -16,6 +16,9 @@ use crate::paging::{Advice, CacheCounts};
 use crate::sys::{FileFacts, Moving, Request, Scope, Sharing};
 use crate::usage::Usage;
 
+/// Bytes that a mapping may have: more than any test needs, less than Miri gives up at.
+const MOST_BYTES: usize = 1 << 30;
+
 /// A heap block in place of an address range.
 #[derive(Debug)]
 pub(crate) struct Region {
@@ -40,6 +43,9 @@ impl Region {
         let file = request.file.map(|file| file.try_clone_to_owned()).transpose()?.map(File::from);
         let writes_back = request.sharing == Sharing::Shared && request.protection == Protection::ReadWrite;
         let len = request.len.max(1);
+        if len > MOST_BYTES {
+            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
         let mut bytes = vec![0; len];
         let mut done = 0;
         while let Some(file) = &file
