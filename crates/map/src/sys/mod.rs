@@ -31,6 +31,7 @@ cfg_select! {
 /// What `Region::map` is to make.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request<'fd> {
+#[allow(dead_code, reason = "where nothing is mapped, nobody reads them")]
     /// The file; anonymous memory if there is none.
     pub(crate) file: Option<BorrowedFd<'fd>>,
     /// Where the range starts in the file: a multiple of its page size.
