@@ -36,6 +36,7 @@
 mod anon;
 mod arch;
 mod chunks;
+pub mod compat;
 mod error;
 pub mod fault;
 mod mapping;

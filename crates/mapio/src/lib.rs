@@ -7,6 +7,7 @@
 //! | read or write a file through memory | [`MapOptions`], which makes a [`Mapping`], which has a [`View`] |
 //! | know why an access failed | [`Fault`], [`FaultKind`] |
 //! | have memory of your own, or give sealed bytes to others | [`AnonMap`], [`SealedMap`] |
+//! | change one import of a program that uses memmap2 | [`compat`] |
 //! | copy or compare files | [`copy::CopyOptions`], [`copy::compare`] |
 //!
 //! Everything is safe: a file that somebody else cuts short is an `Err`, never a dead process.
@@ -32,5 +33,6 @@
 
 pub use mapio_copy as copy;
 pub use mapio_map as map;
+pub use mapio_map::compat;
 
 pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, Mapping, SealedMap, View};

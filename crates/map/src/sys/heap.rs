@@ -87,6 +87,8 @@ impl Region {
             sharing: Sharing::Shared,
             huge_pages: None,
             no_reserve: false,
+            stack: false,
+            populate: false,
         };
         let resized = Self::map(&request)?;
         // SAFETY: both are blocks of at least that length, and the new one overlaps nothing.
@@ -109,12 +111,20 @@ impl Region {
         Ok(())
     }
 
+    pub(crate) fn flush_async(&self, range: Range<usize>) -> io::Result<()> {
+        self.flush(range)
+    }
+
     pub(crate) fn residency(&self, range: Range<usize>) -> io::Result<Vec<bool>> {
         let first = range.start / page_bytes();
         Ok(vec![true; range.end.div_ceil(page_bytes()) - first])
     }
 
     pub(crate) fn advise(&self, _: Range<usize>, _: Advice) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn madvise(&self, _: Range<usize>, _: i32) -> io::Result<()> {
         Ok(())
     }
 
@@ -218,6 +228,14 @@ pub(crate) fn seal(_: BorrowedFd<'_>) -> io::Result<()> {
 
 pub(crate) fn is_sealed(_: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(true)
+}
+
+pub(crate) fn immutable(_: BorrowedFd<'_>) -> io::Result<()> {
+    Err(io::ErrorKind::InvalidInput.into())
+}
+
+pub(crate) fn has_advice(_: i32) -> bool {
+    true
 }
 
 pub(crate) fn usage(_: Scope) -> io::Result<Usage> {

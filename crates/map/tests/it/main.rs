@@ -2,6 +2,7 @@
 
 mod bad_sector;
 mod coexistence;
+mod compat;
 mod contract;
 mod every_byte;
 mod full_disk;
