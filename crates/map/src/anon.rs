@@ -102,6 +102,8 @@ impl AnonOptions {
             sharing: Sharing::Private,
             huge_pages: self.huge_pages,
             no_reserve: self.no_reserve,
+            stack: false,
+            populate: false,
         };
         let region = if isize::try_from(len).is_ok() {
             Region::map(&request)

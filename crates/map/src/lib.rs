@@ -37,6 +37,7 @@ mod anon;
 mod arch;
 mod atomic;
 mod chunks;
+pub mod compat;
 mod cursor;
 mod error;
 pub mod fault;

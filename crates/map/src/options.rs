@@ -241,6 +241,8 @@ impl MapOptions {
             sharing: self.mode.sharing(),
             huge_pages: None,
             no_reserve: self.no_reserve,
+            stack: false,
+            populate: false,
         };
         let region = match (len, self.reserve) {
             (0, 0) => Region::EMPTY,

@@ -81,6 +81,8 @@ impl SealedMap {
             sharing: Sharing::Shared,
             huge_pages: None,
             no_reserve: false,
+            stack: false,
+            populate: false,
         };
         let region = if len == 0 { Ok(Region::EMPTY) } else { Region::map(&request) };
         let region = region.map_err(|source| fail("mapping", source))?;

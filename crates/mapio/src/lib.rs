@@ -8,6 +8,7 @@
 //! | use a mapped file like any other file | [`MappedFile`] |
 //! | know why an access failed | [`Fault`], [`FaultKind`] |
 //! | have memory of your own, or give sealed bytes to others | [`AnonMap`], [`SealedMap`] |
+//! | change one import of a program that uses memmap2 | [`compat`] |
 //! | copy or compare files | [`copy::CopyOptions`], [`copy::compare`] |
 //!
 //! Everything is safe: a file that somebody else cuts short is an `Err`, never a dead process.
@@ -33,5 +34,13 @@
 
 pub use mapio_copy as copy;
 pub use mapio_map as map;
+pub use mapio_map::compat;
 
 pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, MappedFile, Mapping, SealedMap, View};
+
+/// The guides' snippets, as documentation tests.
+#[cfg(doctest)]
+mod guide {
+    #[doc = include_str!("../../../docs/guide/files.md")]
+    struct Files;
+}

@@ -16,6 +16,9 @@ use crate::paging::{Advice, CacheCounts};
 use crate::sys::{FileFacts, Moving, Opened, Request, Scope, Sharing};
 use crate::usage::Usage;
 
+/// Bytes that a mapping may have: more than any test needs, less than Miri gives up at.
+const MOST_BYTES: usize = 1 << 30;
+
 /// A heap block in place of an address range.
 #[derive(Debug)]
 pub(crate) struct Region {
@@ -40,6 +43,9 @@ impl Region {
         let file = request.file.map(|file| file.try_clone_to_owned()).transpose()?.map(File::from);
         let writes_back = request.sharing == Sharing::Shared && request.protection == Protection::ReadWrite;
         let len = request.len.max(1);
+        if len > MOST_BYTES {
+            return Err(io::Error::from_raw_os_error(libc::ENOMEM));
+        }
         let mut bytes = vec![0; len];
         let mut done = 0;
         while let Some(file) = &file
@@ -81,6 +87,8 @@ impl Region {
             sharing: Sharing::Shared,
             huge_pages: None,
             no_reserve: false,
+            stack: false,
+            populate: false,
         };
         let resized = Self::map(&request)?;
         // SAFETY: both are blocks of at least that length, and the new one overlaps nothing.
@@ -103,12 +111,20 @@ impl Region {
         Ok(())
     }
 
+    pub(crate) fn flush_async(&self, range: Range<usize>) -> io::Result<()> {
+        self.flush(range)
+    }
+
     pub(crate) fn residency(&self, range: Range<usize>) -> io::Result<Vec<bool>> {
         let first = range.start / page_bytes();
         Ok(vec![true; range.end.div_ceil(page_bytes()) - first])
     }
 
     pub(crate) fn advise(&self, _: Range<usize>, _: Advice) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(crate) fn madvise(&self, _: Range<usize>, _: i32) -> io::Result<()> {
         Ok(())
     }
 
@@ -256,6 +272,14 @@ pub(crate) fn seal(_: BorrowedFd<'_>) -> io::Result<()> {
 
 pub(crate) fn is_sealed(_: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(true)
+}
+
+pub(crate) fn immutable(_: BorrowedFd<'_>) -> io::Result<()> {
+    Err(io::ErrorKind::InvalidInput.into())
+}
+
+pub(crate) fn has_advice(_: i32) -> bool {
+    true
 }
 
 pub(crate) fn usage(_: Scope) -> io::Result<Usage> {

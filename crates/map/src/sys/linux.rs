@@ -20,7 +20,7 @@ cfg_select! {
 }
 
 pub(crate) use file::*;
-pub(crate) use region::Region;
+pub(crate) use region::{Region, has_advice};
 pub(crate) use rusage::usage;
 
 /// Bytes of a page.

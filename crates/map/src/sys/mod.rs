@@ -2,12 +2,13 @@
 //!
 //! One file per system, the same names in each:
 //! - `Region`: an address range that the kernel gave us, given back when dropped. `EMPTY`, `map`, `base`, `len`,
-//!   `page_bytes`, `resize`; then the verbs on a range of its bytes: `flush`, `residency`, `advise`, `populate`, `lock`,
-//!   `unlock`, `protect`.
+//!   `page_bytes`, `resize`; then the verbs on a range of its bytes: `flush`, `flush_async`, `residency`, `advise`,
+//!   `madvise` (by number), `populate`, `lock`, `unlock`, `protect`.
 //! - Questions about files: `open`, `facts`, `file_len`, `readable`, `allocatable`, `is_full`, `path_of`, `opened`,
 //!   `reopen`; what changes them: `allocate`, `set_len`, `write`, `read`, `sync_all`, `sync_data`; their pages in the page
-//!   cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `seal`, `is_sealed`.
-//! - `page_bytes()`, `huge_page_bytes()`, `usage(scope)`: the process's numbers.
+//!   cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `seal`, `is_sealed`;
+//!   `immutable`: sealed, or verified by its file system.
+//! - `page_bytes()`, `huge_page_bytes()`, `has_advice(number)`, `usage(scope)`: the system's and the process's numbers.
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.
 
 use std::os::fd::BorrowedFd;
@@ -49,6 +50,10 @@ pub(crate) struct Request<'fd> {
     pub(crate) huge_pages: Option<HugePages>,
     /// No swap space is set aside: `MAP_NORESERVE`.
     pub(crate) no_reserve: bool,
+    /// For a stack: `MAP_STACK`.
+    pub(crate) stack: bool,
+    /// The pages are brought in at once, as far as they can be had: `MAP_POPULATE`.
+    pub(crate) populate: bool,
 }
 
 /// Who sees the stores.

@@ -44,11 +44,19 @@ impl Region {
         unsupported()
     }
 
+    pub(crate) fn flush_async(&self, _: Range<usize>) -> io::Result<()> {
+        unsupported()
+    }
+
     pub(crate) fn residency(&self, _: Range<usize>) -> io::Result<Vec<bool>> {
         unsupported()
     }
 
     pub(crate) fn advise(&self, _: Range<usize>, _: Advice) -> io::Result<()> {
+        unsupported()
+    }
+
+    pub(crate) fn madvise(&self, _: Range<usize>, _: i32) -> io::Result<()> {
         unsupported()
     }
 
@@ -159,6 +167,14 @@ pub(crate) fn seal(_: BorrowedFd<'_>) -> io::Result<()> {
 
 pub(crate) fn is_sealed(_: BorrowedFd<'_>) -> io::Result<bool> {
     unsupported()
+}
+
+pub(crate) fn immutable(_: BorrowedFd<'_>) -> io::Result<()> {
+    unsupported()
+}
+
+pub(crate) fn has_advice(_: i32) -> bool {
+    false
 }
 
 pub(crate) fn usage(_: Scope) -> io::Result<Usage> {

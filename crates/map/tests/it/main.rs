@@ -3,6 +3,7 @@
 mod atomics;
 mod bad_sector;
 mod coexistence;
+mod compat;
 mod contract;
 mod every_byte;
 mod faulty_fs;

@@ -7,7 +7,9 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rustix::fs::{Advice, FallocateFlags, FileType, MemfdFlags, OFlags, SealFlags};
+use rustix::fs::{
+    Advice, AtFlags, FallocateFlags, FileType, MemfdFlags, OFlags, SealFlags, StatxAttributes, StatxFlags,
+};
 
 use super::page_bytes;
 use super::region::huge_pages_bits;
@@ -227,6 +229,44 @@ pub(crate) fn seal(file: BorrowedFd<'_>) -> io::Result<()> {
 /// Whether nobody can change or shorten a memory file any more.
 pub(crate) fn is_sealed(file: BorrowedFd<'_>) -> io::Result<bool> {
     Ok(rustix::fs::fcntl_get_seals(file)?.contains(SEALED))
+}
+
+/// Whether the kernel keeps a file's bytes from changing and from going away, for ever: a memory file with seals, or a file
+/// with fs-verity.
+///
+/// # Errors
+/// `InvalidInput` that says what is missing.
+pub(crate) fn immutable(file: BorrowedFd<'_>) -> io::Result<()> {
+    let reason = match rustix::fs::fcntl_get_seals(file) {
+        Ok(seals) if seals.contains(SEALED) => return Ok(()),
+        Ok(_) => "it is a memory file that is not sealed against writing and shrinking",
+        // Files that cannot have seals answer EINVAL (fcntl(2)); one that cannot be asked is not trusted either.
+        Err(_) if has_verity(file) => return Ok(()),
+        Err(_) => "it is neither a sealed memory file nor one with fs-verity",
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
+}
+
+/// Whether the file system checks the file against a hash and refuses to change it: fs-verity.
+///
+/// Both the attribute of statx(2) and the ioctl must say so: the latter alone may be answered by a file system in user space.
+fn has_verity(file: BorrowedFd<'_>) -> bool {
+    /// `struct fsverity_digest` of linux/fsverity.h, with room for no digest.
+    #[repr(C)]
+    struct Digest {
+        algorithm: u16,
+        size: u16,
+    }
+    const FS_IOC_MEASURE_VERITY: rustix::ioctl::Opcode = rustix::ioctl::opcode::read_write::<Digest>(b'f', 134);
+    let marked = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::empty())
+        .is_ok_and(|statx| statx.stx_attributes_mask.intersection(statx.stx_attributes).contains(StatxAttributes::VERITY));
+    let mut digest = Digest { algorithm: 0, size: 0 };
+    // SAFETY: for this code the kernel reads and writes the four bytes of `Digest`, and a digest of at most `size` bytes.
+    let updater = unsafe { rustix::ioctl::Updater::<FS_IOC_MEASURE_VERITY, Digest>::new(&mut digest) };
+    // SAFETY: the code only asks for the file's digest.
+    let measured = unsafe { rustix::ioctl::ioctl(file, updater) };
+    // The kernel has a digest, and we have no room for it.
+    marked && measured == Err(rustix::io::Errno::OVERFLOW)
 }
 
 fn off64(value: u64) -> io::Result<libc::off64_t> {

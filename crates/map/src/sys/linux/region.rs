@@ -50,6 +50,8 @@ impl Region {
             Sharing::Private => MapFlags::PRIVATE,
         };
         flags.set(MapFlags::NORESERVE, request.no_reserve);
+        flags.set(MapFlags::STACK, request.stack);
+        flags.set(MapFlags::POPULATE, request.populate);
         if let Some(huge_pages) = request.huge_pages {
             flags |= MapFlags::HUGETLB | MapFlags::from_bits_retain(huge_pages_bits(huge_pages)?);
         }
@@ -135,6 +137,13 @@ impl Region {
         Ok(unsafe { mm::msync(first.cast(), len, MsyncFlags::SYNC) }?)
     }
 
+    /// Says that the dirty pages of a range may be written back: msync(2) with `MS_ASYNC`, which Linux does nothing for.
+    pub(crate) fn flush_async(&self, range: Range<usize>) -> io::Result<()> {
+        let (first, len) = self.pages(range);
+        // SAFETY: the range lies inside the region; msync changes no memory.
+        Ok(unsafe { mm::msync(first.cast(), len, MsyncFlags::ASYNC) }?)
+    }
+
     /// Which pages of a range are in memory: mincore(2). Always pages of the system's size.
     pub(crate) fn residency(&self, range: Range<usize>) -> io::Result<Vec<bool>> {
         let (first, len) = self.pages(range);
@@ -159,6 +168,19 @@ impl Region {
         // SAFETY: the range lies inside the region. Some advice changes or drops what the pages hold, which foreign memory
         // may do at any time; who has made references into the region does not let such advice through.
         Ok(unsafe { mm::madvise(first.cast(), len, madvise(advice)) }?)
+    }
+
+    /// Passes advice on by its number: madvise(2). The range starts at its page and is not widened to huge ones, of which the
+    /// kernel leaves alone what is not asked for.
+    pub(crate) fn madvise(&self, range: Range<usize>, number: i32) -> io::Result<()> {
+        let start = range.start - range.start % page_bytes();
+        let first = self.base().wrapping_add(start);
+        // SAFETY: the range lies inside the region. Some advice changes or drops what the pages hold; who has made references
+        // into the region lets such advice through only on an unsafe caller's word.
+        match unsafe { libc::madvise(first.cast(), range.end - start, number) } {
+            0 => Ok(()),
+            _ => Err(io::Error::last_os_error()),
+        }
     }
 
     /// Brings all pages of a range in: `MADV_POPULATE_READ` or `_WRITE`, since Linux 5.14.
@@ -212,6 +234,12 @@ impl Drop for Region {
             let _ = unmapped;
         }
     }
+}
+
+/// Whether the kernel knows advice of this number: madvise(2) on no bytes.
+pub(crate) fn has_advice(number: i32) -> bool {
+    // SAFETY: an empty range changes nothing, whatever the advice.
+    unsafe { libc::madvise(ptr::null_mut(), 0, number) == 0 }
 }
 
 fn round_up(len: usize, page_bytes: usize) -> io::Result<usize> {
