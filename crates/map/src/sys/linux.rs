@@ -22,6 +22,7 @@ cfg_select! {
         pub(crate) use unguarded::{is_armed, is_blocked};
     }
     _ => {
+        mod signal;
         pub(crate) mod guard;
         pub(crate) use guard::{is_armed, is_blocked};
     }
