@@ -40,7 +40,11 @@ pub mod fault;
 mod mapping;
 mod options;
 mod page;
+#[cfg(test)]
+mod primitive;
 mod residency;
+#[cfg(test)]
+mod slot;
 mod sys;
 mod view;
 

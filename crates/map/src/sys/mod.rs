@@ -8,7 +8,8 @@
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.
 
 cfg_select! {
-    miri => {
+    // Under loom no mapping is made.
+    any(miri, loom) => {
         mod heap;
         pub(crate) use heap::*;
     }
