@@ -34,20 +34,24 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod arch;
+mod atomic_mapping;
 mod chunks;
 mod error;
 pub mod fault;
 mod mapping;
 mod options;
 mod page;
-#[cfg(test)]
+// What these two hold is needed where faults are signals; the tests of it run under Miri and loom too.
+#[cfg(any(test, all(target_os = "linux", not(miri))))]
 mod primitive;
 mod residency;
-#[cfg(test)]
+#[cfg(any(test, all(target_os = "linux", not(miri))))]
 mod slot;
 mod sys;
 mod view;
+mod widths;
 
+pub use atomic_mapping::{AtomicMapping, PlainAtomic};
 pub use chunks::Chunks;
 pub use error::Error;
 pub use fault::{Access, Fault, FaultKind};

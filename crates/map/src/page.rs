@@ -48,7 +48,6 @@ pub(crate) struct PageRange {
     pub(crate) page_bytes: usize,
 }
 
-#[allow(dead_code, reason = "for systems where faults are repaired")]
 impl PageRange {
     /// The pages that hold `len` bytes from `addr` of a mapping: they exist, so their end fits the address space.
     pub(crate) fn around(addr: usize, len: usize, page_bytes: usize) -> Self {

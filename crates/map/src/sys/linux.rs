@@ -15,17 +15,29 @@ use rustix::mm::{MapFlags, MsyncFlags, ProtFlags};
 use crate::options::MapMode;
 use crate::page::PageSpan;
 
+mod registry;
+mod signal;
 cfg_select! {
     // The same condition as for `portable` in `arch`.
     any(mapio_portable, target_pointer_width = "32", not(any(target_arch = "x86_64", target_arch = "aarch64"))) => {
         mod unguarded;
-        pub(crate) use unguarded::{is_armed, is_blocked};
+        use unguarded as guard;
     }
     _ => {
-        mod signal;
         pub(crate) mod guard;
-        pub(crate) use guard::{is_armed, is_blocked};
     }
+}
+
+pub(crate) use registry::Registration;
+
+/// Whether faults are caught now; see `fault::Status`.
+pub(crate) fn is_armed() -> bool {
+    guard::is_armed()
+}
+
+/// Whether the calling thread blocks a signal that is needed; see `fault::Status`.
+pub(crate) fn is_blocked() -> bool {
+    guard::is_blocked()
 }
 
 /// An address range that the kernel gave us; whole pages, unless empty.

@@ -5,6 +5,8 @@
 //!   `residency`.
 //! - `open(path, mode)`, `page_bytes()`, `file_len(file)`, `readable(file, offset)`, `allocatable(file, offset)`,
 //!   `is_full(file)`, `path_of(file)`.
+//! - `Registration`: has the pages of an address range replaced by zeros where an access without a guard faults. `new`,
+//!   `fault`.
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.
 
 cfg_select! {

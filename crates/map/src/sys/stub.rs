@@ -1,4 +1,5 @@
 //! Systems without an implementation: nothing can be mapped, and everything says so.
+#![expect(unsafe_code, reason = "a function that is unsafe where it does something")]
 
 use std::fs::File;
 use std::io;
@@ -6,8 +7,9 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::path::Path;
 
+use crate::arch::FaultWord;
 use crate::options::MapMode;
-use crate::page::PageSpan;
+use crate::page::{PageRange, PageSpan};
 
 /// No address range: none is ever made, but for the empty one.
 #[derive(Debug)]
@@ -30,6 +32,24 @@ impl Region {
 
     pub(crate) fn residency(&self, _: Range<usize>) -> io::Result<Vec<bool>> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+}
+
+/// A mapping of plain atomics: none can be made.
+#[derive(Debug)]
+pub(crate) struct Registration;
+
+impl Registration {
+    /// Answers that there is no such thing.
+    ///
+    /// # Safety
+    /// None here; see the one of Linux.
+    pub(crate) unsafe fn new(_: PageRange) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn fault(&self) -> Option<FaultWord> {
+        None
     }
 }
 

@@ -6,5 +6,6 @@ mod contract;
 mod every_byte;
 mod full_disk;
 mod model;
+mod poison;
 mod storm;
 mod support;

@@ -14,7 +14,8 @@
 
 use libc::{SIGBUS, SIGSEGV, c_int, c_void, siginfo_t, ucontext_t};
 
-pub(crate) use super::signal::{install, is_armed, is_blocked};
+pub(crate) use super::signal::install;
+pub(super) use super::signal::{is_armed, is_blocked};
 use crate::arch::{self, FaultWord, Signal};
 
 /// The signals that a guarded instruction raises.

@@ -1,7 +1,8 @@
 //! The handler of `SIGBUS` and `SIGSEGV`: what is ours is mended, everything else is passed on.
 //!
-//! A fault is ours at a guarded instruction, where it becomes a value (`guard`). Whatever else comes goes to the handler
-//! that was there before, or kills the process with its own signal. docs/design/fault.md tells the whole story, with the
+//! A fault is ours in two cases. At a guarded instruction it becomes a value (`guard`). At any other instruction, and in a
+//! mapping that holds plain atomics, the page is replaced (`registry`). Whatever else comes goes to the handler that was
+//! there before, or kills the process with its own signal. docs/design/fault.md tells the whole story, with the
 //! pitfalls.
 //!
 //! Invariants:
@@ -18,8 +19,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use libc::{SIG_DFL, SIG_IGN, SIGBUS, c_int, c_void, sigaction, siginfo_t};
 
 use super::guard::{self, SIGNALS};
+use super::registry;
 
-/// `si_code` of a `SIGBUS` about memory that failed somewhere, not at the interrupted instruction.
+/// `si_code` of a `SIGBUS`: there is no such memory (sigaction(2), as the next three). In Linux's numbers for every processor.
+const BUS_ADRERR: c_int = 2;
+/// The object that is mapped has failed.
+const BUS_OBJERR: c_int = 3;
+/// Memory has failed that the interrupted instruction wanted.
+const BUS_MCEERR_AR: c_int = 4;
+/// Memory has failed somewhere, not at the interrupted instruction.
 const BUS_MCEERR_AO: c_int = 5;
 
 /// What was there before us, by the index in [`SIGNALS`]. Set once, before our handler is; read by the handler.
@@ -49,13 +57,19 @@ pub(crate) fn install() -> io::Result<()> {
     installed.map_err(io::Error::from_raw_os_error)
 }
 
+/// Whether the handler has been installed, whatever has become of it.
+#[allow(dead_code, reason = "for processors where views need no handler")]
+pub(super) fn is_installed() -> bool {
+    INSTALLED.get().is_some()
+}
+
 /// Whether the handlers of all the signals are ours.
-pub(crate) fn is_armed() -> bool {
+pub(super) fn is_armed() -> bool {
     SIGNALS.into_iter().all(|signal| query(signal).is_ok_and(|action| is_ours(&action)))
 }
 
 /// Whether the calling thread blocks one of the signals.
-pub(crate) fn is_blocked() -> bool {
+pub(super) fn is_blocked() -> bool {
     let mut mask = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: with no new set, the call only writes the current mask; it fails only for a bad first argument.
     unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), mask.as_mut_ptr()) };
@@ -81,7 +95,8 @@ fn is_ours(action: &sigaction) -> bool {
     action.sa_sigaction == on_fault as *const () as usize
 }
 
-/// The handler. Async-signal-safe: for the fault of a guarded instruction it makes no call at all.
+/// The handler. Async-signal-safe: for the fault of a guarded instruction it makes no call at all, for one that is repaired
+/// mmap(2).
 extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel, or a handler that passes a signal on, gives a valid siginfo_t (sigaction(2), SA_SIGINFO).
     let details = unsafe { *info };
@@ -93,8 +108,21 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
         return;
     }
     let errno = errno();
-    pass_on(signal, origin, info, context);
+    if !(origin == Origin::Fault && signal == SIGBUS && repair(&details)) {
+        pass_on(signal, origin, info, context);
+    }
     set_errno(errno);
+}
+
+/// Replaces the page that a bus error is about, if it is one of a mapping of plain atomics.
+fn repair(details: &siginfo_t) -> bool {
+    match details.si_code {
+        // SAFETY: a fault sets si_addr.
+        BUS_ADRERR | BUS_OBJERR | BUS_MCEERR_AR => registry::repair(unsafe { details.si_addr() }.addr(), details.si_code),
+        // BUS_ADRALN, an address that is not aligned: the instruction would fault on another page just as well. And what
+        // a later kernel may add.
+        _ => false,
+    }
 }
 
 /// Where a signal comes from.
