@@ -20,6 +20,15 @@ pub enum Error {
         /// The operating system's reason.
         source: io::Error,
     },
+    /// Atomics were asked for in a mapping that allows no stores: an atomic load may store too, on some processors.
+    ReadOnly {
+        /// The file, by path where one is known.
+        object: String,
+        /// First byte of the mapping, in the file.
+        offset: u64,
+        /// Bytes of the mapping.
+        len: usize,
+    },
     /// The range asked for cannot exist: it starts after the file's end with no length given, or its end does not fit
     /// a file offset or the address space.
     Range {
@@ -40,6 +49,9 @@ impl fmt::Display for Error {
             Self::Os { operation, object, offset, len, .. } => {
                 write!(f, "{operation} {object} (offset {offset:#x}, {len} bytes)")
             }
+            Self::ReadOnly { object, offset, len } => {
+                write!(f, "using atomics in {object} (offset {offset:#x}, {len} bytes): the mapping is read-only")
+            }
             Self::Range { object, offset, len: Some(len), .. } => {
                 write!(f, "mapping {object} (offset {offset:#x}, {len} bytes): the range has no end that can be mapped")
             }
@@ -57,7 +69,7 @@ impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Os { source, .. } => Some(source),
-            Self::Range { .. } => None,
+            Self::ReadOnly { .. } | Self::Range { .. } => None,
         }
     }
 }
@@ -67,6 +79,7 @@ impl From<Error> for io::Error {
     fn from(error: Error) -> Self {
         match &error {
             Error::Os { source, .. } => io::Error::new(source.kind(), format!("{error}: {source}")),
+            Error::ReadOnly { .. } => io::Error::new(io::ErrorKind::PermissionDenied, error),
             Error::Range { .. } => io::Error::new(io::ErrorKind::InvalidInput, error),
         }
     }

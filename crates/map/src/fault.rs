@@ -7,16 +7,18 @@ use std::io;
 
 use crate::sys;
 
-/// Whether a fault in the calling thread would become an `Err` now.
+/// Whether a fault in the calling thread would be caught now, and become an `Err`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Status {
     /// The handlers of `SIGBUS` and `SIGSEGV` are ours. If not, either nothing was mapped yet, or somebody has put a
-    /// handler in front; faults are then caught only if that handler passes on what it does not know. Always true where
-    /// accesses raise no signals.
+    /// handler in front; faults are then caught only if that handler passes on what it does not know. Where the accesses
+    /// of views raise no signals, this is about `SIGBUS` alone, and true until the first
+    /// [`AtomicMapping`](crate::AtomicMapping) is made.
     pub armed: bool,
     /// The calling thread blocks one of the two signals: the kernel kills a process that faults under a blocked signal.
-    /// Always false where accesses raise no signals.
+    /// Where the accesses of views raise no signals, this is about `SIGBUS` alone, and false until the first
+    /// [`AtomicMapping`](crate::AtomicMapping) is made.
     pub blocked: bool,
 }
 
@@ -68,6 +70,11 @@ pub enum FaultKind {
         /// What the offset in the file must be a multiple of, in bytes.
         align: usize,
     },
+    /// The byte belongs to atomics of another width, by which it was asked for earlier. No memory was touched.
+    MixedWidth {
+        /// The width that it has, in bytes.
+        width_bytes: usize,
+    },
     /// The file ended before this byte when it was touched: somebody cut it short.
     Truncated {
         /// Length of the file in bytes, as it was right after the fault; larger again if the file has grown back.
@@ -108,6 +115,7 @@ impl fmt::Display for FaultKind {
         match *self {
             Self::OutOfBounds { view_len } => write!(f, "outside the view of {view_len} bytes"),
             Self::Misaligned { align } => write!(f, "not at a multiple of {align} bytes in the file"),
+            Self::MixedWidth { width_bytes } => write!(f, "it belongs to an atomic of {width_bytes} bytes"),
             Self::Truncated { file_len } => write!(f, "the file was cut short, it has {file_len} bytes now"),
             Self::NoSpace => write!(f, "No space left on device"),
             Self::Protection => write!(f, "the mapping does not allow it"),
@@ -126,7 +134,9 @@ impl From<Fault> for io::Error {
     /// Wraps the fault, under the `io::ErrorKind` that `read(2)` or `write(2)` would give for it.
     fn from(fault: Fault) -> Self {
         let kind = match fault.kind {
-            FaultKind::OutOfBounds { .. } | FaultKind::Misaligned { .. } => io::ErrorKind::InvalidInput,
+            FaultKind::OutOfBounds { .. } | FaultKind::Misaligned { .. } | FaultKind::MixedWidth { .. } => {
+                io::ErrorKind::InvalidInput
+            }
             FaultKind::Truncated { .. } => io::ErrorKind::UnexpectedEof,
             FaultKind::NoSpace => io::ErrorKind::StorageFull,
             FaultKind::Protection => io::ErrorKind::PermissionDenied,
@@ -149,6 +159,11 @@ mod tests {
             (
                 FaultKind::Misaligned { align: 4 },
                 "not at a multiple of 4 bytes in the file",
+                io::ErrorKind::InvalidInput,
+            ),
+            (
+                FaultKind::MixedWidth { width_bytes: 4 },
+                "it belongs to an atomic of 4 bytes",
                 io::ErrorKind::InvalidInput,
             ),
             (

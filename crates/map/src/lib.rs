@@ -36,6 +36,7 @@
 mod anon;
 mod arch;
 mod atomic;
+mod atomic_mapping;
 mod chunks;
 pub mod compat;
 mod cursor;
@@ -47,17 +48,24 @@ mod mapping;
 mod options;
 mod page;
 mod paging;
+// What these two hold is needed where faults are signals; the tests of it run under Miri and loom too.
+#[cfg(any(test, all(target_os = "linux", not(miri))))]
+mod primitive;
 mod read_buffer;
 mod residency;
 mod sealed;
 mod search;
+#[cfg(any(test, all(target_os = "linux", not(miri))))]
+mod slot;
 mod sys;
 mod transfer;
 mod usage;
 mod view;
+mod widths;
 
 pub use anon::{AnonMap, AnonOptions};
 pub use atomic::{AtomicInteger, AtomicView};
+pub use atomic_mapping::{AtomicMapping, PlainAtomic};
 pub use chunks::Chunks;
 pub use cursor::Cursor;
 pub use error::Error;

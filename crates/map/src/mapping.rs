@@ -72,6 +72,11 @@ impl Mapping {
         View::whole(self)
     }
 
+    /// Bytes of a page of it.
+    pub(crate) fn page_bytes(&self) -> usize {
+        self.region.page_bytes()
+    }
+
     /// Address of the first byte.
     pub(crate) fn base(&self) -> *mut u8 {
         self.region.base().wrapping_add(self.lead)

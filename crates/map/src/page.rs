@@ -45,6 +45,34 @@ impl PageSpan {
     }
 }
 
+/// Whole pages in the address space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(dead_code, reason = "for systems where faults are repaired")]
+pub(crate) struct PageRange {
+    /// The first address: a multiple of `page_bytes`.
+    pub(crate) addr: usize,
+    /// Bytes: a multiple of `page_bytes`.
+    pub(crate) len: usize,
+    /// Bytes of a page, of which the mapping consists; not zero unless the range is empty.
+    pub(crate) page_bytes: usize,
+}
+
+impl PageRange {
+    /// The pages that hold `len` bytes from `addr` of a mapping: they exist, so their end fits the address space.
+    pub(crate) fn around(addr: usize, len: usize, page_bytes: usize) -> Self {
+        let lead = addr % page_bytes;
+        let pages = if len == 0 { 0 } else { (lead + len).div_ceil(page_bytes) };
+        Self { addr: addr - lead, len: pages * page_bytes, page_bytes }
+    }
+
+    /// The first address of the page that holds `addr`, if it is one of these. Never panics.
+    #[allow(dead_code, reason = "for systems where faults are repaired")]
+    pub(crate) fn page_of(&self, addr: usize) -> Option<usize> {
+        let offset = addr.checked_sub(self.addr)?;
+        if offset < self.len { Some(addr - addr.checked_rem(self.page_bytes)?) } else { None }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -67,5 +95,30 @@ mod tests {
         assert_eq!(PageSpan::new(0, usize::MAX, 4096), None);
         assert_eq!(PageSpan::new(i64::MAX.unsigned_abs(), 1, 4096), None);
         assert_eq!(PageSpan::new(1, isize::MAX.unsigned_abs(), 4096), None);
+    }
+
+    #[test]
+    fn the_pages_around_some_bytes_are_whole() {
+        let around = |addr, len| {
+            let range = PageRange::around(addr, len, 4096);
+            (range.addr, range.len)
+        };
+        assert_eq!(around(8192, 1), (8192, 4096));
+        assert_eq!(around(8192, 4096), (8192, 4096));
+        assert_eq!(around(8193, 4096), (8192, 8192));
+        assert_eq!(around(12_287, 1), (8192, 4096));
+        assert_eq!(around(12_287, 2), (8192, 8192));
+        assert_eq!(around(1, 0), (0, 0));
+    }
+
+    #[test]
+    fn an_address_has_a_page_only_inside_of_the_range() {
+        let range = PageRange::around(3 << 21, 2 << 21, 1 << 21);
+        assert_eq!(range.page_of((3 << 21) - 1), None);
+        assert_eq!(range.page_of(3 << 21), Some(3 << 21));
+        assert_eq!(range.page_of((4 << 21) - 1), Some(3 << 21));
+        assert_eq!(range.page_of((5 << 21) - 1), Some(4 << 21));
+        assert_eq!(range.page_of(5 << 21), None);
+        assert_eq!(PageRange::around(4096, 0, 4096).page_of(4096), None);
     }
 }

@@ -56,13 +56,13 @@ impl FaultWord {
     }
 
     /// The word as the handler puts it into a register: never zero.
-    #[allow(dead_code, reason = "for processors whose accesses are guarded instructions")]
+    #[allow(dead_code, reason = "for systems where faults are signals")]
     pub(crate) fn bits(self) -> usize {
         self.0
     }
 
     /// What the register holds after a guarded instruction: zero when there was no fault.
-    #[allow(dead_code, reason = "for processors whose accesses are guarded instructions")]
+    #[allow(dead_code, reason = "for systems where faults are signals")]
     #[inline(always)]
     pub(crate) fn from_register(bits: usize) -> Option<Self> {
         if bits == 0 { None } else { Some(Self(bits)) }
@@ -85,7 +85,7 @@ impl FaultWord {
 }
 
 /// The signal behind a fault.
-#[allow(dead_code, reason = "for processors whose accesses are guarded instructions")]
+#[allow(dead_code, reason = "for systems where faults are signals")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Signal {
     /// `SIGSEGV` rather than `SIGBUS`.
@@ -104,7 +104,7 @@ pub(crate) struct Progress {
 }
 
 cfg_select! {
-    any(miri, not(target_os = "linux")) => {
+    any(miri, loom, not(target_os = "linux")) => {
         mod volatile;
         pub(crate) use volatile::*;
     }

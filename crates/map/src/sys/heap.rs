@@ -10,8 +10,10 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use crate::arch::FaultWord;
 use crate::fault::Access;
 use crate::options::{HugePages, MapMode, Protection};
+use crate::page::PageRange;
 use crate::paging::{Advice, CacheCounts};
 use crate::sys::{FileFacts, Moving, Opened, Request, Scope, Sharing};
 use crate::usage::Usage;
@@ -162,6 +164,24 @@ fn layout(len: usize) -> Layout {
 
 fn file_len_of(file: &File) -> io::Result<u64> {
     Ok(file.metadata()?.len())
+}
+
+/// A mapping of plain atomics: a heap block cannot fault.
+#[derive(Debug)]
+pub(crate) struct Registration;
+
+impl Registration {
+    /// Does nothing.
+    ///
+    /// # Safety
+    /// None here; see the one of Linux.
+    pub(crate) unsafe fn new(_: PageRange) -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    pub(crate) fn fault(&self) -> Option<FaultWord> {
+        None
+    }
 }
 
 pub(crate) fn open(path: &Path, mode: MapMode) -> io::Result<File> {

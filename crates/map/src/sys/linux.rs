@@ -5,23 +5,34 @@ use std::io;
 
 mod file;
 mod region;
+mod registry;
 mod rusage;
-
+mod signal;
 cfg_select! {
     // The same condition as for `portable` in `arch`.
     any(mapio_portable, target_pointer_width = "32", not(any(target_arch = "x86_64", target_arch = "aarch64"))) => {
         mod unguarded;
-        pub(crate) use unguarded::{is_armed, is_blocked};
+        use unguarded as guard;
     }
     _ => {
         pub(crate) mod guard;
-        pub(crate) use guard::{is_armed, is_blocked};
     }
 }
 
 pub(crate) use file::*;
 pub(crate) use region::{Region, has_advice};
+pub(crate) use registry::Registration;
 pub(crate) use rusage::usage;
+
+/// Whether faults are caught now; see `fault::Status`.
+pub(crate) fn is_armed() -> bool {
+    guard::is_armed()
+}
+
+/// Whether the calling thread blocks a signal that is needed; see `fault::Status`.
+pub(crate) fn is_blocked() -> bool {
+    guard::is_blocked()
+}
 
 /// Bytes of a page.
 pub(crate) fn page_bytes() -> usize {

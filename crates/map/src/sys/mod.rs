@@ -9,6 +9,8 @@
 //!   cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `seal`, `is_sealed`;
 //!   `immutable`: sealed, or verified by its file system.
 //! - `page_bytes()`, `huge_page_bytes()`, `has_advice(number)`, `usage(scope)`: the system's and the process's numbers.
+//! - `Registration`: has the pages of an address range replaced by zeros where an access without a guard faults. `new`,
+//!   `fault`.
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.
 
 use std::os::fd::BorrowedFd;
@@ -16,7 +18,8 @@ use std::os::fd::BorrowedFd;
 use crate::options::{HugePages, MapMode, Protection};
 
 cfg_select! {
-    miri => {
+    // Under loom no mapping is made.
+    any(miri, loom) => {
         mod heap;
         pub(crate) use heap::*;
     }

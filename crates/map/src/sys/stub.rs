@@ -7,8 +7,10 @@ use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
+use crate::arch::FaultWord;
 use crate::fault::Access;
 use crate::options::{HugePages, MapMode, Protection};
+use crate::page::PageRange;
 use crate::paging::{Advice, CacheCounts};
 use crate::sys::{FileFacts, Moving, Opened, Request, Scope};
 use crate::usage::Usage;
@@ -74,6 +76,24 @@ impl Region {
 
     pub(crate) fn protect(&self, _: Range<usize>, _: Protection) -> io::Result<()> {
         unsupported()
+    }
+}
+
+/// A mapping of plain atomics: none can be made.
+#[derive(Debug)]
+pub(crate) struct Registration;
+
+impl Registration {
+    /// Answers that there is no such thing.
+    ///
+    /// # Safety
+    /// None here; see the one of Linux.
+    pub(crate) unsafe fn new(_: PageRange) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn fault(&self) -> Option<FaultWord> {
+        None
     }
 }
 

@@ -25,7 +25,7 @@ static FOREIGN_PAGE: AtomicUsize = AtomicUsize::new(0);
 static BEFORE_FOREIGN: [AtomicUsize; 2] = [AtomicUsize::new(0), AtomicUsize::new(0)];
 
 /// A raw mapping of a page of a file that has no bytes: any access is a bus error.
-fn raw_faulting_page() -> *mut u8 {
+pub(crate) fn raw_faulting_page() -> *mut u8 {
     let file = tempfile::tempfile().expect("a temporary file");
     raw_map(&file, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED)
 }
@@ -38,7 +38,7 @@ fn raw_map(file: &File, protection: c_int, flags: c_int) -> *mut u8 {
 }
 
 /// A load without a guard.
-fn raw_load(address: *const u8) -> u8 {
+pub(crate) fn raw_load(address: *const u8) -> u8 {
     // SAFETY: for the tests' purpose: the load faults, and the process dies or a foreign handler repairs it.
     unsafe { address.read_volatile() }
 }
@@ -64,7 +64,7 @@ extern "C" fn foreign_handler(signal: c_int, info: *mut siginfo_t, context: *mut
     handler(signal, info, context);
 }
 
-fn install_foreign() {
+pub(crate) fn install_foreign() {
     for (slot, signal) in [SIGBUS, SIGSEGV].into_iter().enumerate() {
         // SAFETY: zeros are a valid sigaction.
         let mut before: Box<libc::sigaction> = Box::new(unsafe { std::mem::zeroed() });
@@ -81,7 +81,7 @@ fn install_foreign() {
 }
 
 /// The address that a fault was at.
-fn si_addr(info: &siginfo_t) -> usize {
+pub(crate) fn si_addr(info: &siginfo_t) -> usize {
     // SAFETY: the handlers here are for signals that carry an address.
     unsafe { info.si_addr() }.addr()
 }
@@ -93,7 +93,7 @@ fn send_bus_error() {
 }
 
 /// One of our faults, which must be an `Err` and no business of anybody else.
-fn our_fault_is_an_error() {
+pub(crate) fn our_fault_is_an_error() {
     let (_file, mapping) = cut_mapping(MapOptions::read_write(), 2 * PAGE, 0);
     let before = FOREIGN_FAULTS.load(Ordering::Relaxed);
     let fault = mapping.view().load::<u32>(PAGE).expect_err("cut");
@@ -104,7 +104,7 @@ fn our_fault_is_an_error() {
 }
 
 /// A fault of somebody else's, which must reach him and be repaired.
-fn a_foreign_fault_is_repaired() {
+pub(crate) fn a_foreign_fault_is_repaired() {
     let page = raw_faulting_page();
     FOREIGN_PAGE.store(page.addr(), Ordering::Relaxed);
     let before = FOREIGN_FAULTS.load(Ordering::Relaxed);
@@ -127,11 +127,11 @@ fn a_fault_in_the_callers_buffer_is_foreign() {
     }
 }
 
-fn assert_done(output: &Output) {
+pub(crate) fn assert_done(output: &Output) {
     assert!(output.status.success(), "{output:?}");
 }
 
-fn assert_died_of(signal: c_int, output: &Output) {
+pub(crate) fn assert_died_of(signal: c_int, output: &Output) {
     assert_eq!(output.status.signal(), Some(signal), "{output:?}");
 }
 
@@ -280,7 +280,7 @@ fn a_fault_in_a_thread_that_blocks_the_signal_kills() {
     assert_died_of(SIGBUS, &output);
 }
 
-fn block_bus_errors() {
+pub(crate) fn block_bus_errors() {
     // SAFETY: zeros are a valid, empty set.
     let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
     // SAFETY: a valid set and signal number.

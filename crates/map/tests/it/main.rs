@@ -12,6 +12,7 @@ mod kinds;
 mod mapped_file;
 mod model;
 mod paging;
+mod poison;
 mod reading;
 mod sharing;
 mod storm;
