@@ -164,7 +164,9 @@ mod models {
                 let shared = Arc::clone(&shared);
                 thread::spawn(move || body(&shared.0, &shared.1))
             });
-            threads.map(|thread| thread.join().expect("no panic"));
+            for thread in threads {
+                thread.join().expect("no panic");
+            }
         });
     }
 
