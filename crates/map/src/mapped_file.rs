@@ -33,8 +33,9 @@ use crate::view::View;
 /// Address space that a file can grow into, unless more is asked for: it costs nothing.
 const ROOM_BYTES: u64 = if usize::BITS >= 64 { 1 << 36 } else { 1 << 28 };
 
-/// The least and the most that a file is made longer by, ahead of what is written.
-const STEP_BYTES: (u64, u64) = (64 << 10, 4 << 20);
+/// The least and the most that a file is made longer by, ahead of what is written; powers of two. Larger steps are slower, since
+/// they make larger folios than the kernel handles well (measured on Linux 6.18, ext4).
+const STEP_BYTES: (u64, u64) = (64 << 10, 1 << 20);
 
 /// How often a write is tried again that somebody else has cut away from under.
 const ATTEMPTS: usize = 100;
@@ -46,7 +47,7 @@ const CUT: FaultKind = FaultKind::Truncated { file_len: 0 };
 /// [`write_at`](Self::write_at), as [`File`] has them, and no system call for bytes that are in memory.
 ///
 /// Made from a file however it was opened, for reading, writing, appending. What is written is in the page cache at once: others
-/// see it, and it survives the death of this process. When the file grows, its length runs ahead of the bytes written, by 4 MiB
+/// see it, and it survives the death of this process. When the file grows, its length runs ahead of the bytes written, by 1 MiB
 /// at most, in zeros with disk blocks behind them, so that a full disk is an error at the write that needs the space; `flush`,
 /// `sync_all`, `sync_data`, `close` and dropping cut it to its length again. If the process is killed before, the zeros stay. Several
 /// processes may read and write a file in this way, but only one at a time should make it grow.
@@ -76,12 +77,12 @@ const CUT: FaultKind = FaultKind::Truncated { file_len: 0 };
 pub struct MappedFile {
     /// From the file's start to behind its end; see the drawing.
     mapping: Mapping,
-    /// See F1. Written under `growing`, raised by who has written behind it; read by all. Publishes nothing: the bytes are foreign
+    /// See F1. Written under `growing`, read by all. Publishes nothing: the bytes are foreign
     /// memory, which is never ordered.
     len: AtomicU64,
     /// See F3. Written under `growing`.
     allocated: AtomicU64,
-    /// Held by who changes the file's length, or believes somebody else's.
+    /// Held by who changes the file's length, believes somebody else's, or writes behind `len`.
     growing: Mutex<()>,
     /// Whether every `write` goes to the end.
     appends: bool,
@@ -91,6 +92,14 @@ pub struct MappedFile {
     buffer: ReadBuffer,
     /// Whether this object has changed bytes that the buffer may hold. Written and read by threads that the caller orders.
     buffer_is_stale: AtomicBool,
+}
+
+/// That nobody else changes the file's length through this object now.
+enum Alone<'a> {
+    /// By the lock.
+    Locked(#[allow(dead_code, reason = "held, not looked at")] MutexGuard<'a, ()>),
+    /// By an exclusive reference, which saves a lock a write.
+    Borrowed,
 }
 
 impl MappedFile {
@@ -232,44 +241,7 @@ impl MappedFile {
     /// `StorageFull` when the disk is full, `PermissionDenied` when the file was not opened for writing, `FileTooLarge` behind
     /// the address space that [`with_room`](Self::with_room) sets; the [`Fault`] of the first byte otherwise.
     pub fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<usize> {
-        if buf.is_empty() {
-            return Ok(0);
-        }
-        self.outdate_buffer();
-        let mut done = 0;
-        for attempt in 1.. {
-            let at = offset.saturating_add(widen(done));
-            let rest = self.make_room(at, &buf[done..]);
-            let written = rest.and_then(|rest| {
-                let start = usize::try_from(at).map_err(|_| self.no_room(at))?;
-                match self.mapping.view().write_all_at(start, rest) {
-                    Ok(()) if self.reaches(at + widen(rest.len()))? => Ok((rest.len(), None)),
-                    // Cut on the page that we have written to, which nobody will see.
-                    Ok(()) => Ok((0, Some(Fault { offset: start, kind: CUT, access: Access::Write }))),
-                    Err(fault) => Ok((fault.offset - start, Some(fault))),
-                }
-            });
-            match written {
-                Ok((written, fault)) => {
-                    done += written;
-                    self.len.fetch_max(offset + widen(done), Ordering::Relaxed);
-                    match fault {
-                        _ if done == buf.len() => break,
-                        // Somebody has cut the file, and we write behind its end: it grows again, as with pwrite(2).
-                        Some(Fault { kind: FaultKind::Truncated { .. }, .. }) if attempt < ATTEMPTS => {
-                            self.len().map(drop)?
-                        }
-                        Some(fault) if done == 0 => return Err(fault.into()),
-                        Some(_) => break,
-                        // Only a part had room on the disk.
-                        None => {}
-                    }
-                }
-                Err(error) if done == 0 => return Err(error),
-                Err(_) => break,
-            }
-        }
-        Ok(done)
+        self.write_attempts(offset, buf, || self.lock_growing())
     }
 
     /// Writes all of `buf` at `offset`.
@@ -352,13 +324,13 @@ impl MappedFile {
         self.position
     }
 
-    fn lock_growing(&self) -> MutexGuard<'_, ()> {
+    fn lock_growing(&self) -> Alone<'_> {
         // What it guards are two numbers that are whole at any moment.
-        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
+        Alone::Locked(self.growing.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Asks for the file's length, and believes it if it is not the one that this object has set (F3). Answers `len`.
-    fn believe(&self, _: &MutexGuard<'_, ()>) -> io::Result<u64> {
+    fn believe(&self, _: &Alone<'_>) -> io::Result<u64> {
         let (len, allocated) = (self.len.load(Ordering::Relaxed), self.allocated.load(Ordering::Relaxed));
         let found = sys::file_len(self.as_fd())?;
         if found == allocated {
@@ -376,9 +348,8 @@ impl MappedFile {
     /// Who cuts a file takes its last page away, or cuts on that page. So a look at one byte of the last page, which stays in the
     /// processor's cache, tells of every cut but on that page itself, where the file has to be asked.
     fn reaches(&self, end: u64) -> io::Result<bool> {
-        let page = widen(sys::page_bytes());
         let known_end = self.allocated.load(Ordering::Relaxed).min(self.capacity());
-        let last_page = known_end.saturating_sub(1) / page * page;
+        let last_page = known_end.saturating_sub(1) & !(widen(sys::page_bytes()) - 1);
         let Ok(last_page_at) = usize::try_from(last_page) else { return Ok(true) };
         match self.mapping.view().load::<u8>(last_page_at) {
             Ok(_) if end <= last_page => Ok(true),
@@ -386,10 +357,79 @@ impl MappedFile {
         }
     }
 
+    /// Writes as [`write_at`](Self::write_at) does; `alone` is asked for where the file grows.
+    fn write_attempts<'a>(&'a self, offset: u64, buf: &[u8], alone: impl Fn() -> Alone<'a>) -> io::Result<usize> {
+        if buf.is_empty() {
+            return Ok(0);
+        }
+        self.outdate_buffer();
+        let (mut done, mut error) = (0, None);
+        for _ in 0..ATTEMPTS {
+            match self.write_once(offset.saturating_add(widen(done)), &buf[done..], &alone) {
+                Ok((written, None)) => done += written,
+                // Somebody has cut the file, and we write behind its end: it grows again, as with pwrite(2).
+                Ok((written, Some(fault @ Fault { kind: FaultKind::Truncated { .. }, .. }))) => {
+                    done += written;
+                    error = Some(fault.into());
+                    self.believe(&alone())?;
+                    continue;
+                }
+                Ok((written, Some(fault))) => {
+                    done += written;
+                    error = Some(fault.into());
+                    break;
+                }
+                Err(refused) => {
+                    error = Some(refused);
+                    break;
+                }
+            }
+            if done == buf.len() {
+                break;
+            }
+        }
+        match error {
+            Some(error) if done == 0 => Err(error),
+            _ => Ok(done),
+        }
+    }
+
+    /// Stores bytes at `offset`, in the file or behind its end; answers how many, and what stopped it. Fewer without a fault if the
+    /// disk has no room for more.
+    fn write_once<'a>(
+        &'a self,
+        offset: u64,
+        bytes: &[u8],
+        alone: impl Fn() -> Alone<'a>,
+    ) -> io::Result<(usize, Option<Fault>)> {
+        let end = offset.checked_add(widen(bytes.len())).ok_or_else(|| self.no_room(offset))?;
+        if end <= self.len.load(Ordering::Relaxed) {
+            return self.store(offset, bytes);
+        }
+        // Until `len` has them, so that nobody cuts them off for zeros.
+        let alone = alone();
+        let bytes = self.make_room(&alone, offset, bytes)?;
+        let (written, fault) = self.store(offset, bytes)?;
+        let len = self.len.load(Ordering::Relaxed).max(offset + widen(written));
+        self.len.store(len, Ordering::Relaxed);
+        Ok((written, fault))
+    }
+
+    /// Stores bytes that the file should reach to; answers how many it has now, and what stopped it.
+    fn store(&self, offset: u64, bytes: &[u8]) -> io::Result<(usize, Option<Fault>)> {
+        let start = usize::try_from(offset).map_err(|_| self.no_room(offset))?;
+        match self.mapping.view().write_all_at(start, bytes) {
+            Ok(()) if self.reaches(offset + widen(bytes.len()))? => Ok((bytes.len(), None)),
+            // Cut on the page that we have written to, which nobody will see.
+            Ok(()) => Ok((0, Some(Fault { offset: start, kind: CUT, access: Access::Write }))),
+            Err(fault) => Ok((fault.offset - start, Some(fault))),
+        }
+    }
+
     /// Makes sure that the file reaches to where `buf` ends at `offset`, with space on the disk for what is new. Answers the part of
     /// `buf` that there is room for: all of it, unless the disk is full.
-    fn make_room<'b>(&self, offset: u64, buf: &'b [u8]) -> io::Result<&'b [u8]> {
-        let end = offset.checked_add(widen(buf.len())).ok_or_else(|| self.no_room(offset))?;
+    fn make_room<'b>(&self, alone: &Alone<'_>, offset: u64, buf: &'b [u8]) -> io::Result<&'b [u8]> {
+        let end = offset + widen(buf.len());
         if end <= self.allocated.load(Ordering::Relaxed) {
             return Ok(buf);
         }
@@ -399,47 +439,45 @@ impl MappedFile {
         if end > self.capacity() || !self.resizable {
             return Err(self.no_room(end));
         }
-        let growing = self.lock_growing();
-        let len = self.believe(&growing)?;
+        let len = self.believe(alone)?;
         let allocated = self.allocated.load(Ordering::Relaxed);
         if end <= allocated {
             return Ok(buf);
         }
-        // A hole in front of the bytes stays a hole.
-        let start = allocated.max(offset - offset % widen(sys::page_bytes()));
-        let step = len.clamp(STEP_BYTES.0, STEP_BYTES.1);
-        let far = end.saturating_add(step).next_multiple_of(widen(sys::page_bytes())).min(self.capacity());
-        let (reached, room) = match sys::allocate(self.as_fd(), start, far) {
-            Ok(()) => (far, Ok(buf)),
-            Err(error) if is_full(&error) => self.allocate_some(start, offset, buf)?,
-            Err(error) => (allocated, Err(error)),
-        };
-        self.allocated.store(reached, Ordering::Relaxed);
-        if offset == len && room.is_ok() {
-            // The next bytes will come here: their pages are cheaper together.
-            self.populate(start, reached);
-        }
-        room
+        let reached = self.grow(allocated, offset, end, len)?;
+        Ok(&buf[..usize::try_from(reached.min(end) - offset).unwrap_or(buf.len())])
     }
 
-    /// With the disk nearly full: makes room for `buf`, or for what of it fits on its first page.
-    fn allocate_some<'b>(&self, start: u64, offset: u64, buf: &'b [u8]) -> io::Result<(u64, io::Result<&'b [u8]>)> {
-        let end = offset + widen(buf.len());
+    /// Makes the file longer, to behind `end` if the disk has room, at least to behind `offset`. Answers how long it is now.
+    fn grow(&self, allocated: u64, offset: u64, end: u64, len: u64) -> io::Result<u64> {
         let page = widen(sys::page_bytes());
-        let first_page = end.min((offset + 1).next_multiple_of(page));
+        // A hole in front of the bytes stays a hole.
+        let start = allocated.max(offset - offset % page);
+        let step = len.clamp(STEP_BYTES.0, STEP_BYTES.1).next_power_of_two();
+        let far = end.saturating_add(1).next_multiple_of(step).min(self.capacity());
+        let first_page = (offset + 1).next_multiple_of(page).min(end);
         let mut error = None;
-        for end in [end, first_page] {
-            match sys::allocate(self.as_fd(), start.min(end), end) {
-                Ok(()) => {
-                    let fits = usize::try_from(end - offset).unwrap_or(buf.len());
-                    return Ok((end, Ok(&buf[..fits])));
+        for target in [far, end, first_page].into_iter().filter(|&target| target > start) {
+            match sys::grow(self.as_fd(), start, target) {
+                Ok(reached) if reached > offset => {
+                    self.allocated.store(reached, Ordering::Relaxed);
+                    if offset == len && sys::is_in_memory(self.as_fd()) {
+                        // The next bytes will come here: their pages are cheaper together.
+                        self.populate(start, reached);
+                    }
+                    return Ok(reached);
                 }
-                Err(failed) => error = Some(failed),
+                Err(failed) if !is_full(&failed) => return Err(failed),
+                answer => error = answer.err(),
             }
         }
-        // fallocate(2) may have made the file longer before the disk was full.
-        let found = sys::file_len(self.as_fd())?;
-        Ok((found, Err(error.unwrap_or_else(|| io::ErrorKind::StorageFull.into()))))
+        // Zeros may have been added before the disk was full, and there may have been some before.
+        let reached = sys::file_len(self.as_fd())?;
+        self.allocated.store(reached, Ordering::Relaxed);
+        if reached > offset {
+            return Ok(reached);
+        }
+        Err(error.unwrap_or_else(|| io::ErrorKind::StorageFull.into()))
     }
 
     /// Brings pages in for writing, as far as they can be had; who writes to the others learns why not.
@@ -518,9 +556,10 @@ impl BufRead for MappedFile {
 impl Write for MappedFile {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if self.appends {
-            self.position = self.len()?;
+            self.position = self.believe(&Alone::Borrowed)?;
         }
-        let written = self.write_at(self.position, buf)?;
+        // Nobody else has a reference.
+        let written = self.write_attempts(self.position, buf, || Alone::Borrowed)?;
         self.advance(written);
         Ok(written)
     }

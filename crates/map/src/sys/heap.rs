@@ -239,8 +239,13 @@ pub(crate) unsafe fn read(file: BorrowedFd<'_>, bytes: *mut u8, len: usize) -> i
     Ok(read)
 }
 
-pub(crate) fn allocate(file: BorrowedFd<'_>, _: u64, end: u64) -> io::Result<()> {
-    set_len(file, end)
+pub(crate) fn grow(file: BorrowedFd<'_>, _: u64, end: u64) -> io::Result<u64> {
+    set_len(file, end)?;
+    Ok(end)
+}
+
+pub(crate) fn is_in_memory(_: BorrowedFd<'_>) -> bool {
+    false
 }
 
 pub(crate) fn set_len(file: BorrowedFd<'_>, len: u64) -> io::Result<()> {

@@ -5,7 +5,7 @@
 //!   `page_bytes`, `resize`; then the verbs on a range of its bytes: `flush`, `flush_async`, `residency`, `advise`,
 //!   `madvise` (by number), `populate`, `lock`, `unlock`, `protect`.
 //! - Questions about files: `open`, `facts`, `file_len`, `readable`, `allocatable`, `is_full`, `path_of`, `opened`,
-//!   `reopen`; what changes them: `allocate`, `set_len`, `write`, `read`, `sync_all`, `sync_data`; their pages in the page
+//!   `reopen`, `is_in_memory`; what changes them: `grow`, `set_len`, `write`, `read`, `sync_all`, `sync_data`; their pages in the page
 //!   cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `seal`, `is_sealed`;
 //!   `immutable`: sealed, or verified by its file system.
 //! - `page_bytes()`, `huge_page_bytes()`, `has_advice(number)`, `usage(scope)`: the system's and the process's numbers.

@@ -141,8 +141,12 @@ pub(crate) unsafe fn read(_: BorrowedFd<'_>, _: *mut u8, _: usize) -> io::Result
     unsupported()
 }
 
-pub(crate) fn allocate(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<()> {
+pub(crate) fn grow(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<u64> {
     unsupported()
+}
+
+pub(crate) fn is_in_memory(_: BorrowedFd<'_>) -> bool {
+    false
 }
 
 pub(crate) fn set_len(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
