@@ -81,16 +81,19 @@ fn random_pread(file: &File, count: u64, mask: usize) -> u64 {
     sum
 }
 
-/// An atomic operation on random words, by `AtomicU64`s in the mapping: what memmap2's users do.
+/// An atomic operation on random words, by `AtomicU64`s in a slice: what memmap2's users do. Its bounds are checked, as
+/// everywhere here, and its alignment.
 macro_rules! atomic_raw {
     ($name:ident, $word:ident, $i:ident => $operation:expr) => {
         #[inline(never)]
-        fn $name(base: *mut u8, count: u64, mask: usize) -> u64 {
+        fn $name(slice: &mut [u8], count: u64, mask: usize) -> u64 {
             let (mut state, mut sum) = (SEED, 0u64);
             for $i in 0..count {
                 let offset = next(&mut state) & mask;
-                // SAFETY: the mask keeps the aligned eight bytes inside the mapping, which nobody uses otherwise meanwhile.
-                let $word = unsafe { AtomicU64::from_ptr(base.add(offset).cast()) };
+                let word = slice[offset..offset + 8].as_mut_ptr().cast::<u64>();
+                assert!(word.is_aligned());
+                // SAFETY: eight aligned bytes inside the mapping, which nobody uses otherwise meanwhile.
+                let $word = unsafe { AtomicU64::from_ptr(word) };
                 sum = sum.wrapping_add($operation);
             }
             sum
@@ -266,7 +269,7 @@ fn main() {
             random(name, len, &file, &rival, &mut rival_mut, view, &guest);
         }
         if "atomics".starts_with(&filter) {
-            atomics(name, len, rival_mut.as_mut_ptr(), view, &guest);
+            atomics(name, len, &mut rival_mut, view, &guest);
         }
     }
     if "bulk".starts_with(&filter) {
@@ -343,10 +346,10 @@ fn random(
     );
 }
 
-fn atomics(name: &str, len: usize, base: *mut u8, view: View<'_>, guest: &VolatileSlice<'_>) {
+fn atomics(name: &str, len: usize, rival: &mut [u8], view: View<'_>, guest: &VolatileSlice<'_>) {
     let (count, mask) = (2_000_000, (len - 1) & !7);
     let window = view.slice(..len).expect("inside");
-    type Raw = fn(*mut u8, u64, usize) -> u64;
+    type Raw = fn(&mut [u8], u64, usize) -> u64;
     type Viewed = fn(View<'_>, u64, usize) -> Result<u64, Fault>;
     type Guest = fn(&VolatileSlice<'_>, u64, usize) -> u64;
     let operations: [(&str, Raw, Viewed, Guest); 3] = [
@@ -360,7 +363,10 @@ fn atomics(name: &str, len: usize, base: *mut u8, view: View<'_>, guest: &Volati
             Unit::NanosecondsPer(count as f64),
             31,
             &mut [
-                Contender { name: "memmap2, AtomicU64::from_ptr", run: &mut || _ = black_box(raw(base, count, mask)) },
+                Contender {
+                    name: "memmap2, AtomicU64::from_ptr",
+                    run: &mut || _ = black_box(raw(&mut rival[..len], count, mask)),
+                },
                 Contender {
                     name: "mapio AtomicView",
                     run: &mut || _ = black_box(viewed(window, count, mask).unwrap()),
