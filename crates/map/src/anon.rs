@@ -45,7 +45,8 @@ impl AnonOptions {
         Self { reserve: 0, populate: false, lock: false, no_reserve: false, huge_pages: None }
     }
 
-    /// Keeps address space for this many bytes, so that [`AnonMap::resize`] up to them moves nothing. Costs no memory.
+    /// Keeps address space for this many bytes, so that [`AnonMap::resize`] up to them moves nothing. Costs no memory, but in
+    /// huge pages, of which it takes as many from the pool.
     pub const fn reserve(mut self, bytes: usize) -> Self {
         self.reserve = bytes;
         self
@@ -58,7 +59,7 @@ impl AnonOptions {
         self
     }
 
-    /// Brings all pages in and keeps them in memory: they never go to swap space.
+    /// Brings all pages in and keeps them in memory: they never go to swap space. What [`AnonMap::resize`] adds is not locked.
     #[doc(alias("MAP_LOCKED", "mlock"))]
     pub const fn lock(mut self) -> Self {
         self.lock = true;
@@ -142,7 +143,7 @@ impl AnonMap {
     }
 
     /// Changes the length. What is added is zero. Up to what [`AnonOptions::reserve`] has asked for, nothing moves; beyond it the
-    /// memory may move as a whole, without a byte being copied. Memory in huge pages grows only inside its reservation.
+    /// memory may move as a whole, without a byte being copied, unless its parts differ in advice or locks. Memory in huge pages grows only inside its reservation.
     ///
     /// # Errors
     /// [`Error::Os`] with what mremap(2) or mprotect(2) says, such as no memory (`ENOMEM`); nothing has changed then.
@@ -151,13 +152,13 @@ impl AnonMap {
         if isize::try_from(len).is_err() {
             return Err(os_error("resizing", len, io::Error::from_raw_os_error(libc::ENOMEM)));
         }
-        if len < self.len {
-            // What may come back has to be zero.
-            let kept = (self.len - len).min(self.region.page_bytes());
-            self[len..len + kept].fill(0);
-        }
         let resized = self.region.resize(len.max(1), Moving::Allowed);
         resized.map_err(|source| os_error("resizing", len, source))?;
+        if len < self.len {
+            // The rest of the last page is still there, and has to be zero when it comes back.
+            self.len = len.max(1).next_multiple_of(self.region.page_bytes()).min(self.len);
+            self[len..].fill(0);
+        }
         self.len = len;
         Ok(())
     }
@@ -169,7 +170,8 @@ impl AnonMap {
     #[doc(alias = "MADV_DONTNEED")]
     pub fn discard(&mut self, range: Range<usize>) -> Result<(), Error> {
         if range.start > range.end || range.end > self.len {
-            return Err(os_error("discarding", range.len(), io::ErrorKind::InvalidInput.into()));
+            let reason = format!("bytes {} to {} of {}", range.start, range.end, self.len);
+            return Err(os_error("discarding", 0, io::Error::new(io::ErrorKind::InvalidInput, reason)));
         }
         let page = self.region.page_bytes();
         let (start, end) = (range.start.next_multiple_of(page), range.end - range.end % page);
@@ -183,13 +185,16 @@ impl AnonMap {
     /// Tells the kernel how the memory is going to be used: madvise(2).
     ///
     /// # Errors
-    /// [`Error::Os`]: `EINVAL` for advice that the kernel does not have, and for advice that changes or drops what the memory
-    /// holds; see [`discard`](Self::discard).
+    /// [`Error::Os`]: `EINVAL` for advice that the kernel does not have; `InvalidInput` for advice that changes or drops what the
+    /// memory holds, for which there is [`discard`](Self::discard).
     #[doc(alias = "madvise")]
     pub fn advise(&self, advice: Advice) -> Result<(), Error> {
         let refused = matches!(advice, Advice::DontNeed | Advice::Free | Advice::Remove | Advice::HwPoison);
         let advised = match refused {
-            true => Err(io::Error::from_raw_os_error(libc::EINVAL)),
+            true => Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("{advice:?} would change it; see AnonMap::discard"),
+            )),
             false => self.region.advise(0..self.len, advice),
         };
         advised.map_err(|source| os_error("advising on", self.len, source))

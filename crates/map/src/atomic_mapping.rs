@@ -19,7 +19,7 @@ use crate::arch::FaultWord;
 use crate::error::Error;
 use crate::fault::{Access, Fault, FaultKind};
 use crate::mapping::Mapping;
-use crate::options::MapMode;
+use crate::options::{MapMode, Protection};
 use crate::page::PageRange;
 use crate::sys::{self, Registration};
 use crate::view::View;
@@ -88,12 +88,14 @@ impl AtomicMapping {
             return Err(Error::ReadOnly { object: object(), offset, len });
         }
         let os_error = |source| Error::Os { operation: "using atomics in", object: object(), offset, len, source };
+        // Views survive pages that were protected by `Mapping::protect`; plain atomics would not (P1).
+        mapping.on_pages("using atomics in", 0..len, |region, pages| region.protect(pages, Protection::ReadWrite))?;
         let addr = mapping.base().addr();
         let widths = Widths::new(addr % Widths::GROUP_BYTES + len);
         let widths = widths.ok_or_else(|| os_error(io::ErrorKind::OutOfMemory.into()))?;
         // SAFETY: duties 1 to 4 of `Registration::new`.
-        // 1. The pages that hold a mapping's bytes are its pages, of its size; the mode is one that can be
-        //    written to, as checked above.
+        // 1. The pages that hold a mapping's bytes are its pages, of its size; they may be
+        //    read and written, by the call above.
         // 2. Accesses without a guard are made through references from `get` and `slice`, which borrow the value that
         //    holds the registration.
         // 3. It is the field before the mapping, and the mapping never leaves the value.

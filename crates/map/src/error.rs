@@ -46,6 +46,8 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            // What concerns the file as a whole.
+            Self::Os { operation, object, offset: 0, len: 0, .. } => write!(f, "{operation} {object}"),
             Self::Os { operation, object, offset, len, .. } => {
                 write!(f, "{operation} {object} (offset {offset:#x}, {len} bytes)")
             }

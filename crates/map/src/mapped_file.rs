@@ -16,7 +16,7 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -30,8 +30,8 @@ use crate::read_buffer::ReadBuffer;
 use crate::sys;
 use crate::view::View;
 
-/// Address space that a file can grow into, unless more is asked for: it costs nothing.
-const ROOM_BYTES: u64 = if usize::BITS >= 64 { 1 << 36 } else { 1 << 28 };
+/// Address space that a file can grow into, unless more is asked for: a small part of what there is, for who opens thousands.
+const ROOM_BYTES: u64 = if usize::BITS >= 64 { 1 << 32 } else { 1 << 26 };
 
 /// The least and the most that a file is made longer by, ahead of what is written; powers of two. Larger steps are slower, since
 /// they make larger folios than the kernel handles well (measured on Linux 6.18, ext4).
@@ -50,10 +50,11 @@ const CUT: FaultKind = FaultKind::Truncated { file_len: 0 };
 /// see it, and it survives the death of this process. When the file grows, its length runs ahead of the bytes written, by 1 MiB
 /// at most, in zeros with disk blocks behind them, so that a full disk is an error at the write that needs the space; `flush`,
 /// `sync_all`, `sync_data`, `close` and dropping cut it to its length again. If the process is killed before, the zeros stay. Several
-/// processes may read and write a file in this way, but only one at a time should make it grow.
+/// processes may read and write a file in this way, but only one at a time should make it grow. A child process that has inherited
+/// a mapped file by fork(2) leaves the zeros to its parent.
 ///
 /// A length that somebody else sets is seen: reads end there, and `len` answers it. [`BufRead`] lends out copies, and may lend 4 KiB
-/// from before somebody else's change; seeking forgets them.
+/// from before somebody else's change, or one through [`view`](Self::view); seeking forgets them.
 ///
 /// ```
 /// use std::io::{Seek, Write, BufRead};
@@ -88,6 +89,8 @@ pub struct MappedFile {
     appends: bool,
     /// Whether the file can grow and shrink: a device cannot.
     resizable: bool,
+    /// The process that made this object.
+    owner: u32,
     position: u64,
     buffer: ReadBuffer,
     /// Whether this object has changed bytes that the buffer may hold. Written and read by threads that the caller orders.
@@ -126,7 +129,8 @@ impl MappedFile {
     /// Takes a file that is open, for what it was opened for. The position is the start.
     ///
     /// A file that was opened for writing only, or for appending only, is opened once more, since a mapping cannot be written to
-    /// without being read. `O_APPEND` makes every [`write`](Write::write) go to the end.
+    /// without being read. `O_APPEND` makes every [`write`](Write::write) go to the end, and to a place of its own, whoever else
+    /// appends: that is one write(2) each, and no zeros ahead. [`write_at`](Self::write_at) writes where it is told to.
     ///
     /// # Errors
     /// [`Error::Os`]: the file cannot be mapped, such as a pipe, or may not be read (`EACCES`).
@@ -134,8 +138,10 @@ impl MappedFile {
         Self::with_room(file, ROOM_BYTES)
     }
 
-    /// As [`new`](Self::new), with address space for the file to grow by `room_bytes`; 64 GiB otherwise (256 MiB on 32-bit
-    /// processors). Takes no memory.
+    /// As [`new`](Self::new), with address space for the file to grow by `room_bytes`; 4 GiB otherwise (64 MiB on 32-bit
+    /// processors), or less where the process has less. Takes addresses, of which there are 128 TiB on most 64-bit processors, and
+    /// no memory. Through a mutable reference, a file also grows beyond them; its mapping then moves. On hugetlbfs a mapping
+    /// behind the end would make the file longer (mmap(2)), so there is no room.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -149,6 +155,11 @@ impl MappedFile {
         };
         let kept = kept.map_err(|source| fail("opening for reading and writing", source))?;
         let len = sys::file_len(kept.as_fd()).map_err(|source| fail("measuring", source))?;
+        if len == u64::MAX {
+            return Err(Error::Range { object: sys::path_of(kept.as_fd()), offset: 0, len: None, file_len: len });
+        }
+        let facts = sys::facts(kept.as_fd()).map_err(|source| fail("measuring", source))?;
+        let room_bytes = if facts.page_bytes > sys::page_bytes() { 0 } else { room_bytes };
         let resizable = file.metadata().map_err(|source| fail("asking about", source))?.is_file();
         let mode = if opened.writes { MapMode::ReadWrite } else { MapMode::ReadOnly };
         Ok(Self {
@@ -158,6 +169,7 @@ impl MappedFile {
             growing: Mutex::new(()),
             appends: opened.appends,
             resizable,
+            owner: std::process::id(),
             position: 0,
             buffer: ReadBuffer::default(),
             buffer_is_stale: AtomicBool::new(false),
@@ -211,9 +223,7 @@ impl MappedFile {
             Err(Fault { kind: FaultKind::Truncated { .. }, .. }) => 0,
             Err(fault) => return Err(fault.into()),
         };
-        // Behind a file's end its last page reads as zeros, so another byte tells that the file reached there.
-        let end = offset + widen(read);
-        if read > 0 && buf[read - 1] != 0 || self.reaches(end)? {
+        if read > 0 && self.reaches(offset + widen(read))? {
             return Ok(read);
         }
         Ok(usize::try_from(self.len()?.saturating_sub(offset)).unwrap_or(usize::MAX).min(read))
@@ -312,6 +322,15 @@ impl MappedFile {
         }
     }
 
+    /// Cuts the file to its length, unmaps it, and hands it over.
+    ///
+    /// # Errors
+    /// What ftruncate(2) says, or that there is no descriptor left.
+    pub fn into_file(self) -> io::Result<File> {
+        self.trim()?;
+        self.as_fd().try_clone_to_owned().map(File::from)
+    }
+
     /// The most bytes that the file can have in its address space.
     #[must_use]
     pub fn capacity(&self) -> u64 {
@@ -350,11 +369,16 @@ impl MappedFile {
     fn reaches(&self, end: u64) -> io::Result<bool> {
         let known_end = self.allocated.load(Ordering::Relaxed).min(self.capacity());
         let last_page = known_end.saturating_sub(1) & !(widen(sys::page_bytes()) - 1);
-        let Ok(last_page_at) = usize::try_from(last_page) else { return Ok(true) };
-        match self.mapping.view().load::<u8>(last_page_at) {
-            Ok(_) if end <= last_page => Ok(true),
-            _ => Ok(sys::file_len(self.as_fd())? >= end),
+        let last_page_at = usize::try_from(last_page).unwrap_or(0);
+        let is_there = self.capacity() > 0 && self.mapping.view().touch(last_page_at, Access::Read).is_ok();
+        if is_there && end <= last_page {
+            return Ok(true);
         }
+        if !is_there && let Ok(growing) = self.growing.try_lock() {
+            // So that the next access need not meet the fault again. Who holds the lock will ask himself.
+            self.believe(&Alone::Locked(growing))?;
+        }
+        Ok(sys::file_len(self.as_fd())? >= end)
     }
 
     /// Writes as [`write_at`](Self::write_at) does; `alone` is asked for where the file grows.
@@ -410,8 +434,10 @@ impl MappedFile {
         let alone = alone();
         let bytes = self.make_room(&alone, offset, bytes)?;
         let (written, fault) = self.store(offset, bytes)?;
-        let len = self.len.load(Ordering::Relaxed).max(offset + widen(written));
-        self.len.store(len, Ordering::Relaxed);
+        if written > 0 {
+            let len = self.len.load(Ordering::Relaxed).max(offset + widen(written));
+            self.len.store(len, Ordering::Relaxed);
+        }
         Ok((written, fault))
     }
 
@@ -422,6 +448,11 @@ impl MappedFile {
             Ok(()) if self.reaches(offset + widen(bytes.len()))? => Ok((bytes.len(), None)),
             // Cut on the page that we have written to, which nobody will see.
             Ok(()) => Ok((0, Some(Fault { offset: start, kind: CUT, access: Access::Write }))),
+            // What was stored behind the new end, on its page, is lost.
+            Err(fault @ Fault { kind: FaultKind::Truncated { .. }, .. }) => {
+                let left = sys::file_len(self.as_fd())?.saturating_sub(offset);
+                Ok((usize::try_from(left).unwrap_or(usize::MAX).min(fault.offset - start), Some(fault)))
+            }
             Err(fault) => Ok((fault.offset - start, Some(fault))),
         }
     }
@@ -455,6 +486,8 @@ impl MappedFile {
         let start = allocated.max(offset - offset % page);
         let step = len.clamp(STEP_BYTES.0, STEP_BYTES.1).next_power_of_two();
         let far = end.saturating_add(1).next_multiple_of(step).min(self.capacity());
+        // Beyond this a signal kills; only a write that itself goes beyond it may meet that, as with any file.
+        let far = far.min(sys::most_file_bytes()).max(end);
         let first_page = (offset + 1).next_multiple_of(page).min(end);
         let mut error = None;
         for target in [far, end, first_page].into_iter().filter(|&target| target > start) {
@@ -490,18 +523,46 @@ impl MappedFile {
         }
     }
 
-    /// Cuts the file to its length (F2), unless somebody else has changed it meanwhile.
+    /// Cuts the file to its length (F2), unless somebody else has changed it meanwhile. What others have written among the zeros
+    /// is the file's from then on.
     fn trim(&self) -> io::Result<()> {
-        let growing = self.lock_growing();
+        let alone = self.lock_growing();
         if self.allocated.load(Ordering::Relaxed) == self.len.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let len = self.believe(&growing)?;
-        if self.allocated.load(Ordering::Relaxed) > len {
+        // The zeros belong to the process that has added them, not to a child that has inherited this object.
+        if self.owner != std::process::id() {
+            return Ok(());
+        }
+        let len = self.believe(&alone)?;
+        let allocated = self.allocated.load(Ordering::Relaxed);
+        if allocated > len {
+            let len = self.end_of_bytes(len, allocated);
             sys::set_len(self.as_fd(), len)?;
             self.allocated.store(len, Ordering::Relaxed);
+            self.len.store(len, Ordering::Relaxed);
         }
         Ok(())
+    }
+
+    /// Where the last byte between `len` and `allocated` ends that is not zero; `len` if all are.
+    fn end_of_bytes(&self, len: u64, allocated: u64) -> u64 {
+        let range = usize::try_from(len).and_then(|len| Ok(len..usize::try_from(allocated)?));
+        let Ok(added) = range.map(|range| range.start..range.end.min(self.mapping.len())) else { return len };
+        let mut buffer = [0; 4096];
+        let mut end = added.end;
+        while end > added.start {
+            let start = end.saturating_sub(buffer.len()).max(added.start);
+            let part = &mut buffer[..end - start];
+            // A page that can't be read has nothing that could be kept.
+            if self.mapping.view().read_exact_at(start, part).is_ok()
+                && let Some(at) = part.iter().rposition(|&byte| byte != 0)
+            {
+                return widen(start + at + 1);
+            }
+            end = start;
+        }
+        len
     }
 
     fn no_room(&self, offset: u64) -> io::Error {
@@ -556,7 +617,18 @@ impl BufRead for MappedFile {
 impl Write for MappedFile {
     fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
         if self.appends {
+            // Where the end is, the kernel knows when it writes: so no two who append write to the same place.
+            self.outdate_buffer();
+            self.trim()?;
+            let written = sys::append(self.as_fd(), buf)?;
             self.position = self.believe(&Alone::Borrowed)?;
+            return Ok(written);
+        }
+        let end = self.position.saturating_add(widen(buf.len()));
+        if end > self.capacity() && self.resizable && self.mapping.mode() == MapMode::ReadWrite {
+            let bytes = usize::try_from(end).ok().and_then(|end| end.checked_mul(2));
+            // If there are no such addresses, the write says so.
+            let _ = bytes.map(|bytes| self.mapping.resize(bytes));
         }
         // Nobody else has a reference.
         let written = self.write_attempts(self.position, buf, || Alone::Borrowed)?;
@@ -590,6 +662,12 @@ impl AsFd for MappedFile {
     }
 }
 
+impl AsRawFd for MappedFile {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
+    }
+}
+
 impl Drop for MappedFile {
     fn drop(&mut self) {
         // Nobody is left to be told; `close` tells.
@@ -604,7 +682,8 @@ fn map_with_room(file: OwnedFd, mode: MapMode, len: u64, room_bytes: u64) -> Res
         let bytes = usize::try_from(len.saturating_add(room)).unwrap_or(usize::MAX);
         match MapOptions::new(mode).len(bytes).no_reserve().map(&file) {
             // Fewer addresses may still do: the process's address space may be limited (setrlimit(2), RLIMIT_AS).
-            Err(_) if room > 0 => room /= 2,
+            // By steps that leave most of what there is to others.
+            Err(Error::Os { source, .. }) if room > 0 && source.raw_os_error() == Some(libc::ENOMEM) => room /= 16,
             answer => return answer,
         }
     }

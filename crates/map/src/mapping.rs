@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use crate::arch::FaultWord;
 use crate::error::Error;
@@ -60,7 +60,7 @@ impl Mapping {
         self.offset
     }
 
-    /// Whether stores are allowed, and who sees them.
+    /// Whether stores are allowed, and who sees them, as it was mapped; [`protect`](Self::protect) does not change it.
     #[must_use]
     pub fn mode(&self) -> MapMode {
         self.mode
@@ -86,7 +86,8 @@ impl Mapping {
     /// behind its end answer [`Truncated`](FaultKind::Truncated) until it has grown.
     ///
     /// Up to what [`MapOptions::reserve`] has asked for, nothing moves and nothing is copied; beyond, the range may move as a
-    /// whole, which costs a page-table entry for each page in use and copies no byte. What a copy-on-write mapping has changed
+    /// whole, which costs a page-table entry for each page in use and copies no byte; that is refused when its parts differ in
+    /// protection, advice or locks. What is added is neither locked nor populated. What a copy-on-write mapping has changed
     /// is kept, as far as it stays mapped.
     ///
     /// # Errors
@@ -94,7 +95,7 @@ impl Mapping {
     /// address space (`ENOMEM`). The mapping is then as it was.
     #[doc(alias("mremap", "remap"))]
     pub fn resize(&mut self, len: usize) -> Result<(), Error> {
-        if self.region.len() == 0 {
+        if self.region.is_unmapped() {
             *self = MapOptions::new(self.mode).offset(self.offset).len(len).map(&*self)?;
             return Ok(());
         }
@@ -234,6 +235,12 @@ impl AsFd for Mapping {
     /// The mapping's own descriptor of the file.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+impl AsRawFd for Mapping {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

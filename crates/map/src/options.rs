@@ -51,7 +51,8 @@ pub enum HugePages {
 ///
 /// Any byte offset and any length may be asked for; the rounding to pages happens inside. A range may reach past the
 /// file's end: accesses there answer [`Truncated`](crate::FaultKind::Truncated) until the file has grown, but for the rest
-/// of the file's last page, which reads as zeros; see [`View::check_backed`](crate::View::check_backed).
+/// of the file's last page, which reads as zeros; see [`View::check_backed`](crate::View::check_backed). On hugetlbfs alone, a
+/// read-write mapping behind the end makes the file longer (mmap(2)).
 ///
 /// ```
 /// use mapio_map::MapOptions;
@@ -120,7 +121,8 @@ impl MapOptions {
         self
     }
 
-    /// Keeps address space for this many bytes, so that [`Mapping::resize`] up to them moves nothing. Costs no memory.
+    /// Keeps address space for this many bytes, so that [`Mapping::resize`] up to them moves nothing. Costs no memory, but on
+    /// hugetlbfs, where it takes as many pages from the pool.
     pub const fn reserve(mut self, bytes: usize) -> Self {
         self.reserve = bytes;
         self
@@ -235,7 +237,7 @@ impl MapOptions {
             file: Some(file.as_fd()),
             offset: span.offset,
             len: span.map_len,
-            reserve: self.reserve.saturating_add(span.lead),
+            reserve: if self.reserve > 0 { self.reserve.saturating_add(span.lead) } else { 0 },
             page_bytes: facts.page_bytes,
             protection: self.mode.protection(),
             sharing: self.mode.sharing(),

@@ -1,7 +1,7 @@
 //! Demand paging, made visible and steered: which pages are in memory, which are dirty, and what the kernel should do with them.
 //!
-//! The verbs of a [`View`] here concern whole pages: neighbours of the view that share its first or last page go along.
-//! None of them changes what a load through a shared mapping answers.
+//! The verbs of a [`View`] here concern whole pages: neighbours of the view that share its first or last page go along, unless
+//! their bytes would be lost.
 
 use std::io;
 use std::ops::Range;
@@ -95,7 +95,7 @@ impl View<'_> {
     /// this is sync_file_range(2).
     ///
     /// # Errors
-    /// [`Error::Os`]: the file cannot be written back by ranges, such as a pipe's or a device's.
+    /// [`Error::Os`]: the file cannot be written back by ranges, such as a character device's.
     #[doc(alias("msync", "MS_ASYNC", "sync_file_range"))]
     pub fn flush_async(&self) -> Result<(), Error> {
         self.on_file("starting to flush", sys::start_write_back)
@@ -167,7 +167,8 @@ impl View<'_> {
 
     /// Takes the view's pages out of memory, for everybody: writes the whole file's dirty pages back first, waiting for the disk.
     ///
-    /// Pages that another mapping uses stay, as do locked ones, and those that a copy-on-write mapping has made its own:
+    /// The first and the last page go along. Pages that another mapping uses stay, as do parts of the larger pieces (folios) that
+    /// the kernel keeps a file in when the rest of the piece is not evicted, as do locked ones, and those that a copy-on-write mapping has made its own:
     /// nothing is lost. Ask [`residency`](Self::residency) for what is left.
     ///
     /// # Errors
@@ -187,14 +188,28 @@ impl View<'_> {
     /// Tells the kernel how the view is going to be used, or what is to become of its pages.
     ///
     /// All of it is safe here: what [`DontNeed`](Advice::DontNeed), [`Free`](Advice::Free) and [`Remove`](Advice::Remove) change
-    /// is the bytes, which others may change at any time, too.
+    /// is the bytes, which others may change at any time, too. Where they do that, they concern only the pages that lie wholly
+    /// inside the view; all other advice also concerns its first and its last page, if they are shared with neighbours.
     ///
     /// # Errors
     /// [`Error::Os`] with what madvise(2) says: `EINVAL` for advice that the kernel does not have or that does not fit the
     /// mapping, `EBADF` for a file that cannot follow it.
     #[doc(alias = "madvise")]
     pub fn advise(&self, advice: Advice) -> Result<(), Error> {
-        self.on_pages("advising on", |region, range| region.advise(range, advice))
+        let loses_bytes = match advice {
+            Advice::Free | Advice::Remove => true,
+            Advice::DontNeed => self.mapping().mode() == MapMode::CopyOnWrite,
+            _ => false,
+        };
+        self.on_pages("advising on", |region, range| {
+            let page = region.page_bytes();
+            let inner = range.start.next_multiple_of(page)..range.end - range.end % page;
+            match (loses_bytes, inner.is_empty()) {
+                (false, _) => region.advise(range, advice),
+                (true, false) => region.advise(inner, advice),
+                (true, true) => Ok(()),
+            }
+        })
     }
 
     /// Keeps the view's pages in memory until [`unlock`](Self::unlock) or until the mapping is dropped; brings them in first, and blocks for

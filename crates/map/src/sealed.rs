@@ -4,12 +4,12 @@
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use crate::error::Error;
 use crate::fault::Access;
 use crate::mapping::Mapping;
-use crate::options::{MapOptions, Protection};
+use crate::options::{MapMode, MapOptions, Protection};
 use crate::sys::{self, Region, Request, Sharing};
 
 /// A memory file (memfd) that the kernel keeps from changing and from shrinking, mapped: it is a slice.
@@ -54,7 +54,7 @@ impl SealedMap {
     ///
     /// # Errors
     /// [`Error::Os`]: the file is not a memory file, or has not the seals `F_SEAL_WRITE` and `F_SEAL_SHRINK`, without which its
-    /// bytes might change (`InvalidInput`); what mmap(2) says.
+    /// bytes might change, or it has holes, whose memory might not be had when they are read (`InvalidInput`); what mmap(2) says.
     pub fn open(file: impl AsFd) -> Result<Self, Error> {
         let file = file.as_fd();
         let fail = |operation, source| os_error(operation, file, source);
@@ -63,9 +63,13 @@ impl SealedMap {
 
     fn from_owned(file: OwnedFd) -> Result<Self, Error> {
         let fail = |operation, source| os_error(operation, file.as_fd(), source);
-        if !sys::is_sealed(file.as_fd()).unwrap_or(false) {
-            let reason = "it is not a memory file sealed against writing and shrinking";
-            return Err(fail("mapping", io::Error::new(io::ErrorKind::InvalidInput, reason)));
+        let refuse = |reason| Err(fail("mapping", io::Error::new(io::ErrorKind::InvalidInput, reason)));
+        if !sys::is_sealed(file.as_fd()).map_err(|source| fail("asking for the seals of", source))? {
+            return refuse("it is not a memory file sealed against writing and shrinking");
+        }
+        // A hole takes memory when it is read, and where there is none, a plain load would be a bus error.
+        if sys::has_holes(file.as_fd()).map_err(|source| fail("measuring", source))? {
+            return refuse("it has holes, which take memory when they are read");
         }
         // The seals are for ever, so what is true now stays true.
         let facts = sys::facts(file.as_fd()).map_err(|source| fail("measuring", source))?;
@@ -84,7 +88,11 @@ impl SealedMap {
             stack: false,
             populate: false,
         };
-        let region = if len == 0 { Ok(Region::EMPTY) } else { Region::map(&request) };
+        let region = match len {
+            0 => Ok(Region::EMPTY),
+            // Before Linux 6.7 a descriptor that was opened for writing could not be mapped shared once it was sealed.
+            _ => Region::map(&request).or_else(|_| Region::map(&Request { sharing: Sharing::Private, ..request })),
+        };
         let region = region.map_err(|source| fail("mapping", source))?;
         if facts.page_bytes > sys::page_bytes() {
             // A hole needs a huge page even to be read, and the pool may be empty: then now, not under a reference.
@@ -99,10 +107,19 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Error::Os`]: somebody still has it mapped for writing (`EBUSY`), it is not a memory file (`EINVAL`), or it was made
-    /// by somebody who did not allow seals (`EPERM`).
+    /// by somebody who did not allow seals (`EPERM`); no memory for all of its pages (`ENOSPC`, `ENOMEM`); the mapping is
+    /// copy-on-write, so that its bytes are not the file's. The mapping is gone then; who may want to try again keeps another
+    /// descriptor of the file.
     pub fn seal(self) -> Result<SealedMap, Error> {
+        let mode = self.mode();
         let file = OwnedFd::from(self);
-        sys::seal(file.as_fd()).map_err(|source| os_error("sealing", file.as_fd(), source))?;
+        let fail = |source| os_error("sealing", file.as_fd(), source);
+        if mode == MapMode::CopyOnWrite {
+            let reason = "its mapping is copy-on-write, and what was stored is not in the file";
+            return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, reason)));
+        }
+        sys::fill_holes(file.as_fd()).map_err(fail)?;
+        sys::seal(file.as_fd()).map_err(fail)?;
         SealedMap::from_owned(file)
     }
 }
@@ -113,7 +130,7 @@ impl Deref for SealedMap {
     fn deref(&self) -> &[u8] {
         // SAFETY: the range is mapped for as long as `self` lives; its bytes are initialised (a file's); by the seals, which
         // nobody can take off again (fcntl(2), F_ADD_SEALS), no write(2) and no writable mapping by anybody can change them
-        // and no ftruncate(2) can take them away. Pages of a memory file come from memory alone, as those of the heap do.
+        // and no ftruncate(2) can take them away. It has all its pages, which come from memory alone, as those of the heap do.
         unsafe { std::slice::from_raw_parts(self.region.base(), self.len) }
     }
 }
@@ -128,6 +145,12 @@ impl AsFd for SealedMap {
     /// The descriptor, to be passed to other processes.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
+    }
+}
+
+impl AsRawFd for SealedMap {
+    fn as_raw_fd(&self) -> RawFd {
+        self.as_fd().as_raw_fd()
     }
 }
 

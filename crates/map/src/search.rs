@@ -19,16 +19,26 @@ impl<'a> View<'a> {
         let finder = memmem::Finder::new(needle);
         let mut window = vec![0; CHUNK_BYTES + needle.len().saturating_sub(1)];
         let mut start = 0;
-        while let Some(bytes) = self.window(start..start + window.len(), &mut window)? {
-            if let Some(at) = finder.find(bytes) {
+        loop {
+            // As many bytes as can be had: a match before a fault is a match.
+            let filled = match self.read_at(start, &mut window) {
+                Ok(filled) => filled,
+                Err(_) if needle.is_empty() => 0,
+                Err(fault) => return Err(fault),
+            };
+            if let Some(at) = finder.find(&window[..filled]) {
                 return Ok(Some(start + at));
             }
-            if bytes.len() < needle.len().max(1) || start + bytes.len() == self.len() {
-                break;
+            if start + filled == self.len() {
+                return Ok(None);
             }
-            start += bytes.len() + 1 - needle.len();
+            if filled < window.len() {
+                // The byte that could not be read; if it can be read by now, the search goes on there.
+                self.read_exact_at(start + filled, &mut [0])?;
+            }
+            // One byte less than the needle may be its start.
+            start += (filled + 1).saturating_sub(needle.len());
         }
-        Ok(None)
     }
 
     /// Finds the last place where `needle` begins; the view's length for an empty one.
@@ -68,16 +78,6 @@ impl<'a> View<'a> {
     /// Walks through the lines of the view; a line ends before `\n` or at the end.
     pub fn lines(&self) -> Lines<'a> {
         Lines { view: *self, buffer: Vec::new(), line: 0..0, filled: 0, offset: 0 }
-    }
-
-    /// Copies a range of the view into `buffer`, as far as the view has it; `None` at the end.
-    fn window<'b>(&self, range: Range<usize>, buffer: &'b mut [u8]) -> Result<Option<&'b [u8]>, Fault> {
-        if range.start > self.len() {
-            return Ok(None);
-        }
-        let len = range.end.min(self.len()) - range.start;
-        self.read_exact_at(range.start, &mut buffer[..len])?;
-        Ok(Some(&buffer[..len]))
     }
 }
 

@@ -15,7 +15,7 @@ impl View<'_> {
     /// The kernel copies from the mapping itself, so no byte passes through a buffer of this process.
     ///
     /// # Errors
-    /// What write(2) says; or the [`Fault`](crate::Fault) of the first byte, as an `io::Error`.
+    /// What write(2) says, `Interrupted` by a signal included; or the [`Fault`](crate::Fault) of the first byte, as an `io::Error`.
     #[doc(alias = "write")]
     pub fn write_to(&self, file: impl AsFd) -> io::Result<usize> {
         // SAFETY: the bytes are a part of the view's (V1 in `view.rs`), and the kernel checks them itself.
@@ -30,9 +30,11 @@ impl View<'_> {
         let file = file.as_fd();
         let mut rest = *self;
         while !rest.is_empty() {
-            match rest.write_to(file)? {
-                0 => return Err(io::ErrorKind::WriteZero.into()),
-                written => rest = rest.slice(written..)?,
+            match rest.write_to(file) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => rest = rest.slice(written..)?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
             }
         }
         Ok(())
@@ -42,7 +44,7 @@ impl View<'_> {
     /// for an empty view. Blocks as the descriptor does.
     ///
     /// # Errors
-    /// What read(2) says; or the [`Fault`](crate::Fault) of the first byte, as an `io::Error`.
+    /// What read(2) says, `Interrupted` by a signal included; or the [`Fault`](crate::Fault) of the first byte, as an `io::Error`.
     #[doc(alias = "read")]
     pub fn read_from(&self, file: impl AsFd) -> io::Result<usize> {
         // SAFETY: as in `write_to`; the bytes are foreign memory, which anybody may change.
@@ -63,7 +65,6 @@ impl View<'_> {
                         touched => touched?,
                     }
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 answer => return answer,
             }
         }

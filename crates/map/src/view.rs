@@ -317,6 +317,28 @@ impl<'a> View<'a> {
         self.mapping.check_backed(self.offset(), self.len)
     }
 
+    /// The address of the first byte, for foreign functions and for code of your own that is `unsafe`.
+    ///
+    /// Valid as long as the mapping is. An access through it is not guarded: a byte that is not to be had kills the process.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut u8 {
+        self.base
+    }
+
+    /// The bytes as a slice, for code that can't do without, at its own risk.
+    ///
+    /// # Safety
+    /// As long as the slice is used:
+    /// 1. Nobody changes these bytes: no process by write(2) or through a mapping, no thread of this one through a view.
+    /// 2. Nobody makes the file shorter, and all pages can be had: an access to one that can't kills the process.
+    /// 3. The pages may be read; see [`Mapping::protect`].
+    #[must_use]
+    pub unsafe fn as_slice(&self) -> &'a [u8] {
+        // SAFETY: the range is mapped as long as the mapping is borrowed (V1), at most `isize::MAX` bytes (`PageSpan`), and holds
+        // initialised bytes, a file's; that nobody changes them is duty 1, that they can be read duties 2 and 3.
+        unsafe { std::slice::from_raw_parts(self.base, self.len) }
+    }
+
     /// Address of byte `offset`, which is at most the length.
     #[inline(always)]
     pub(crate) fn address(&self, offset: usize) -> *mut u8 {

@@ -3,7 +3,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `bytes` | `bytes::Bytes` from a [`SealedMap`](crate::SealedMap) or an [`AnonMap`](crate::AnonMap), without a copy |
-//! | `bytemuck` | [`View::load_pod`](crate::View::load_pod) and [`View::store_pod`](crate::View::store_pod) for `bytemuck`'s types |
+//! | `bytemuck` | `View::load_pod` and `View::store_pod` for `bytemuck`'s types |
 //! | `vm-memory` | `ReadVolatile` and `WriteVolatile` for a [`Cursor`](crate::Cursor) and a [`MappedFile`](crate::MappedFile) |
 //!
 //! `zerocopy`'s types need no feature: [`View::load`](crate::View::load) and [`View::store`](crate::View::store) take them.

@@ -74,6 +74,10 @@ impl Region {
         self.len
     }
 
+    pub(crate) fn is_unmapped(&self) -> bool {
+        self.len() == 0
+    }
+
     pub(crate) fn page_bytes(&self) -> usize {
         page_bytes()
     }
@@ -242,6 +246,22 @@ pub(crate) unsafe fn read(file: BorrowedFd<'_>, bytes: *mut u8, len: usize) -> i
 pub(crate) fn grow(file: BorrowedFd<'_>, _: u64, end: u64) -> io::Result<u64> {
     set_len(file, end)?;
     Ok(end)
+}
+
+pub(crate) fn append(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<usize> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn most_file_bytes() -> u64 {
+    u64::MAX
+}
+
+pub(crate) fn has_holes(_: BorrowedFd<'_>) -> io::Result<bool> {
+    Ok(false)
+}
+
+pub(crate) fn fill_holes(_: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(())
 }
 
 pub(crate) fn is_in_memory(_: BorrowedFd<'_>) -> bool {

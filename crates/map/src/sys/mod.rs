@@ -5,8 +5,10 @@
 //!   `page_bytes`, `resize`; then the verbs on a range of its bytes: `flush`, `flush_async`, `residency`, `advise`,
 //!   `madvise` (by number), `populate`, `lock`, `unlock`, `protect`.
 //! - Questions about files: `open`, `facts`, `file_len`, `readable`, `allocatable`, `is_full`, `path_of`, `opened`,
-//!   `reopen`, `is_in_memory`; what changes them: `grow`, `set_len`, `write`, `read`, `sync_all`, `sync_data`; their pages in the page
-//!   cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `seal`, `is_sealed`;
+//!   `reopen`, `is_in_memory`, `most_file_bytes`; what changes them: `grow`, `append`,
+//!   `set_len`, `write`, `read`, `sync_all`, `sync_data`; their pages in the page
+//!   cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `seal`, `is_sealed`,
+//!   `has_holes`, `fill_holes`;
 //!   `immutable`: sealed, or verified by its file system.
 //! - `page_bytes()`, `huge_page_bytes()`, `has_advice(number)`, `usage(scope)`: the system's and the process's numbers.
 //! - `Registration`: has the pages of an address range replaced by zeros where an access without a guard faults. `new`,

@@ -34,6 +34,10 @@ impl Region {
         0
     }
 
+    pub(crate) fn is_unmapped(&self) -> bool {
+        self.len() == 0
+    }
+
     pub(crate) fn page_bytes(&self) -> usize {
         page_bytes()
     }
@@ -142,6 +146,22 @@ pub(crate) unsafe fn read(_: BorrowedFd<'_>, _: *mut u8, _: usize) -> io::Result
 }
 
 pub(crate) fn grow(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<u64> {
+    unsupported()
+}
+
+pub(crate) fn append(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<usize> {
+    unsupported()
+}
+
+pub(crate) fn most_file_bytes() -> u64 {
+    u64::MAX
+}
+
+pub(crate) fn has_holes(_: BorrowedFd<'_>) -> io::Result<bool> {
+    unsupported()
+}
+
+pub(crate) fn fill_holes(_: BorrowedFd<'_>) -> io::Result<()> {
     unsupported()
 }
 

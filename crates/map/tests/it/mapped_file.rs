@@ -359,3 +359,115 @@ fn a_block_device_is_read_and_written_to_its_end_and_does_not_grow() {
     drop((file, mapping, device));
     assert_eq!(fs::read(&path).expect("there")[4096..4114], *b"through the device");
 }
+
+#[test]
+fn a_write_across_a_cut_is_there_as_a_whole() {
+    for cut in [10, 4096, 5000] {
+        let (_dir, path) = file_of(&[1; 20_000]);
+        let file = read_write(&path);
+        File::options().write(true).open(&path).expect("open").set_len(cut).expect("a cut");
+        assert_eq!(file.write_at(0, &[7; 8192]).expect("a write"), 8192);
+        drop(file);
+        assert!(fs::read(&path).expect("there") == [7; 8192], "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_others_write_among_the_zeros_ahead_is_kept() {
+    let (_dir, path) = file_of(b"");
+    let mut file = read_write(&path);
+    file.write_all(b"ten bytes.").expect("a write");
+    File::options().write(true).open(&path).expect("open").write_all_at(b"theirs", 20_000).expect("inside");
+    file.flush().expect("a flush");
+    assert_eq!(file.len().expect("a length"), 20_006);
+    drop(file);
+    let seen = fs::read(&path).expect("there");
+    assert_eq!((&seen[..10], &seen[20_000..]), (&b"ten bytes."[..], &b"theirs"[..]));
+}
+
+#[test]
+fn a_file_opened_in_any_way_grows_with_and_without_a_hole() {
+    use std::os::unix::fs::OpenOptionsExt;
+    for (name, append, flags) in [
+        ("plain", false, 0),
+        ("O_APPEND", true, 0),
+        ("O_SYNC", false, libc::O_SYNC),
+        ("O_DIRECT", false, libc::O_DIRECT),
+    ] {
+        let (_dir, path) = file_of(b"");
+        let file = OpenOptions::new().read(true).write(true).append(append).custom_flags(flags).open(&path);
+        let Ok(file) = file else {
+            skip("a_file_opened_in_any_way_grows", &format!("{name} is not supported in the temporary folder"));
+            continue;
+        };
+        let mut file = MappedFile::new(file).expect("mapped");
+        file.write_all(b"start").expect(name);
+        assert_eq!(file.write_at(100_000_000, b"far").expect(name), 3, "{name}");
+        file.seek(SeekFrom::End(0)).expect("a position");
+        file.write_all(b"end").expect(name);
+        drop(file);
+        let metadata = fs::metadata(&path).expect("there");
+        assert_eq!(metadata.len(), 100_000_006, "{name}");
+        let mut ends = ([0; 5], [0; 6]);
+        let file = File::open(&path).expect("there");
+        file.read_exact_at(&mut ends.0, 0).expect("there");
+        file.read_exact_at(&mut ends.1, 100_000_000).expect("there");
+        assert_eq!(ends, (*b"start", *b"farend"), "{name}");
+        assert!(std::os::unix::fs::MetadataExt::blocks(&metadata) * 512 < 50_000_000, "{name}: the hole stays one");
+    }
+}
+
+#[test]
+fn several_who_append_lose_nothing() {
+    let (_dir, path) = file_of(b"");
+    let open = || OpenOptions::new().read(true).append(true).open(&path).expect("open");
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut mapped = MappedFile::new(open()).expect("mapped");
+            (0..2000).for_each(|_| mapped.write_all(b"mapped.\n").expect("a write"));
+        });
+        scope.spawn(|| (0..2000).for_each(|_| (&open()).write_all(b"plain..\n").expect("a write")));
+    });
+    let seen = fs::read(&path).expect("there");
+    assert_eq!(seen.len(), 4000 * 8);
+    assert_eq!(seen.chunks(8).filter(|entry| *entry == b"mapped.\n").count(), 2000);
+    assert_eq!(seen.chunks(8).filter(|entry| *entry == b"plain..\n").count(), 2000);
+}
+
+#[test]
+fn thousands_of_files_can_be_open_and_one_grows_beyond_its_room() {
+    let (dir, path) = file_of(b"");
+    let files: Vec<MappedFile> =
+        (0..900).map(|i| MappedFile::create(dir.path().join(i.to_string())).expect("mapped")).collect();
+    assert!(files.iter().all(|file| file.capacity() >= 1 << 26));
+    let file = File::options().read(true).write(true).open(&path).expect("open");
+    let mut file = MappedFile::with_room(file, 8192).expect("mapped");
+    file.write_all(&pattern(100_000)).expect("room is made");
+    drop(file);
+    assert!(fs::read(&path).expect("there") == pattern(100_000));
+}
+
+#[test]
+fn a_limit_of_the_files_length_is_met_only_by_the_write_that_goes_beyond_it() {
+    let output =
+        in_child("mapped_file::a_limit_of_the_files_length_is_met_only_by_the_write_that_goes_beyond_it", || {
+            use rustix::process::{Resource, Rlimit, setrlimit};
+            let (_dir, path) = file_of(b"");
+            let limit = Rlimit { current: Some(40_000), maximum: Some(40_000) };
+            setrlimit(Resource::Fsize, limit).expect("a lower limit");
+            let mut file = read_write(&path);
+            (0..4000).for_each(|_| file.write_all(b"ten bytes.").expect("below the limit"));
+            file.flush().expect("a flush");
+            assert_eq!(file.len().expect("a length"), 40_000);
+        });
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn what_cannot_be_mapped_is_an_error_and_not_an_empty_file() {
+    for path in ["/proc/cpuinfo", "/dev/null", "/tmp", "/dev/tty"] {
+        let Err(error) = MappedFile::open(path) else { panic!("{path} was mapped") };
+        let text = error.to_string();
+        assert!(text.contains(path) && !text.contains('\n'), "{text}");
+    }
+}

@@ -158,10 +158,14 @@ fn every_advice_is_taken_or_refused_with_a_reason() {
         }
     }
     view.advise(Advice::DontNeed).expect("advice");
+    assert_eq!(view.load::<u8>(0), Ok(9), "a page that is partly outside loses nothing");
+    mapping.view().advise(Advice::DontNeed).expect("advice");
     assert_eq!(view.load::<u8>(0), Ok(pattern(6)[5]), "the file's byte again");
     let shared = MapOptions::read_write().map(&file).expect("mapped");
     shared.view().slice(..page_bytes()).expect("inside").advise(Advice::DontNeed).expect("advice");
     assert_eq!(shared.view().load::<u8>(5), Ok(pattern(6)[5]), "a shared page comes back as it was");
+    shared.view().slice(100..110).expect("inside").advise(Advice::Remove).expect("no page wholly inside");
+    assert_eq!(shared.view().load::<u8>(105), Ok(pattern(106)[105]));
     match shared.view().slice(..page_bytes()).expect("inside").advise(Advice::Remove) {
         Ok(()) => assert_eq!(shared.view().load::<u8>(5), Ok(0), "a hole"),
         Err(Error::Os { source, .. }) => skip("every_advice", &format!("Remove: {source}")),

@@ -10,7 +10,7 @@ use std::sync::{Barrier, Mutex};
 use std::thread;
 
 use libc::{SIGBUS, SIGSEGV, c_int};
-use mapio_map::{Access, AtomicMapping, FaultKind, MapMode, MapOptions, fault};
+use mapio_map::{Access, AtomicMapping, FaultKind, MapMode, MapOptions, Protection, fault};
 use mapio_testkit::{SmallFs, in_child, report, runner, skip};
 
 use crate::coexistence::{
@@ -49,6 +49,17 @@ fn poisoned() -> AtomicMapping {
     assert_eq!(at_page(&shared, 0).load(Ordering::Relaxed), 0);
     assert!(shared.is_poisoned());
     shared
+}
+
+#[test]
+fn pages_that_were_protected_are_opened_for_atomics() {
+    for protection in [Protection::None, Protection::ReadOnly] {
+        let mut mapping = MapOptions::read_write().len(8192).memfd("protected").expect("memory");
+        mapping.protect(0..4096, protection).expect("allowed");
+        let atomics = AtomicMapping::new(mapping).expect("atomics");
+        assert_eq!(atomics.get::<AtomicU32>(0).expect("inside").fetch_add(1, Ordering::Relaxed), 0);
+        atomics.check().expect("nothing is missing");
+    }
 }
 
 #[test]

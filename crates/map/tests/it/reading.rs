@@ -102,6 +102,8 @@ fn what_looks_for_bytes_stops_at_the_byte_that_cannot_be_read() {
     assert_eq!(view.rfind(&[0]).expect_err("cut").kind, truncated);
     assert_eq!(view.count(0).expect_err("cut").kind, truncated);
     assert_eq!(view.find(&pattern(300)), Ok(Some(0)), "found before the cut");
+    let near = view.slice(8000..).expect("inside");
+    assert_eq!(near.find(&pattern(20_000)[8100..8192]), Ok(Some(100)), "up to the last byte before it");
     let mut lines = view.lines();
     let fault = std::iter::from_fn(|| lines.next_line().map(|line| line.map(<[u8]>::len)).transpose())
         .find_map(Result::err)

@@ -8,8 +8,10 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::{
-    Advice, AtFlags, FallocateFlags, FileType, MemfdFlags, OFlags, SealFlags, StatxAttributes, StatxFlags,
+    Advice, AtFlags, FallocateFlags, FileType, MemfdFlags, OFlags, SealFlags, Stat, StatxAttributes, StatxFlags,
 };
+use rustix::io::{Errno, ReadWriteFlags};
+use rustix::process::Resource;
 
 use super::page_bytes;
 use super::region::huge_pages_bits;
@@ -26,7 +28,7 @@ const TMPFS_MAGIC: u32 = 0x01021994;
 /// Pieces that one writev(2) takes: `UIO_MAXIOV` of linux/uio.h.
 const MOST_PIECES: usize = 1024;
 
-/// Number of cachestat(2), the same on every processor; since Linux 6.5.
+/// Number of cachestat(2), the same on every processor that we know tests of; since Linux 6.5.
 const SYS_CACHESTAT: libc::c_long = 451;
 
 /// Seals without which nobody may hold a `&[u8]` into a memory file.
@@ -38,19 +40,16 @@ const PROBE_BYTES: usize = 4096;
 /// Opens a file with the access that a mode needs. A pipe without a writer is not waited for: it can't be mapped anyway.
 pub(crate) fn open(path: &Path, mode: MapMode) -> io::Result<File> {
     let write = mode == MapMode::ReadWrite;
-    File::options().read(true).write(write).custom_flags(libc::O_NONBLOCK).open(path)
+    let file = File::options().read(true).write(write).custom_flags(libc::O_NONBLOCK).open(path)?;
+    // Who is given the descriptor of a device expects it to block.
+    rustix::fs::fcntl_setfl(&file, OFlags::empty())?;
+    Ok(file)
 }
 
 /// What is to be known of a file before it is mapped: fstat(2), and one question more for what is not a plain file.
 pub(crate) fn facts(file: BorrowedFd<'_>) -> io::Result<FileFacts> {
     let stat = rustix::fs::fstat(file)?;
-    let len = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::BlockDevice => block_device_bytes(file)?,
-        FileType::CharacterDevice => u64::MAX,
-        // What mmap(2) would say, had it been asked for a byte.
-        FileType::Directory | FileType::Fifo | FileType::Socket => return Err(io::Error::from_raw_os_error(libc::ENODEV)),
-        _ => u64::try_from(stat.st_size).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?,
-    };
+    let len = len_of(file, &stat)?;
     // Only hugetlbfs has larger pages, and its files' preferred block is one; others prefer large blocks, too.
     let page_bytes = match usize::try_from(stat.st_blksize) {
         Ok(block) if block > page_bytes() && is_on(file, HUGETLBFS_MAGIC)? => block,
@@ -59,9 +58,19 @@ pub(crate) fn facts(file: BorrowedFd<'_>) -> io::Result<FileFacts> {
     Ok(FileFacts { len, page_bytes })
 }
 
-/// Length of a file, in bytes; `u64::MAX` for a device without one.
+/// Length of a file, in bytes: fstat(2); `u64::MAX` for a device without one.
 pub(crate) fn file_len(file: BorrowedFd<'_>) -> io::Result<u64> {
-    Ok(facts(file)?.len)
+    len_of(file, &rustix::fs::fstat(file)?)
+}
+
+fn len_of(file: BorrowedFd<'_>, stat: &Stat) -> io::Result<u64> {
+    Ok(match FileType::from_raw_mode(stat.st_mode) {
+        FileType::BlockDevice => block_device_bytes(file)?,
+        FileType::CharacterDevice => u64::MAX,
+        // What mmap(2) would say, had it been asked for a byte.
+        FileType::Directory | FileType::Fifo | FileType::Socket => return Err(io::Error::from_raw_os_error(libc::ENODEV)),
+        _ => u64::try_from(stat.st_size).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?,
+    })
 }
 
 /// Whether a file is on the file system of that number.
@@ -136,32 +145,66 @@ pub(crate) unsafe fn read(file: BorrowedFd<'_>, bytes: *mut u8, len: usize) -> i
 }
 
 /// Makes the file longer, from `start`, which is at or behind its end, to `end`, by zeros that have their disk blocks. Answers
-/// where it ends now, which is before `end` if the disk is nearly full.
+/// where it ends now: before `end` if the disk is nearly full, behind it if somebody else has made it longer meanwhile, whose
+/// bytes are spared.
 ///
 /// The zeros are written, since a file's pages that come from write(2) lie in large folios: a page fault there costs a
 /// tenth of one on a page that comes from fallocate(2), which more than pays for writing them (bench/, `files sequential`).
 /// tmpfs has no such folios, and there fallocate(2) and populating is faster.
 pub(crate) fn grow(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<u64> {
-    const ZEROS: [u8; 4096] = [0; 4096];
-    if is_on(file, TMPFS_MAGIC)? {
-        rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), start, end - start))?;
+    if is_in_memory(file) {
+        reserve(file, start, end)?;
         return Ok(end);
     }
-    let mut reached = start;
-    while reached < end {
-        let pieces: Vec<IoSlice<'_>> = (reached..end)
-            .step_by(ZEROS.len())
-            .take(MOST_PIECES)
-            .map(|at| IoSlice::new(&ZEROS[..usize::try_from(end - at).map_or(ZEROS.len(), |rest| rest.min(ZEROS.len()))]))
-            .collect();
-        match rustix::io::retry_on_intr(|| rustix::io::pwritev(file, &pieces, reached)) {
+    let mut left = end - start;
+    if start > file_len(file)? {
+        // The first zero behind a hole.
+        reserve(file, start, start + 1)?;
+        left -= 1;
+    }
+    while left > 0 {
+        match append_zeros(file, left) {
             Ok(0) => break,
-            Ok(written) => reached += u64::try_from(written).map_err(io::Error::other)?,
-            Err(error) if reached == start => return Err(error.into()),
+            Ok(written) => left = left.saturating_sub(written),
+            // Zeros that are not aligned are nothing for a descriptor with `O_DIRECT`.
+            Err(Errno::INVAL | Errno::OPNOTSUPP) => {
+                reserve(file, end - left, end)?;
+                break;
+            }
+            Err(error) if left == end - start => return Err(error.into()),
             Err(_) => break,
         }
     }
-    Ok(reached)
+    file_len(file)
+}
+
+/// Writes up to so many zeros at the file's end, wherever that is: pwritev2(2), `RWF_APPEND`.
+fn append_zeros(file: BorrowedFd<'_>, count: u64) -> rustix::io::Result<u64> {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let whole = usize::try_from(count).unwrap_or(usize::MAX).min(MOST_PIECES * ZEROS.len());
+    let pieces: Vec<IoSlice<'_>> =
+        (0..whole).step_by(ZEROS.len()).map(|at| IoSlice::new(&ZEROS[..ZEROS.len().min(whole - at)])).collect();
+    let written = rustix::io::retry_on_intr(|| rustix::io::pwritev2(file, &pieces, 0, ReadWriteFlags::APPEND))?;
+    Ok(u64::try_from(written).unwrap_or(count))
+}
+
+/// Writes at the file's end, wherever that is: pwritev2(2), `RWF_APPEND`.
+pub(crate) fn append(file: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
+    Ok(rustix::io::pwritev2(file, &[IoSlice::new(bytes)], 0, ReadWriteFlags::APPEND)?)
+}
+
+/// Makes the file reach to `end`, with disk blocks from `start` on, and changes no byte: fallocate(2); without blocks where the
+/// file system cannot do that.
+fn reserve(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
+    match rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), start, end - start)) {
+        Err(Errno::OPNOTSUPP | Errno::NOSYS) => set_len(file, end),
+        answer => Ok(answer?),
+    }
+}
+
+/// The length that the process may give to a file: getrlimit(2), `RLIMIT_FSIZE`. Who goes beyond it gets a `SIGXFSZ`.
+pub(crate) fn most_file_bytes() -> u64 {
+    rustix::process::getrlimit(Resource::Fsize).current.unwrap_or(u64::MAX)
 }
 
 /// Whether the file is on tmpfs, where its pages are all there is of it.
@@ -214,7 +257,11 @@ pub(crate) fn start_write_back(file: BorrowedFd<'_>, offset: u64, len: u64) -> i
 /// posix_fadvise(2). Pages that somebody has mapped stay.
 pub(crate) fn drop_cache(file: BorrowedFd<'_>, offset: u64, len: u64) -> io::Result<()> {
     sync_data(file)?;
-    rustix::fs::fadvise(file, offset, std::num::NonZeroU64::new(len), Advice::DontNeed)?;
+    // Pages that are only partly inside would stay (posix_fadvise(2)).
+    let page = u64::try_from(page_bytes()).map_err(io::Error::other)?;
+    let (start, end) = (offset - offset % page, offset.saturating_add(len).checked_next_multiple_of(page));
+    let len = end.map_or(u64::MAX, |end| end - start).min(i64::MAX.unsigned_abs() - start);
+    rustix::fs::fadvise(file, start, std::num::NonZeroU64::new(len), Advice::DontNeed)?;
     Ok(())
 }
 
@@ -259,7 +306,27 @@ pub(crate) fn seal(file: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Whether nobody can change or shorten a memory file any more.
 pub(crate) fn is_sealed(file: BorrowedFd<'_>) -> io::Result<bool> {
-    Ok(rustix::fs::fcntl_get_seals(file)?.contains(SEALED))
+    match rustix::fs::fcntl_get_seals(file) {
+        // What files that cannot have seals answer.
+        Err(Errno::INVAL) => Ok(false),
+        seals => Ok(seals?.contains(SEALED)),
+    }
+}
+
+/// Whether pages of a memory file are missing.
+pub(crate) fn has_holes(file: BorrowedFd<'_>) -> io::Result<bool> {
+    let stat = rustix::fs::fstat(file)?;
+    // Counted in units of 512 bytes, also the pages that are in swap space (stat(2)).
+    let (bytes, len) = (i128::from(stat.st_blocks) * 512, i128::from(stat.st_size));
+    Ok(bytes < len)
+}
+
+/// Gives a memory file all its pages.
+pub(crate) fn fill_holes(file: BorrowedFd<'_>) -> io::Result<()> {
+    match file_len(file)? {
+        0 => Ok(()),
+        len => Ok(rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), 0, len))?),
+    }
 }
 
 /// Whether the kernel keeps a file's bytes from changing and from going away, for ever: a memory file with seals, or a file
@@ -297,7 +364,7 @@ fn has_verity(file: BorrowedFd<'_>) -> bool {
     // SAFETY: the code only asks for the file's digest.
     let measured = unsafe { rustix::ioctl::ioctl(file, updater) };
     // The kernel has a digest, and we have no room for it.
-    marked && measured == Err(rustix::io::Errno::OVERFLOW)
+    marked && measured == Err(Errno::OVERFLOW)
 }
 
 fn off64(value: u64) -> io::Result<libc::off64_t> {

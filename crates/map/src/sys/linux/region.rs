@@ -5,6 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
+use rustix::io::Errno;
 use rustix::mm::{self, MapFlags, MprotectFlags, MremapFlags, MsyncFlags, ProtFlags};
 
 use super::page_bytes;
@@ -43,6 +44,7 @@ impl Region {
 
     /// Maps at least a byte. Blocks only as mmap(2) does: for the process's other address-space changes.
     pub(crate) fn map(request: &Request<'_>) -> io::Result<Self> {
+        let huge_pages = request.huge_pages.map(huge_pages_bits).transpose()?;
         let reserved = round_up(request.len.max(request.reserve), request.page_bytes)?;
         let growable = reserved > round_up(request.len, request.page_bytes)?;
         let mut flags = match request.sharing {
@@ -52,8 +54,8 @@ impl Region {
         flags.set(MapFlags::NORESERVE, request.no_reserve);
         flags.set(MapFlags::STACK, request.stack);
         flags.set(MapFlags::POPULATE, request.populate);
-        if let Some(huge_pages) = request.huge_pages {
-            flags |= MapFlags::HUGETLB | MapFlags::from_bits_retain(huge_pages_bits(huge_pages)?);
+        if let Some(huge_pages) = huge_pages {
+            flags |= MapFlags::HUGETLB | MapFlags::from_bits_retain(huge_pages);
         }
         let protection = if growable { ProtFlags::empty() } else { prot(request.protection) };
         // SAFETY, for both: no address is asked for, so the kernel picks a range that nothing else uses, and no existing
@@ -84,6 +86,11 @@ impl Region {
         self.len
     }
 
+    /// Whether it is a range of no addresses.
+    pub(crate) fn is_unmapped(&self) -> bool {
+        self.reserved == 0
+    }
+
     /// Bytes of a page of it.
     pub(crate) fn page_bytes(&self) -> usize {
         self.page_bytes
@@ -110,7 +117,11 @@ impl Region {
             }
             // SAFETY: the old range is ours and whole; `&mut self` says that nobody uses its addresses; the kernel picks the
             // new one, or extends the old one over addresses that nothing uses (mremap(2)).
-            let base = unsafe { mm::mremap(self.base().cast(), self.reserved, new, flags) }?;
+            let moved = unsafe { mm::mremap(self.base().cast(), self.reserved, new, flags) };
+            let base = moved.map_err(|errno| match errno {
+                Errno::FAULT => io::Error::other("its parts differ in protection or advice, and do not move together"),
+                errno => errno.into(),
+            })?;
             self.base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("mremap answered address 0"))?;
             self.reserved = new;
         }
@@ -124,10 +135,13 @@ impl Region {
             return self.protect(old..new, self.protection);
         }
         self.protect(new..old, Protection::None)?;
-        // Locked pages could not be given back.
-        self.unlock(new..old)?;
+        // Locked pages could not be given back. That this fails shows in the next call.
+        let _ = self.unlock(new..old);
         // The memory is given back; of a file, only the page table's entries are.
-        self.advise(new..old, Advice::DontNeed)
+        self.advise(new..old, Advice::DontNeed).inspect_err(|_| {
+            // As it was: what was allowed a moment ago, on whole ranges, is allowed again.
+            let _ = self.protect(new..old, self.protection);
+        })
     }
 
     /// Writes the dirty pages of a range back to the file and waits for it: msync(2) with `MS_SYNC`.
@@ -250,7 +264,7 @@ fn round_up(len: usize, page_bytes: usize) -> io::Result<usize> {
 pub(super) fn huge_pages_bits(huge_pages: HugePages) -> io::Result<u32> {
     match huge_pages {
         HugePages::Default => Ok(0),
-        HugePages::Bytes(bytes) if bytes.is_power_of_two() => Ok(bytes.trailing_zeros() << 26),
+        HugePages::Bytes(bytes) if bytes.is_power_of_two() && bytes > page_bytes() => Ok(bytes.trailing_zeros() << 26),
         HugePages::Bytes(_) => Err(io::Error::from_raw_os_error(libc::EINVAL)),
     }
 }
