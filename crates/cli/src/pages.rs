@@ -10,6 +10,7 @@ mod touch;
 mod walk;
 
 use std::fs;
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +18,8 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use mapio_map::{MapMode, Mapping};
-use rustix::process::{Resource, getrlimit};
+use rustix::io::Errno;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::interrupt::Interrupt;
 use crate::output::{self, Answer};
@@ -119,10 +121,17 @@ impl Arguments {
             (false, false) => Form::Text(Marks::BLOCKS),
         };
         let mut report = Report::new(form, self.files.len(), repeats);
+        if self.lock {
+            allow_all_descriptors();
+        }
         let mut round = Round::new(self, interrupt.as_ref());
+        let mut rounds = 0u64;
         loop {
             round.run(&mut report)?;
-            let Some(interrupt) = interrupt.as_ref().filter(|_| round.shown > 0) else { break };
+            rounds += 1;
+            // With nothing to watch or to keep; later on, a file may be away for a moment.
+            let is_needless = rounds == 1 && round.shown == 0;
+            let Some(interrupt) = interrupt.as_ref().filter(|_| !is_needless) else { break };
             if self.watch.is_some() && report.is_unread() {
                 break;
             }
@@ -291,7 +300,10 @@ impl<'a> Round<'a> {
             Action::Warm => part.warm(is_stopped)?,
             Action::Evict => part.evict()?,
             Action::Lock => {
-                let locked = part.lock(is_stopped).with_context(|| lock_refusal(part.path))?;
+                let locked = part.lock(is_stopped).map_err(|error| {
+                    let refusal = lock_refusal(part.path, &error);
+                    error.context(refusal)
+                })?;
                 self.locked.extend(locked);
             }
             Action::Touch(touch) => return touch.run(part, is_stopped).map(Some),
@@ -322,9 +334,18 @@ enum Origin {
     Found,
 }
 
-/// What to say before the kernel's reason why pages cannot be locked.
-fn lock_refusal(path: &Path) -> String {
-    let limit = getrlimit(Resource::Memlock).current;
+/// A file that is locked keeps its descriptor: allows as many as the administrator does. If that is refused, fewer have to do.
+fn allow_all_descriptors() {
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}
+
+/// What to say before the kernel's reason why pages cannot be locked; with the limit, if that may be the reason.
+fn lock_refusal(path: &Path, error: &anyhow::Error) -> String {
+    let is_limit = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
+        matches!(cause.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::NOMEM | Errno::PERM | Errno::AGAIN))
+    });
+    let limit = getrlimit(Resource::Memlock).current.filter(|_| is_limit);
     let limit =
         limit.map_or_else(String::new, |bytes| format!(", of which {} may be locked", output::bytes_text(bytes)));
     format!("keeping '{}' in memory{limit}", output::name(path))

@@ -1,4 +1,4 @@
-//! Comparing files through views: what mapping is good at, since nothing has to be read into a buffer first.
+//! Comparing files through views: what mapping is good at: pieces that stay in the cache, and no system call for them.
 
 use std::path::Path;
 

@@ -22,9 +22,9 @@ const FOLIO_BYTES: u64 = 2 << 20;
 /// The bytes are reached through [`view`](Mapping::view). The file's length and contents are the business of everybody
 /// who has it open: nothing here stops them from changing, and nothing that they do makes an access more than an `Err`.
 ///
-/// Dropping a mapping does not wait for the disk, unless its file system writes back when a file is closed, as NFS does. Stores are in the page cache from the moment they are made, visible
-/// to every other process, and survive the death of this one; only [`flush`](View::flush) makes them survive the death of
-/// the machine.
+/// Dropping a mapping does not wait for the disk, unless its file system writes back when a file is closed, as NFS does.
+/// Stores are in the page cache from the moment they are made, visible to every other process, and survive the death of
+/// this one; only [`flush`](View::flush) makes them survive the death of the machine.
 pub struct Mapping {
     /// Whole pages, given back on drop.
     region: Region,

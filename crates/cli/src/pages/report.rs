@@ -294,8 +294,8 @@ impl Report {
             Screen::Paper { blocks: 0 } => self.screen = Screen::Paper { blocks: 1 },
             Screen::Paper { .. } => self.print("\n")?,
             Screen::Terminal { rows, printed } => {
-                // To the top, and over what is there; each line wipes its rest.
-                let begin = if *rows == 0 { "\x1b[2J\x1b[H" } else { "\x1b[H" };
+                // To the top, and over what is there; each line wipes its rest. One that is too long is cut, not wrapped.
+                let begin = if *rows == 0 { "\x1b[?7l\x1b[2J\x1b[H" } else { "\x1b[?7l\x1b[H" };
                 (*rows, *printed) = (terminal_size().1, 0);
                 self.print(begin)?;
             }
@@ -359,8 +359,8 @@ impl Report {
             )])?;
         }
         if matches!(self.screen, Screen::Terminal { .. }) {
-            // What a longer block has left below.
-            self.print("\x1b[J")?;
+            // What a longer block has left below; and lines wrap again.
+            self.print("\x1b[J\x1b[?7h")?;
         }
         Ok(())
     }
@@ -422,7 +422,7 @@ fn files_text(files: u64) -> String {
     if files == 1 { "1 file".to_owned() } else { format!("{files} files") }
 }
 
-fn count_text(pages: u64) -> String {
+pub(crate) fn count_text(pages: u64) -> String {
     if pages == 1 { "1 page".to_owned() } else { format!("{pages} pages") }
 }
 

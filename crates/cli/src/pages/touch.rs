@@ -8,6 +8,7 @@ use mapio_map::{Access, Fault, MapMode, MapOptions, Usage, View, page_bytes};
 use serde::Serialize;
 
 use super::part::{Next, Part, page_size};
+use super::report::count_text;
 use crate::output;
 
 /// Bytes that are mapped and touched at a time: as much as a copy-on-write mapping's copies take at most.
@@ -104,8 +105,11 @@ impl Touched {
     pub(crate) fn as_text(&self) -> String {
         let mapping = if self.private { "private" } else { "shared" };
         let counts = format!(
-            "  touched {} pages ({}, {mapping} mapping): {} minor and {} major page faults",
-            self.pages, self.access, self.minor_faults, self.major_faults
+            "  touched {} ({}, {mapping} mapping): {} minor and {} major page faults",
+            count_text(self.pages),
+            self.access,
+            self.minor_faults,
+            self.major_faults
         );
         match self.file_unchanged {
             Some(true) => format!(
