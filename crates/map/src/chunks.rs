@@ -5,8 +5,8 @@ use zerocopy::{FromBytes, IntoBytes};
 use crate::fault::Fault;
 use crate::view::View;
 
-/// How far ahead of the next chunk the cache is asked for its bytes. Measured by `bench/` on an AMD EPYC (Zen 5): from
-/// here on, memory keeps up with chunks of 1 KiB.
+/// How far ahead of the next chunk the cache is asked for its bytes. Measured by `bench/` on two AMD
+/// EPYC (Zen 5, and an older one without AVX-512): from here on, memory keeps up with chunks of 1 KiB.
 const PREFETCH_AHEAD_BYTES: usize = 8192;
 /// Bytes that are asked for at once, at most: more would fill the processor's queue of outstanding loads.
 const PREFETCH_BYTES: usize = 4096;
