@@ -1,6 +1,6 @@
 //! Mapped files beside `std::fs`, memmap2 and pread: writing, opening, counting lines.
 //!
-//! `cargo run --release --bin files [FILTER]`; on the disk that this folder is on, and on /dev/shm.
+//! `cargo run --release --bin files [FILTER]`; on the disk that this program is on, and on /dev/shm.
 
 use std::cell::RefCell;
 use std::fs::{self, File};
@@ -25,8 +25,10 @@ fn main() {
         std::process::exit(2);
     }
     pin_to(1);
-    for place in ["target", "/dev/shm"] {
-        let folder = tempfile::tempdir_in(place).expect("a folder");
+    let program = std::env::current_exe().expect("a running program has a path");
+    let disk = program.parent().expect("a folder");
+    for (place, folder) in [("disk", disk), ("/dev/shm", Path::new("/dev/shm"))] {
+        let folder = tempfile::tempdir_in(folder).expect("a folder");
         let chosen = |part: &str| part.starts_with(&filter);
         if chosen("sequential") {
             for record_bytes in [100, 4096] {
