@@ -1,7 +1,7 @@
 //! Finds memmap2's source, and tells the tests where it is.
 //!
-//! Its unit tests are `test/map.rs`, which can be included as it is, and the module `tests` at the end of `src/advice.rs`,
-//! which is cut out.
+//! Its unit tests are `test/map.rs`, which can be included as it is, and the module `tests` at the end of
+//! `src/advice.rs`, which is cut out.
 
 use std::env;
 use std::fs;

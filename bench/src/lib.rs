@@ -1,8 +1,8 @@
 //! Measuring: contenders take turns in one run, and each is reported as a ratio to the first.
 //!
-//! A machine's speed drifts by more than the differences of interest. Therefore nothing is compared across runs: in every
-//! round all contenders run once, in an order that rotates, and a contender's figure is the median over rounds of its time
-//! divided by the first contender's time of the same round.
+//! A machine's speed drifts by more than the differences of interest. Therefore nothing is compared across runs: in
+//! every round all contenders run once, in an order that rotates, and a contender's figure is the median over rounds of
+//! its time divided by the first contender's time of the same round.
 
 use std::time::Instant;
 

@@ -1,4 +1,5 @@
-//! memmap2's own unit tests. They name what they test by `crate::` and `super::`, which is mapio's module `compat` here.
+//! memmap2's own unit tests. They name what they test by `crate::` and `super::`, which is mapio's module `compat`
+//! here.
 
 // What the tests find at the root of memmap2.
 #[allow(unused_imports, reason = "some of the tests are for other platforms")]

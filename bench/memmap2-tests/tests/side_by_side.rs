@@ -1,4 +1,5 @@
-//! memmap2 and mapio's module `compat` on the same calls: the same answers, and where they refuse, the same kind of error.
+//! memmap2 and mapio's module `compat` on the same calls: the same answers, and where they refuse, the same kind of
+//! error.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -246,8 +246,8 @@ fn main() {
     pin_to(1);
     let file: File = tempfile::tempfile_in("/dev/shm").expect("memory");
     file.set_len(GIB as u64).expect("room");
-    // SAFETY: nobody else has the file, and this thread makes each slice of it for one run of one contender, so that none
-    // lives while another contender writes.
+    // SAFETY: nobody else has the file, and this thread makes each slice of it for one run of one contender, so that
+    // none lives while another contender writes.
     let mut rival_mut = unsafe { MmapMut::map_mut(&file) }.expect("a mapping");
     rival_mut.fill(1);
     // SAFETY: as above.

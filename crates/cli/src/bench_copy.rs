@@ -1,10 +1,11 @@
-//! `mapio bench copy`: the lab's sweep. The same file is copied with buffers from tiny to huge and through two mappings,
-//! and the figures are shown side by side.
+//! `mapio bench copy`: the lab's sweep. The same file is copied with buffers from tiny to huge and through two
+//! mappings, and the figures are shown side by side.
 //!
-//! A measurement copies into a new file without a name, in this process, and takes the difference of getrusage(2) around it;
-//! that has all threads in it and nothing of other processes. The system calls are those that the engine counts. The
-//! buffer is made before the first run and stays, so that its own page faults are in no figure. A buffer so small that
-//! the whole file would take minutes copies only a sample of it, and its figures are multiplied up; they are marked.
+//! A measurement copies into a new file without a name, in this process, and takes the difference of getrusage(2)
+//! around it; that has all threads in it and nothing of other processes. The system calls are those that the engine
+//! counts. The buffer is made before the first run and stays, so that its own page faults are in no figure. A buffer so
+//! small that the whole file would take minutes copies only a sample of it, and its figures are multiplied up; they are
+//! marked.
 
 use std::fs::File;
 use std::num::NonZero;
@@ -31,9 +32,9 @@ const SHOWS_FROM_BYTES: u64 = 1 << 20;
 
 /// Measure copying a file with buffers of 5 bytes to 16 MiB, and through two mappings
 ///
-/// For each: real, user and system time in milliseconds, system calls, minor and major page faults, and MB/s; the median
-/// of several runs. The first run comes apart, after the file was dropped from the page cache: it is the cold one; a
-/// `-` stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample.
+/// For each: real, user and system time in milliseconds, system calls, minor and major page faults, and MB/s; the
+/// median of several runs. The first run comes apart, after the file was dropped from the page cache: it is the cold
+/// one; a `-` stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample.
 ///
 /// Example: mapio bench copy --runs 9 some-large-file
 #[derive(Debug, Args)]

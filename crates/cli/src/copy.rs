@@ -61,8 +61,8 @@ impl EngineName {
     }
 }
 
-/// The report, as JSON. Times are in seconds. What is not UTF-8 in a name is replaced by U+FFFD. `verified` says where the
-/// copy was read from.
+/// The report, as JSON. Times are in seconds. What is not UTF-8 in a name is replaced by U+FFFD. `verified` says where
+/// the copy was read from.
 #[derive(Debug, Serialize)]
 struct Json<'a> {
     source: String,

@@ -1,7 +1,7 @@
 //! The command `mapio`.
 //!
-//! Exit status: 0 done, 1 the answer is no (files differ), 2 an error, told in one line on standard error. A reader that
-//! closes our standard output early, as `head` does, changes none of that.
+//! Exit status: 0 done, 1 the answer is no (files differ), 2 an error, told in one line on standard error. A reader
+//! that closes our standard output early, as `head` does, changes none of that.
 
 mod bench_copy;
 mod compare;

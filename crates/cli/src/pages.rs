@@ -1,7 +1,7 @@
 //! `mapio pages`: which pages of files are in memory, seen and steered.
 //!
-//! A round looks at every argument once. What is to be done to the files is done in the first round, before they are looked
-//! at. A file that cannot be looked at is told of in one line, and the round goes on.
+//! A round looks at every argument once. What is to be done to the files is done in the first round, before they are
+//! looked at. A file that cannot be looked at is told of in one line, and the round goes on.
 
 mod part;
 mod picture;
@@ -32,9 +32,10 @@ use walk::{Rules, Seen, Tree, Ways};
 
 /// Show which pages of files are in memory, with a picture
 ///
-/// Pages are those of the page cache, whoever has brought them there. The kernel tells of them only who owns the file or may
-/// write to it. Offsets and lengths are in bytes, any byte; k, m and g stand for 1024, 1024^2 and 1024^3. Of a folder, all
-/// regular files count, each once, however many names it has. Exit status: 0 done, 2 something could not be done.
+/// Pages are those of the page cache, whoever has brought them there. The kernel tells of them only who owns the file
+/// or may write to it. Offsets and lengths are in bytes, any byte; k, m and g stand for 1024, 1024^2 and 1024^3. Of a
+/// folder, all regular files count, each once, however many names it has. Exit status: 0 done, 2 something could not be
+/// done.
 ///
 /// Example: mapio pages --warm --range 0..512m big.iso
 #[derive(Debug, Args)]
@@ -47,7 +48,8 @@ pub(crate) struct Arguments {
     warm: bool,
     /// Take the pages out of memory first, unless in use
     ///
-    /// Dirty pages are written back before. What somebody has mapped or locked stays, and so does what has no disk, as on tmpfs.
+    /// Dirty pages are written back before. What somebody has mapped or locked stays, and so does what has no disk, as
+    /// on tmpfs.
     #[arg(long, group = "action")]
     evict: bool,
     /// Lock the pages in memory until Ctrl-C or SIGTERM
@@ -55,8 +57,8 @@ pub(crate) struct Arguments {
     lock: bool,
     /// Touch each page, 'read' or 'write'; count the faults
     ///
-    /// Through a shared mapping, unless '--private' is given. A write there leaves the bytes as they are; the pages get dirty,
-    /// and holes get blocks.
+    /// Through a shared mapping, unless '--private' is given. A write there leaves the bytes as they are; the pages get
+    /// dirty, and holes get blocks.
     #[arg(
         long,
         group = "action",
@@ -334,7 +336,8 @@ enum Origin {
     Found,
 }
 
-/// A file that is locked keeps its descriptor: allows as many as the administrator does. If that is refused, fewer have to do.
+/// A file that is locked keeps its descriptor: allows as many as the administrator does. If that is refused, fewer have
+/// to do.
 fn allow_all_descriptors() {
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });

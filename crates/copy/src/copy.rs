@@ -88,8 +88,8 @@ impl CopyOptions {
 
     /// Copies `source` to `destination`, or into it if it is a folder. Blocks until that is done.
     ///
-    /// A destination that exists is replaced in one step when the copy is whole, and keeps its mode and owner; a link is
-    /// followed. A new one gets the source's permission bits, less the umask.
+    /// A destination that exists is replaced in one step when the copy is whole, and keeps its mode and owner; a link
+    /// is followed. A new one gets the source's permission bits, less the umask.
     ///
     /// Like cp, this does not wait for the disk. If the machine dies within seconds of a copy, the destination may be
     /// there and have zeros for bytes, and what it replaced is gone; [`verify`](Self::verify) flushes before that.

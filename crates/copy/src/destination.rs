@@ -75,8 +75,8 @@ impl Target {
         }
     }
 
-    /// Makes the empty file that will become the destination: with the mode given, less the umask, if it is new, else with
-    /// the mode and the owner of what it replaces, so that nobody can read it who could not read that.
+    /// Makes the empty file that will become the destination: with the mode given, less the umask, if it is new, else
+    /// with the mode and the owner of what it replaces, so that nobody can read it who could not read that.
     pub(crate) fn create(self, mode: u32) -> Result<Destination, Error> {
         let fail = Error::os("creating a temporary file in", self.folder().to_owned());
         let mode = self.existing.as_ref().map_or(mode, |existing| mode & existing.mode());

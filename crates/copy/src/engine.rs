@@ -48,10 +48,10 @@ impl NamedFile<'_> {
 
 /// Copies the first `len` bytes of `source` to the start of `destination` as planned, and answers how many that were.
 ///
-/// A `len` of 0 means "to the end", wherever that is: files of /proc claim to have no bytes, and have some. Both files are
-/// accessed by offset; their positions do not matter and do not change. The destination must be open for reading and
-/// writing, and empty. `meter` counts along. `buffer` is room for the engines that need it on the calling thread; it grows
-/// as needed, and who copies often keeps it.
+/// A `len` of 0 means "to the end", wherever that is: files of /proc claim to have no bytes, and have some. Both files
+/// are accessed by offset; their positions do not matter and do not change. The destination must be open for reading
+/// and writing, and empty. `meter` counts along. `buffer` is room for the engines that need it on the calling thread;
+/// it grows as needed, and who copies often keeps it.
 ///
 /// # Errors
 /// [`Error::Os`], [`Error::Map`] or [`Error::Fault`] for what could not be done; a source that ends before `len` is an

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use mapio_map::{Access, FaultKind};
 
-/// A copy or a comparison that was not made. Nothing was changed: a destination that existed is as it was, and no temporary
-/// file is left, unless the message says so.
+/// A copy or a comparison that was not made. Nothing was changed: a destination that existed is as it was, and no
+/// temporary file is left, unless the message says so.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Error {

@@ -24,10 +24,10 @@
 //! 5. The temporary file gets the destination's name, in one step.
 //!
 //! # What it does not do
-//! Folders, links as links, devices, holes, extended attributes, times and ownership (unless the destination exists, whose
-//! mode and owner are kept) are not copied. A destination that exists is replaced by a new file: its other hard links keep
-//! the old bytes, and its access control list is gone. Where the new file can't be given to the old one's owner, or the
-//! destination is a mount point, the copy is refused.
+//! Folders, links as links, devices, holes, extended attributes, times and ownership (unless the destination exists,
+//! whose mode and owner are kept) are not copied. A destination that exists is replaced by a new file: its other hard
+//! links keep the old bytes, and its access control list is gone. Where the new file can't be given to the old one's
+//! owner, or the destination is a mount point, the copy is refused.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod compare;

@@ -1,5 +1,5 @@
-//! The plan of a copy: what was asked for and what the files are like go in, what to do comes out. Nothing here touches a
-//! file, so every decision can be tested on its own.
+//! The plan of a copy: what was asked for and what the files are like go in, what to do comes out. Nothing here touches
+//! a file, so every decision can be tested on its own.
 //!
 //! The figures behind the choices are in docs/design/copy.md.
 
@@ -112,7 +112,8 @@ impl Plan {
         }
     }
 
-    /// The fastest that was measured for the case: always `ReadWrite`, since a mapping pays a page fault for every page.
+    /// The fastest that was measured for the case: always `ReadWrite`, since a mapping pays a page fault for every
+    /// page.
     fn auto(request: Request, facts: Facts) -> Self {
         let large = facts.len >= LARGE_FROM;
         let buffer_bytes = match facts.len {

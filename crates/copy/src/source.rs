@@ -11,8 +11,8 @@ use crate::engine::NamedFile;
 use crate::error::{Error, Version};
 use crate::plan::FileSystem;
 
-/// Opens a regular file for reading. Anything else is refused before it is opened, since opening a device or a pipe may do
-/// something or wait for ever.
+/// Opens a regular file for reading. Anything else is refused before it is opened, since opening a device or a pipe may
+/// do something or wait for ever.
 ///
 /// # Errors
 /// [`Error::NotRegular`], or [`Error::Os`] with what stat(2) or open(2) say.

@@ -45,8 +45,8 @@ impl AnonOptions {
         Self { reserve: 0, populate: false, lock: false, no_reserve: false, huge_pages: None }
     }
 
-    /// Keeps address space for this many bytes, so that [`AnonMap::resize`] up to them moves nothing. Costs no memory, but in
-    /// huge pages, of which it takes as many from the pool.
+    /// Keeps address space for this many bytes, so that [`AnonMap::resize`] up to them moves nothing. Costs no memory,
+    /// but in huge pages, of which it takes as many from the pool.
     pub const fn reserve(mut self, bytes: usize) -> Self {
         self.reserve = bytes;
         self
@@ -59,7 +59,8 @@ impl AnonOptions {
         self
     }
 
-    /// Brings all pages in and keeps them in memory: they never go to swap space. What [`AnonMap::resize`] adds is not locked.
+    /// Brings all pages in and keeps them in memory: they never go to swap space. What [`AnonMap::resize`] adds is not
+    /// locked.
     #[doc(alias("MAP_LOCKED", "mlock"))]
     pub const fn lock(mut self) -> Self {
         self.lock = true;
@@ -73,7 +74,8 @@ impl AnonOptions {
         self
     }
 
-    /// Asks for huge pages of the pool that the administrator has set up. For transparent ones see [`Advice::HugePage`].
+    /// Asks for huge pages of the pool that the administrator has set up. For transparent ones see
+    /// [`Advice::HugePage`].
     #[doc(alias = "MAP_HUGETLB")]
     pub const fn huge_pages(mut self, huge_pages: HugePages) -> Self {
         self.huge_pages = Some(huge_pages);
@@ -83,8 +85,8 @@ impl AnonOptions {
     /// Maps `len` bytes of zeros: mmap(2) with `MAP_PRIVATE | MAP_ANONYMOUS`.
     ///
     /// # Errors
-    /// [`Error::Os`] with what mmap(2) says: no memory, address space or huge pages (`ENOMEM`), a size of huge pages that there is
-    /// not (`EINVAL`); and when the memory cannot be locked.
+    /// [`Error::Os`] with what mmap(2) says: no memory, address space or huge pages (`ENOMEM`), a size of huge pages
+    /// that there is not (`EINVAL`); and when the memory cannot be locked.
     pub fn map(&self, len: usize) -> Result<AnonMap, Error> {
         let page_bytes = match self.huge_pages {
             None => sys::page_bytes(),
@@ -124,8 +126,9 @@ impl AnonOptions {
 
 /// Memory of this process alone, in whole pages, zero at first; given back when dropped.
 ///
-/// It is a slice: nobody else can reach it, so nothing can change it or take it away, and a plain `&mut [u8]` is sound where a
-/// mapped file has none. A child process gets a copy. For memory to share see [`MapOptions::memfd`](crate::MapOptions::memfd).
+/// It is a slice: nobody else can reach it, so nothing can change it or take it away, and a plain `&mut [u8]` is sound
+/// where a mapped file has none. A child process gets a copy. For memory to share see
+/// [`MapOptions::memfd`](crate::MapOptions::memfd).
 pub struct AnonMap {
     /// Invariant: private anonymous memory of at least `len` bytes that may be read and written, and of at least one.
     region: Region,
@@ -142,8 +145,9 @@ impl AnonMap {
         AnonOptions::new().map(len)
     }
 
-    /// Changes the length. What is added is zero. Up to what [`AnonOptions::reserve`] has asked for, nothing moves; beyond it the
-    /// memory may move as a whole, without a byte being copied, unless its parts differ in advice or locks. Memory in huge pages grows only inside its reservation.
+    /// Changes the length. What is added is zero. Up to what [`AnonOptions::reserve`] has asked for, nothing moves;
+    /// beyond it the memory may move as a whole, without a byte being copied, unless its parts differ in advice or
+    /// locks. Memory in huge pages grows only inside its reservation.
     ///
     /// # Errors
     /// [`Error::Os`] with what mremap(2) or mprotect(2) says, such as no memory (`ENOMEM`); nothing has changed then.
@@ -185,8 +189,8 @@ impl AnonMap {
     /// Tells the kernel how the memory is going to be used: madvise(2).
     ///
     /// # Errors
-    /// [`Error::Os`]: `EINVAL` for advice that the kernel does not have; `InvalidInput` for advice that changes or drops what the
-    /// memory holds, for which there is [`discard`](Self::discard).
+    /// [`Error::Os`]: `EINVAL` for advice that the kernel does not have; `InvalidInput` for advice that changes or
+    /// drops what the memory holds, for which there is [`discard`](Self::discard).
     #[doc(alias = "madvise")]
     pub fn advise(&self, advice: Advice) -> Result<(), Error> {
         let refused = matches!(advice, Advice::DontNeed | Advice::Free | Advice::Remove | Advice::HwPoison);
@@ -243,9 +247,9 @@ impl Deref for AnonMap {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the region is private anonymous memory, so it holds initialised bytes (zeros at first, mmap(2)), nobody
-        // outside the process can change or take it, and inside it is reached through this value only: `&self` keeps
-        // it from being written to, unmapped or moved. It has at least `len` bytes, at most `isize::MAX`.
+        // SAFETY: the region is private anonymous memory, so it holds initialised bytes (zeros at first, mmap(2)),
+        // nobody outside the process can change or take it, and inside it is reached through this value only: `&self`
+        // keeps it from being written to, unmapped or moved. It has at least `len` bytes, at most `isize::MAX`.
         unsafe { std::slice::from_raw_parts(self.region.base(), self.len) }
     }
 }

@@ -1,7 +1,8 @@
 //! Atomic integers in mapped memory: bytes through which threads and processes agree.
 //!
-//! `core::sync::atomic` can't be used on a mapping: it wants a reference or a valid pointer to memory that never goes away,
-//! and a load of a file that was cut short would kill. Here are the same operations as guarded accesses of `arch`.
+//! `core::sync::atomic` can't be used on a mapping: it wants a reference or a valid pointer to memory that never goes
+//! away, and a load of a file that was cut short would kill. Here are the same operations as guarded accesses of
+//! `arch`.
 //!
 //! Invariant of [`AtomicView`], on which every `unsafe` block here rests, besides V1 and V2 of `view.rs`:
 //! - V3: its view has exactly the bytes of one `T`, at an address that is a multiple of its size.
@@ -51,13 +52,14 @@ atomic_integer!(u8, u16, u32, u64);
 
 /// An atomic integer in a mapped file; made by [`View::atomic`].
 ///
-/// The operations, and what they order, are those of `core::sync::atomic`; each also answers a [`Fault`] when the bytes are
-/// not to be had. One that faults has changed nothing. None blocks except as a page fault does, for the disk.
+/// The operations, and what they order, are those of `core::sync::atomic`; each also answers a [`Fault`] when the bytes
+/// are not to be had. One that faults has changed nothing. None blocks except as a page fault does, for the disk.
 ///
-/// An operation is atomic, and orders, between all threads of all processes that have the file mapped and use atomics of the
-/// same width at the same bytes; of other languages too, as far as their compilers translate atomics as Rust's does. How it
-/// goes together with other accesses to these bytes is not promised. The value is in the machine's byte order. Who can open
-/// the file can store any value at any time: check what is loaded, and let no `unsafe` code rest on it.
+/// An operation is atomic, and orders, between all threads of all processes that have the file mapped and use atomics
+/// of the same width at the same bytes; of other languages too, as far as their compilers translate atomics as Rust's
+/// does. How it goes together with other accesses to these bytes is not promised. The value is in the machine's byte
+/// order. Who can open the file can store any value at any time: check what is loaded, and let no `unsafe` code rest on
+/// it.
 ///
 /// ```
 /// use std::sync::atomic::Ordering::Relaxed;
@@ -79,15 +81,15 @@ atomic_integer!(u8, u16, u32, u64);
 /// ```
 ///
 /// # Crashes
-/// A value that an operation has stored is in the page cache, unless the mapping is copy-on-write: every process sees it
-/// from then on, and it survives the death of this one at any instruction. [`View::flush`] makes it survive the death of
-/// the machine; without that, an older value may be found afterwards, even beside newer values of other words. A file
-/// that is cut short loses the value: when it has grown again, it is 0.
+/// A value that an operation has stored is in the page cache, unless the mapping is copy-on-write: every process sees
+/// it from then on, and it survives the death of this one at any instruction. [`View::flush`] makes it survive the
+/// death of the machine; without that, an older value may be found afterwards, even beside newer values of other words.
+/// A file that is cut short loses the value: when it has grown again, it is 0.
 ///
 /// # Errors
-/// All operations have the same: any fault of a [`View`] except `OutOfBounds` and `Misaligned`, with the offset in the view
-/// that this was made from. The access is `Read` for [`load`](Self::load), and `Write` for the others. In a read-only
-/// mapping those answer [`Protection`](FaultKind::Protection), also an exchange whose comparison fails; only
+/// All operations have the same: any fault of a [`View`] except `OutOfBounds` and `Misaligned`, with the offset in the
+/// view that this was made from. The access is `Read` for [`load`](Self::load), and `Write` for the others. In a
+/// read-only mapping those answer [`Protection`](FaultKind::Protection), also an exchange whose comparison fails; only
 /// [`fetch_update`](Self::fetch_update) may find that it has nothing to store.
 ///
 /// # Platforms
@@ -282,8 +284,8 @@ impl<'a, T: AtomicInteger> AtomicView<'a, T> {
         self.change(order, |before| before.min(value))
     }
 
-    /// Stores what `update` makes of the value, unless that is `None`; answers the value before, as `Ok` if something was
-    /// stored, else as `Err`.
+    /// Stores what `update` makes of the value, unless that is `None`; answers the value before, as `Ok` if something
+    /// was stored, else as `Err`.
     ///
     /// `update` is called again when somebody else has changed the value meanwhile. `set_order` is the ordering of the
     /// exchange that succeeds, `fetch_order` that of the loads before it.
@@ -317,8 +319,8 @@ impl<'a, T: AtomicInteger> AtomicView<'a, T> {
         }
     }
 
-    /// Stores what `update` makes of the value, if anything; answers the value before. It is done again only when somebody
-    /// else has changed the value meanwhile, so among all who do this at once, one always comes to its end.
+    /// Stores what `update` makes of the value, if anything; answers the value before. It is done again only when
+    /// somebody else has changed the value meanwhile, so among all who do this at once, one always comes to its end.
     #[inline(always)]
     fn update(
         &self,

@@ -1,8 +1,8 @@
 //! Mappings that hold plain atomics: locks, counters, rings that processes share.
 //!
-//! A guarded access answers a fault, and has no read-modify-write. An object made of atomics wants core's own, and these
-//! know nothing of faults. So here a page that faults is replaced by zeros that nobody else sees, the mapping is marked as
-//! poisoned, and the access goes on; who uses it asks afterwards.
+//! A guarded access answers a fault, and has no read-modify-write. An object made of atomics wants core's own, and
+//! these know nothing of faults. So here a page that faults is replaced by zeros that nobody else sees, the mapping is
+//! marked as poisoned, and the access goes on; who uses it asks afterwards.
 //!
 //! Invariants, on which the `unsafe` blocks rest; docs/design/views.md has the argument:
 //! - P1: the mapping's pages are readable and writable as long as the value lives, and faults there are repaired.
@@ -27,11 +27,11 @@ use crate::widths::Widths;
 
 /// A mapping whose bytes are used through core's atomics, and whose faults poison it instead of killing the process.
 ///
-/// An access to a byte that is not to be had, because the file was cut or its file system is full, meets a page of zeros
-/// instead, which is private to this mapping and stays until it is dropped. From then on the mapping is
-/// [poisoned](Self::check). **What an operation has read may be such zeros, and what it has stored may have reached nobody:
-/// ask [`check`](Self::check) after its last access and before its answer is believed.** Pages that have not faulted
-/// go on being shared.
+/// An access to a byte that is not to be had, because the file was cut or its file system is full, meets a page of
+/// zeros instead, which is private to this mapping and stays until it is dropped. From then on the mapping is
+/// [poisoned](Self::check). **What an operation has read may be such zeros, and what it has stored may have reached
+/// nobody: ask [`check`](Self::check) after its last access and before its answer is believed.** Pages that have not
+/// faulted go on being shared.
 ///
 /// Whoever else has the file stores what he likes there. A value that is read is one to be checked, not to be trusted.
 ///
@@ -57,9 +57,9 @@ use crate::widths::Widths;
 ///
 /// # What it does not do
 /// It repairs no system calls: futex(2) or read(2) on an address of a page that is gone answer `EFAULT`. A thread that
-/// blocks `SIGBUS` dies at such a page; see [`fault::status`](crate::fault::status). A `SIGSEGV`, as after mprotect(2), still kills.
-/// Each run of replaced pages splits the mapping in two, and the system limits their number (`vm.max_map_count`): beyond
-/// it, the fault kills.
+/// blocks `SIGBUS` dies at such a page; see [`fault::status`](crate::fault::status). A `SIGSEGV`, as after mprotect(2),
+/// still kills. Each run of replaced pages splits the mapping in two, and the system limits their number
+/// (`vm.max_map_count`): beyond it, the fault kills.
 ///
 /// # Platforms
 /// Linux, on every processor.
@@ -150,13 +150,13 @@ impl AtomicMapping {
     /// atomics of different widths that overlap and are used at the same time.
     ///
     /// # Errors
-    /// [`OutOfBounds`](FaultKind::OutOfBounds); [`Misaligned`](FaultKind::Misaligned) if the offset in the file is not a
-    /// multiple of the width; [`MixedWidth`](FaultKind::MixedWidth).
+    /// [`OutOfBounds`](FaultKind::OutOfBounds); [`Misaligned`](FaultKind::Misaligned) if the offset in the file is not
+    /// a multiple of the width; [`MixedWidth`](FaultKind::MixedWidth).
     #[inline]
     pub fn get<A: PlainAtomic>(&self, offset: usize) -> Result<&A, Fault> {
         let base = self.place::<A>(offset, 1)?;
-        // SAFETY: `place` has found one `A` there, aligned, and of this width alone (P2), in memory that stays readable and
-        // writable as long as `self` is borrowed (P1); every byte is initialised, and any bytes are a valid value.
+        // SAFETY: `place` has found one `A` there, aligned, and of this width alone (P2), in memory that stays readable
+        // and writable as long as `self` is borrowed (P1); every byte is initialised, and any bytes are a valid value.
         Ok(unsafe { &*base })
     }
 
@@ -227,7 +227,8 @@ impl fmt::Debug for AtomicMapping {
     }
 }
 
-/// An atomic of core that may lie in a mapping: `AtomicU8`, `AtomicU16`, `AtomicU32`, and `AtomicU64` where there is one.
+/// An atomic of core that may lie in a mapping: `AtomicU8`, `AtomicU16`, `AtomicU32`, and `AtomicU64` where there is
+/// one.
 ///
 /// The others may not: any bytes must be a valid value, and mean the same to every process.
 pub trait PlainAtomic: sealed::Sealed {}

@@ -55,8 +55,8 @@ impl<'a> Chunks<'a> {
 
     /// Copies out the next chunk; the last one may be shorter. `None` after the end of the view.
     ///
-    /// Before a byte that faults, the bytes up to it come as a shorter chunk; the fault comes at the next call, and again at
-    /// each further one as long as the byte cannot be read.
+    /// Before a byte that faults, the bytes up to it come as a shorter chunk; the fault comes at the next call, and
+    /// again at each further one as long as the byte cannot be read.
     ///
     /// # Errors
     /// The fault of the first byte of the chunk.

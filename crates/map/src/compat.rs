@@ -5,10 +5,10 @@
 //! +use mapio::compat::{Advice, Mmap, MmapMut, MmapOptions};
 //! ```
 //!
-//! A mapped file is a slice here. That is fast to adopt, and it is a promise that no program can keep alone: a `&[u8]` says
-//! that nobody changes the bytes, and a file belongs to everybody who can open it. So the constructors are `unsafe`, and
-//! each says what its caller must make sure of. The rest of this crate needs no such promise; this module is the first
-//! step of a move to it, in pieces as small as you like:
+//! A mapped file is a slice here. That is fast to adopt, and it is a promise that no program can keep alone: a `&[u8]`
+//! says that nobody changes the bytes, and a file belongs to everybody who can open it. So the constructors are
+//! `unsafe`, and each says what its caller must make sure of. The rest of this crate needs no such promise; this module
+//! is the first step of a move to it, in pieces as small as you like:
 //!
 //! | here | without `unsafe` |
 //! |---|---|
@@ -46,8 +46,8 @@
 //! - `advise_range` and `unchecked_advise_range` refuse a range that ends after the mapping (`InvalidInput`); memmap2 looks at
 //!   the start and the length alone, and passes the rest on to the kernel.
 //! - `map_if_safe` looks at a duplicate of the descriptor and maps that, so that no other thread can put another file under the
-//!   number in between. Of fs-verity it wants both statx(2) (since Linux 5.5) and the ioctl to tell. A sealed file of huge
-//!   pages is brought in at once, or is `map_failed`.
+//!   number in between. Of fs-verity it wants both statx(2) (since Linux 5.5) and the ioctl to tell. A sealed file of
+//!   huge pages is brought in at once, or is `map_failed`.
 //! - A descriptor below zero is `EBADF`. `remap` to a length above `isize::MAX` is `InvalidData` everywhere; memmap2 leaves
 //!   it to the kernel where addresses have 64 bits, and its sum may overflow.
 //! - A block device without a length given is mapped whole, where memmap2 takes it for empty.

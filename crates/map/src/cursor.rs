@@ -7,9 +7,9 @@ use crate::view::View;
 
 /// A view with a position: what `std::io::Cursor` is to a slice.
 ///
-/// Faults come as `io::Error`s that hold the [`Fault`](crate::Fault). Writing at the view's end answers 0, since a view cannot
-/// grow. [`BufRead`] lends out copies; after bytes have changed, what was lent
-/// before may come once more, up to 4 KiB of it; seeking forgets it.
+/// Faults come as `io::Error`s that hold the [`Fault`](crate::Fault). Writing at the view's end answers 0, since a view
+/// cannot grow. [`BufRead`] lends out copies; after bytes have changed, what was lent before may come once more, up to
+/// 4 KiB of it; seeking forgets it.
 ///
 /// ```
 /// use std::io::{BufRead, Seek, Write};

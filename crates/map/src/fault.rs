@@ -12,8 +12,8 @@ use crate::sys;
 #[non_exhaustive]
 pub struct Status {
     /// The handlers of `SIGBUS` and `SIGSEGV` are ours. If not, either nothing was mapped yet, or somebody has put a
-    /// handler in front; faults are then caught only if that handler passes on what it does not know. Where the accesses
-    /// of views raise no signals, this is about `SIGBUS` alone, and true until the first
+    /// handler in front; faults are then caught only if that handler passes on what it does not know. Where the
+    /// accesses of views raise no signals, this is about `SIGBUS` alone, and true until the first
     /// [`AtomicMapping`](crate::AtomicMapping) is made.
     pub armed: bool,
     /// The calling thread blocks one of the two signals: the kernel kills a process that faults under a blocked signal.
@@ -31,8 +31,8 @@ pub fn status() -> Status {
 /// An access that touched no memory, or stopped at a byte that the kernel could not supply.
 ///
 /// Everything before [`offset`](Fault::offset) was done: for a copy of `n` bytes that started at `start`, exactly
-/// `fault.offset - start` bytes were transferred; [`copy_to`](crate::View::copy_to) between overlapping views is the one
-/// exception.
+/// `fault.offset - start` bytes were transferred; [`copy_to`](crate::View::copy_to) between overlapping views is the
+/// one exception.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
@@ -65,7 +65,8 @@ pub enum FaultKind {
         /// Length of the view, in bytes.
         view_len: usize,
     },
-    /// The offset in the file is not a multiple of the value's size, as an atomic access wants it. No memory was touched.
+    /// The offset in the file is not a multiple of the value's size, as an atomic access wants it. No memory was
+    /// touched.
     Misaligned {
         /// What the offset in the file must be a multiple of, in bytes.
         align: usize,

@@ -2,8 +2,8 @@
 //!
 //! A [`Mapping`] makes a range of addresses stand for the bytes of a file. A [`View`] is a bounds-checked
 //! window on it, at any byte offset and of any length, through which the bytes are read and written. A file that
-//! somebody else cuts short, a full disk or a bad sector is an `Err(`[`Fault`]`)` from the access that met it: never a dead
-//! process, and an access costs what a raw load or store costs.
+//! somebody else cuts short, a full disk or a bad sector is an `Err(`[`Fault`]`)` from the access that met it: never a
+//! dead process, and an access costs what a raw load or store costs.
 //!
 //! ```
 //! use mapio_map::MapOptions;
@@ -25,12 +25,13 @@
 //!
 //! # What it does not do
 //! It never hands out a `&[u8]` into a file that others can change: such a reference would be undefined behaviour as
-//! soon as they do. Bytes are copied in and out instead. A mapping is also not the fastest way to copy a whole file; see
-//! the crate `mapio-copy` for that.
+//! soon as they do. Bytes are copied in and out instead. A mapping is also not the fastest way to copy a whole file;
+//! see the crate `mapio-copy` for that.
 //!
 //! # Platforms
 //! Linux. x86-64 and aarch64 use guarded machine instructions; other processors use `process_vm_readv(2)`, which is as
-//! safe, and slower (a system call an access), and have no atomic accesses. Elsewhere [`MapOptions::map`] answers `Unsupported`.
+//! safe, and slower (a system call an access), and have no atomic accesses. Elsewhere [`MapOptions::map`] answers
+//! `Unsupported`.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod anon;

@@ -6,13 +6,13 @@
 //!  |  the file's bytes  |  zeros, with  |  addresses behind the file's    |
 //!  |                    |  disk blocks  |  end, which answer `Truncated`  |
 //! ```
-//! All addresses up to `capacity` are mapped at once, so growing moves nothing: it makes the file longer beneath its mapping.
-//! That takes system calls, so it is done in steps, ahead of the bytes written; the file is cut to `len` again when it is
-//! flushed, synchronised, closed or dropped.
+//! All addresses up to `capacity` are mapped at once, so growing moves nothing: it makes the file longer beneath its
+//! mapping. That takes system calls, so it is done in steps, ahead of the bytes written; the file is cut to `len` again
+//! when it is flushed, synchronised, closed or dropped.
 //!
-//! Invariants: F1: every byte below `len` has been written or belonged to the file. F2: bytes from `len` to `allocated` are zeros
-//! that this object has added. F3: `len <= allocated` and `allocated` is the file's length as this object last knew it; if the file's
-//! differs, somebody else has changed it, and is believed.
+//! Invariants: F1: every byte below `len` has been written or belonged to the file. F2: bytes from `len` to `allocated`
+//! are zeros that this object has added. F3: `len <= allocated` and `allocated` is the file's length as this object
+//! last knew it; if the file's differs, somebody else has changed it, and is believed.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
@@ -30,11 +30,12 @@ use crate::read_buffer::ReadBuffer;
 use crate::sys;
 use crate::view::View;
 
-/// Address space that a file can grow into, unless more is asked for: a small part of what there is, for who opens thousands.
+/// Address space that a file can grow into, unless more is asked for: a small part of what there is, for who opens
+/// thousands.
 const ROOM_BYTES: u64 = if usize::BITS >= 64 { 1 << 32 } else { 1 << 26 };
 
-/// The least and the most that a file is made longer by, ahead of what is written; powers of two. Larger steps are slower, since
-/// they make larger folios than the kernel handles well (measured on Linux 6.18, ext4).
+/// The least and the most that a file is made longer by, ahead of what is written; powers of two. Larger steps are
+/// slower, since they make larger folios than the kernel handles well (measured on Linux 6.18, ext4).
 const STEP_BYTES: (u64, u64) = (64 << 10, 1 << 20);
 
 /// How often a write is tried again that somebody else has cut away from under.
@@ -43,18 +44,20 @@ const ATTEMPTS: usize = 100;
 /// What a byte is found to be that somebody has cut away; by how much does not matter.
 const CUT: FaultKind = FaultKind::Truncated { file_len: 0 };
 
-/// A file that is read and written through its mapping: [`Read`], [`Write`], [`Seek`], [`BufRead`], [`read_at`](Self::read_at),
-/// [`write_at`](Self::write_at), as [`File`] has them, and no system call for bytes that are in memory.
+/// A file that is read and written through its mapping: [`Read`], [`Write`], [`Seek`], [`BufRead`],
+/// [`read_at`](Self::read_at), [`write_at`](Self::write_at), as [`File`] has them, and no system call for bytes that
+/// are in memory.
 ///
-/// Made from a file however it was opened, for reading, writing, appending. What is written is in the page cache at once: others
-/// see it, and it survives the death of this process. When the file grows, its length runs ahead of the bytes written, by 1 MiB
-/// at most, in zeros with disk blocks behind them, so that a full disk is an error at the write that needs the space; `flush`,
-/// `sync_all`, `sync_data`, `close` and dropping cut it to its length again. If the process is killed before, the zeros stay. Several
-/// processes may read and write a file in this way, but only one at a time should make it grow. A child process that has inherited
-/// a mapped file by fork(2) leaves the zeros to its parent.
+/// Made from a file however it was opened, for reading, writing, appending. What is written is in the page cache at
+/// once: others see it, and it survives the death of this process. When the file grows, its length runs ahead of the
+/// bytes written, by 1 MiB at most, in zeros with disk blocks behind them, so that a full disk is an error at the write
+/// that needs the space; `flush`, `sync_all`, `sync_data`, `close` and dropping cut it to its length again. If the
+/// process is killed before, the zeros stay. Several processes may read and write a file in this way, but only one at a
+/// time should make it grow. A child process that has inherited a mapped file by fork(2) leaves the zeros to its
+/// parent.
 ///
-/// A length that somebody else sets is seen: reads end there, and `len` answers it. [`BufRead`] lends out copies, and may lend 4 KiB
-/// from before somebody else's change, or one through [`view`](Self::view); seeking forgets them.
+/// A length that somebody else sets is seen: reads end there, and `len` answers it. [`BufRead`] lends out copies, and
+/// may lend 4 KiB from before somebody else's change, or one through [`view`](Self::view); seeking forgets them.
 ///
 /// ```
 /// use std::io::{Seek, Write, BufRead};
@@ -93,7 +96,8 @@ pub struct MappedFile {
     owner: u32,
     position: u64,
     buffer: ReadBuffer,
-    /// Whether this object has changed bytes that the buffer may hold. Written and read by threads that the caller orders.
+    /// Whether this object has changed bytes that the buffer may hold. Written and read by threads that the caller
+    /// orders.
     buffer_is_stale: AtomicBool,
 }
 
@@ -128,9 +132,10 @@ impl MappedFile {
 
     /// Takes a file that is open, for what it was opened for. The position is the start.
     ///
-    /// A file that was opened for writing only, or for appending only, is opened once more, since a mapping cannot be written to
-    /// without being read. `O_APPEND` makes every [`write`](Write::write) go to the end, and to a place of its own, whoever else
-    /// appends: that is one write(2) each, and no zeros ahead. [`write_at`](Self::write_at) writes where it is told to.
+    /// A file that was opened for writing only, or for appending only, is opened once more, since a mapping cannot be
+    /// written to without being read. `O_APPEND` makes every [`write`](Write::write) go to the end, and to a place of
+    /// its own, whoever else appends: that is one write(2) each, and no zeros ahead. [`write_at`](Self::write_at)
+    /// writes where it is told to.
     ///
     /// # Errors
     /// [`Error::Os`]: the file cannot be mapped, such as a pipe, or may not be read (`EACCES`).
@@ -138,10 +143,10 @@ impl MappedFile {
         Self::with_room(file, ROOM_BYTES)
     }
 
-    /// As [`new`](Self::new), with address space for the file to grow by `room_bytes`; 4 GiB otherwise (64 MiB on 32-bit
-    /// processors), or less where the process has less. Takes addresses, of which there are 128 TiB on most 64-bit processors, and
-    /// no memory. Through a mutable reference, a file also grows beyond them; its mapping then moves. On hugetlbfs a mapping
-    /// behind the end would make the file longer (mmap(2)), so there is no room.
+    /// As [`new`](Self::new), with address space for the file to grow by `room_bytes`; 4 GiB otherwise (64 MiB on
+    /// 32-bit processors), or less where the process has less. Takes addresses, of which there are 128 TiB on most
+    /// 64-bit processors, and no memory. Through a mutable reference, a file also grows beyond them; its mapping then
+    /// moves. On hugetlbfs a mapping behind the end would make the file longer (mmap(2)), so there is no room.
     ///
     /// # Errors
     /// As [`new`](Self::new).
@@ -192,7 +197,8 @@ impl MappedFile {
         Ok(self.len()? == 0)
     }
 
-    /// A window on the file's bytes as they are now, for everything that a [`View`] can do. It does not grow with the file.
+    /// A window on the file's bytes as they are now, for everything that a [`View`] can do. It does not grow with the
+    /// file.
     ///
     /// # Errors
     /// What fstat(2) says.
@@ -201,10 +207,12 @@ impl MappedFile {
         Ok(self.mapping.view().slice(..len)?)
     }
 
-    /// Reads from `offset` into `buf`, as pread(2) does; does not touch the position. Answers the number of bytes read, 0 at the end.
+    /// Reads from `offset` into `buf`, as pread(2) does; does not touch the position. Answers the number of bytes read,
+    /// 0 at the end.
     ///
     /// # Errors
-    /// The [`Fault`] of the first byte, as an `io::Error`: a bad sector, no space for a hole. A file cut short is no error but its end.
+    /// The [`Fault`] of the first byte, as an `io::Error`: a bad sector, no space for a hole. A file cut short is no
+    /// error but its end.
     pub fn read_at(&self, offset: u64, buf: &mut [u8]) -> io::Result<usize> {
         let mut len = self.len.load(Ordering::Relaxed);
         if offset.saturating_add(widen(buf.len())) > len {
@@ -244,12 +252,13 @@ impl MappedFile {
         Ok(())
     }
 
-    /// Writes `buf` at `offset`, as pwrite(2) does, and makes the file longer if it ends before; does not touch the position.
-    /// Answers the number of bytes written, which is less than `buf.len()` only where the disk is full after at least one.
+    /// Writes `buf` at `offset`, as pwrite(2) does, and makes the file longer if it ends before; does not touch the
+    /// position. Answers the number of bytes written, which is less than `buf.len()` only where the disk is full after
+    /// at least one.
     ///
     /// # Errors
-    /// `StorageFull` when the disk is full, `PermissionDenied` when the file was not opened for writing, `FileTooLarge` behind
-    /// the address space that [`with_room`](Self::with_room) sets; the [`Fault`] of the first byte otherwise.
+    /// `StorageFull` when the disk is full, `PermissionDenied` when the file was not opened for writing, `FileTooLarge`
+    /// behind the address space that [`with_room`](Self::with_room) sets; the [`Fault`] of the first byte otherwise.
     pub fn write_at(&self, offset: u64, buf: &[u8]) -> io::Result<usize> {
         self.write_attempts(offset, buf, || self.lock_growing())
     }
@@ -309,8 +318,8 @@ impl MappedFile {
     /// Cuts the file to its length, starts to write it back, and unmaps it. Does not wait for the disk: that is
     /// [`sync_all`](Self::sync_all).
     ///
-    /// Dropping does the same, but for starting to write back, which the kernel does in its own time; it has nobody to tell of
-    /// errors.
+    /// Dropping does the same, but for starting to write back, which the kernel does in its own time; it has nobody to
+    /// tell of errors.
     ///
     /// # Errors
     /// What ftruncate(2) or sync_file_range(2) says.
@@ -364,8 +373,8 @@ impl MappedFile {
 
     /// Whether the file still has all bytes below `end`, which were accessed just now and found there.
     ///
-    /// Who cuts a file takes its last page away, or cuts on that page. So a look at one byte of the last page, which stays in the
-    /// processor's cache, tells of every cut but on that page itself, where the file has to be asked.
+    /// Who cuts a file takes its last page away, or cuts on that page. So a look at one byte of the last page, which
+    /// stays in the processor's cache, tells of every cut but on that page itself, where the file has to be asked.
     fn reaches(&self, end: u64) -> io::Result<bool> {
         let known_end = self.allocated.load(Ordering::Relaxed).min(self.capacity());
         let last_page = known_end.saturating_sub(1) & !(widen(sys::page_bytes()) - 1);
@@ -418,8 +427,8 @@ impl MappedFile {
         }
     }
 
-    /// Stores bytes at `offset`, in the file or behind its end; answers how many, and what stopped it. Fewer without a fault if the
-    /// disk has no room for more.
+    /// Stores bytes at `offset`, in the file or behind its end; answers how many, and what stopped it. Fewer without a
+    /// fault if the disk has no room for more.
     fn write_once<'a>(
         &'a self,
         offset: u64,
@@ -457,8 +466,8 @@ impl MappedFile {
         }
     }
 
-    /// Makes sure that the file reaches to where `buf` ends at `offset`, with space on the disk for what is new. Answers the part of
-    /// `buf` that there is room for: all of it, unless the disk is full.
+    /// Makes sure that the file reaches to where `buf` ends at `offset`, with space on the disk for what is new.
+    /// Answers the part of `buf` that there is room for: all of it, unless the disk is full.
     fn make_room<'b>(&self, alone: &Alone<'_>, offset: u64, buf: &'b [u8]) -> io::Result<&'b [u8]> {
         let end = offset + widen(buf.len());
         if end <= self.allocated.load(Ordering::Relaxed) {
@@ -479,7 +488,8 @@ impl MappedFile {
         Ok(&buf[..usize::try_from(reached.min(end) - offset).unwrap_or(buf.len())])
     }
 
-    /// Makes the file longer, to behind `end` if the disk has room, at least to behind `offset`. Answers how long it is now.
+    /// Makes the file longer, to behind `end` if the disk has room, at least to behind `offset`. Answers how long it is
+    /// now.
     fn grow(&self, allocated: u64, offset: u64, end: u64, len: u64) -> io::Result<u64> {
         let page = widen(sys::page_bytes());
         // A hole in front of the bytes stays a hole.
@@ -523,8 +533,8 @@ impl MappedFile {
         }
     }
 
-    /// Cuts the file to its length (F2), unless somebody else has changed it meanwhile. What others have written among the zeros
-    /// is the file's from then on.
+    /// Cuts the file to its length (F2), unless somebody else has changed it meanwhile. What others have written among
+    /// the zeros is the file's from then on.
     fn trim(&self) -> io::Result<()> {
         let alone = self.lock_growing();
         if self.allocated.load(Ordering::Relaxed) == self.len.load(Ordering::Relaxed) {
@@ -636,8 +646,8 @@ impl Write for MappedFile {
         Ok(written)
     }
 
-    /// Cuts the file to its length, so that others see where it ends. What was written they have seen before; for the disk there
-    /// is [`sync_all`](Self::sync_all).
+    /// Cuts the file to its length, so that others see where it ends. What was written they have seen before; for the
+    /// disk there is [`sync_all`](Self::sync_all).
     fn flush(&mut self) -> io::Result<()> {
         self.trim()
     }

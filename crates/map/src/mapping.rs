@@ -13,8 +13,9 @@ use crate::page::PageSpan;
 use crate::sys::{self, Moving, Region};
 use crate::view::View;
 
-/// What the kernel keeps in one piece of its page cache, at most, and finds blocks for when one byte of it is stored to:
-/// a huge page of x86-64 (`MAX_PAGECACHE_ORDER` in Linux, include/linux/pagemap.h). ext4 has such pieces since Linux 6.16.
+/// What the kernel keeps in one piece of its page cache, at most, and finds blocks for when one byte of it is stored
+/// to: a huge page of x86-64 (`MAX_PAGECACHE_ORDER` in Linux, include/linux/pagemap.h). ext4 has such pieces since
+/// Linux 6.16.
 const FOLIO_BYTES: u64 = 2 << 20;
 
 /// A range of addresses that stands for bytes of a file; unmapped when dropped.
@@ -22,9 +23,9 @@ const FOLIO_BYTES: u64 = 2 << 20;
 /// The bytes are reached through [`view`](Mapping::view). The file's length and contents are the business of everybody
 /// who has it open: nothing here stops them from changing, and nothing that they do makes an access more than an `Err`.
 ///
-/// Dropping a mapping does not wait for the disk, unless its file system writes back when a file is closed, as NFS does.
-/// Stores are in the page cache from the moment they are made, visible to every other process, and survive the death of
-/// this one; only [`flush`](View::flush) makes them survive the death of the machine.
+/// Dropping a mapping does not wait for the disk, unless its file system writes back when a file is closed, as NFS
+/// does. Stores are in the page cache from the moment they are made, visible to every other process, and survive the
+/// death of this one; only [`flush`](View::flush) makes them survive the death of the machine.
 pub struct Mapping {
     /// Whole pages, given back on drop.
     region: Region,
@@ -82,17 +83,17 @@ impl Mapping {
         self.region.base().wrapping_add(self.lead)
     }
 
-    /// Maps more or less of the file, from the same first byte. The file's own length is not changed and not looked at: bytes
-    /// behind its end answer [`Truncated`](FaultKind::Truncated) until it has grown.
+    /// Maps more or less of the file, from the same first byte. The file's own length is not changed and not looked at:
+    /// bytes behind its end answer [`Truncated`](FaultKind::Truncated) until it has grown.
     ///
-    /// Up to what [`MapOptions::reserve`] has asked for, nothing moves and nothing is copied; beyond, the range may move as a
-    /// whole, which costs a page-table entry for each page in use and copies no byte; that is refused when its parts differ in
-    /// protection, advice or locks. What is added is neither locked nor populated. What a copy-on-write mapping has changed
-    /// is kept, as far as it stays mapped.
+    /// Up to what [`MapOptions::reserve`] has asked for, nothing moves and nothing is copied; beyond, the range may
+    /// move as a whole, which costs a page-table entry for each page in use and copies no byte; that is refused when
+    /// its parts differ in protection, advice or locks. What is added is neither locked nor populated. What a
+    /// copy-on-write mapping has changed is kept, as far as it stays mapped.
     ///
     /// # Errors
-    /// [`Error::Range`] when the range would have no end; [`Error::Os`] with what mremap(2) or mprotect(2) says, such as no
-    /// address space (`ENOMEM`). The mapping is then as it was.
+    /// [`Error::Range`] when the range would have no end; [`Error::Os`] with what mremap(2) or mprotect(2) says, such
+    /// as no address space (`ENOMEM`). The mapping is then as it was.
     #[doc(alias("mremap", "remap"))]
     pub fn resize(&mut self, len: usize) -> Result<(), Error> {
         if self.region.is_unmapped() {
@@ -114,12 +115,12 @@ impl Mapping {
         Ok(())
     }
 
-    /// Sets what the pages that hold a range of the mapping's bytes may be used for. An access that is not allowed then answers
-    /// [`Protection`](FaultKind::Protection).
+    /// Sets what the pages that hold a range of the mapping's bytes may be used for. An access that is not allowed then
+    /// answers [`Protection`](FaultKind::Protection).
     ///
     /// # Errors
-    /// [`Error::Os`] for a range that ends after the mapping, and with what mprotect(2) says: `EACCES` for stores to a file that
-    /// was not opened for writing.
+    /// [`Error::Os`] for a range that ends after the mapping, and with what mprotect(2) says: `EACCES` for stores to a
+    /// file that was not opened for writing.
     #[doc(alias = "mprotect")]
     pub fn protect(&mut self, range: Range<usize>, protection: Protection) -> Result<(), Error> {
         if range.start > range.end || range.end > self.len {
@@ -174,7 +175,8 @@ impl Mapping {
     /// Finds out why an access to byte `at` of the mapping has faulted, by asking about the file.
     ///
     /// The order matters: what the hardware said for certain comes first, then what the file says, and a fault that
-    /// neither explains is put down to a file that was cut and has grown back, or to space that has been freed meanwhile.
+    /// neither explains is put down to a file that was cut and has grown back, or to space that has been freed
+    /// meanwhile.
     #[cold]
     pub(crate) fn diagnose(&self, word: FaultWord, at: usize, access: Access) -> FaultKind {
         if word == FaultWord::UNSUPPORTED {
@@ -217,7 +219,8 @@ impl Mapping {
         FaultKind::Truncated { file_len }
     }
 
-    /// Offset in the file of byte `at` of the mapping, which may lie behind its end; `u64::MAX` if there is none so large.
+    /// Offset in the file of byte `at` of the mapping, which may lie behind its end; `u64::MAX` if there is none so
+    /// large.
     #[must_use]
     pub fn file_offset_of(&self, at: usize) -> u64 {
         u64::try_from(at).map_or(u64::MAX, |at| self.offset.saturating_add(at))

@@ -18,7 +18,8 @@ pub enum MapMode {
     ReadOnly,
     /// Stores go to the file and everybody sees them: `MAP_SHARED`. The file must be open for reading and writing.
     ReadWrite,
-    /// Stores stay in this mapping; the first one to a page copies it: `MAP_PRIVATE`. The file must be open for reading.
+    /// Stores stay in this mapping; the first one to a page copies it: `MAP_PRIVATE`. The file must be open for
+    /// reading.
     CopyOnWrite,
 }
 
@@ -50,9 +51,9 @@ pub enum HugePages {
 /// Options of a mapping: the mode, and which part of the file.
 ///
 /// Any byte offset and any length may be asked for; the rounding to pages happens inside. A range may reach past the
-/// file's end: accesses there answer [`Truncated`](crate::FaultKind::Truncated) until the file has grown, but for the rest
-/// of the file's last page, which reads as zeros; see [`View::check_backed`](crate::View::check_backed). On hugetlbfs alone, a
-/// read-write mapping behind the end makes the file longer (mmap(2)).
+/// file's end: accesses there answer [`Truncated`](crate::FaultKind::Truncated) until the file has grown, but for the
+/// rest of the file's last page, which reads as zeros; see [`View::check_backed`](crate::View::check_backed). On
+/// hugetlbfs alone, a read-write mapping behind the end makes the file longer (mmap(2)).
 ///
 /// ```
 /// use mapio_map::MapOptions;
@@ -121,8 +122,8 @@ impl MapOptions {
         self
     }
 
-    /// Keeps address space for this many bytes, so that [`Mapping::resize`] up to them moves nothing. Costs no memory, but on
-    /// hugetlbfs, where it takes as many pages from the pool.
+    /// Keeps address space for this many bytes, so that [`Mapping::resize`] up to them moves nothing. Costs no memory,
+    /// but on hugetlbfs, where it takes as many pages from the pool.
     pub const fn reserve(mut self, bytes: usize) -> Self {
         self.reserve = bytes;
         self
@@ -143,16 +144,17 @@ impl MapOptions {
         self
     }
 
-    /// Sets no swap space aside for a copy-on-write mapping's copies: a large mapping of which few pages are written to can then
-    /// be made on any machine, and a write may find no memory, which kills a process as running out of memory does.
+    /// Sets no swap space aside for a copy-on-write mapping's copies: a large mapping of which few pages are written to
+    /// can then be made on any machine, and a write may find no memory, which kills a process as running out of memory
+    /// does.
     #[doc(alias = "MAP_NORESERVE")]
     pub const fn no_reserve(mut self) -> Self {
         self.no_reserve = true;
         self
     }
 
-    /// Asks for huge pages of the pool that the administrator has set up, for [`memfd`](Self::memfd). A file of hugetlbfs has
-    /// them by itself. For transparent huge pages see [`Advice::HugePage`](crate::Advice::HugePage).
+    /// Asks for huge pages of the pool that the administrator has set up, for [`memfd`](Self::memfd). A file of
+    /// hugetlbfs has them by itself. For transparent huge pages see [`Advice::HugePage`](crate::Advice::HugePage).
     pub const fn huge_pages(mut self, huge_pages: HugePages) -> Self {
         self.huge_pages = Some(huge_pages);
         self
@@ -171,20 +173,21 @@ impl MapOptions {
 
     /// Maps an open file: mmap(2).
     ///
-    /// A regular file, a block device (its length is asked for), a memory file (memfd), a file of hugetlbfs, or a character
-    /// device that can be mapped, such as `/dev/mem`, `/dev/fb0` or `/dev/uio0`; of these the length must be given.
+    /// A regular file, a block device (its length is asked for), a memory file (memfd), a file of hugetlbfs, or a
+    /// character device that can be mapped, such as `/dev/mem`, `/dev/fb0` or `/dev/uio0`; of these the length must be
+    /// given.
     ///
-    /// The mapping keeps a duplicate of the descriptor, so the caller may close his; the duplicate is what tells after a
-    /// fault why it happened. Two consequences (fcntl(2)): the mapping counts against `RLIMIT_NOFILE`, and dropping it
-    /// releases the process's traditional record locks on the file (open-file-description locks are not affected).
+    /// The mapping keeps a duplicate of the descriptor, so the caller may close his; the duplicate is what tells after
+    /// a fault why it happened. Two consequences (fcntl(2)): the mapping counts against `RLIMIT_NOFILE`, and dropping
+    /// it releases the process's traditional record locks on the file (open-file-description locks are not affected).
     ///
     /// The first mapping of a process installs the fault handler; see [`fault`](crate::fault).
     ///
     /// # Errors
     /// [`Error::Range`] when the offset is beyond the end of the file and no length is given, or the range has no end.
     /// [`Error::Os`] for what mmap(2) refuses: a descriptor opened without the access that the mode needs (`EACCES`),
-    /// a file that cannot be mapped, such as a directory or a pipe (`ENODEV`), no address space (`ENOMEM`); and for pages that
-    /// cannot be locked.
+    /// a file that cannot be mapped, such as a directory or a pipe (`ENODEV`), no address space (`ENOMEM`); and for
+    /// pages that cannot be locked.
     #[doc(alias = "mmap")]
     pub fn map(&self, file: impl AsFd) -> Result<Mapping, Error> {
         let file = file.as_fd();
@@ -193,15 +196,15 @@ impl MapOptions {
         self.map_owned(kept)
     }
 
-    /// Makes a file that lives in memory and has no name, as long as [`len`](Self::len) says and full of zeros, and maps it:
-    /// memfd_create(2). Who gets its descriptor ([`Mapping::as_fd`](AsFd::as_fd)) shares it; the last who closes it removes it.
-    /// In huge pages the file, not the mapping, is as long as whole ones.
+    /// Makes a file that lives in memory and has no name, as long as [`len`](Self::len) says and full of zeros, and
+    /// maps it: memfd_create(2). Who gets its descriptor ([`Mapping::as_fd`](AsFd::as_fd)) shares it; the last who
+    /// closes it removes it. In huge pages the file, not the mapping, is as long as whole ones.
     ///
     /// `name` shows in `/proc/PID/maps` and means nothing else.
     ///
     /// # Errors
-    /// [`Error::Os`] with what memfd_create(2) or mmap(2) says: no huge pages in the pool (`ENOMEM`), a name of more than 249
-    /// bytes (`EINVAL`).
+    /// [`Error::Os`] with what memfd_create(2) or mmap(2) says: no huge pages in the pool (`ENOMEM`), a name of more
+    /// than 249 bytes (`EINVAL`).
     ///
     /// ```
     /// use mapio_map::MapOptions;

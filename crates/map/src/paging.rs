@@ -1,7 +1,8 @@
-//! Demand paging, made visible and steered: which pages are in memory, which are dirty, and what the kernel should do with them.
+//! Demand paging, made visible and steered: which pages are in memory, which are dirty, and what the kernel should do
+//! with them.
 //!
-//! The verbs of a [`View`] here concern whole pages: neighbours of the view that share its first or last page go along, unless
-//! their bytes would be lost.
+//! The verbs of a [`View`] here concern whole pages: neighbours of the view that share its first or last page go along,
+//! unless their bytes would be lost.
 
 use std::io;
 use std::ops::Range;
@@ -27,8 +28,8 @@ pub enum Advice {
     Sequential,
     /// Soon: it starts to read now. See [`View::prefetch`].
     WillNeed,
-    /// Not soon: the pages leave this mapping's page table. Those of a shared mapping come back as they were; a copy-on-write
-    /// mapping loses its own changes, an anonymous one reads as zeros.
+    /// Not soon: the pages leave this mapping's page table. Those of a shared mapping come back as they were; a
+    /// copy-on-write mapping loses its own changes, an anonymous one reads as zeros.
     DontNeed,
     /// Less than others: the pages are among the first to go when memory is short. Since Linux 5.4.
     Cold,
@@ -77,8 +78,8 @@ pub struct CacheCounts {
 impl View<'_> {
     /// Writes the view's bytes, as far as they are dirty, to the disk, and waits for it.
     ///
-    /// A read-only or copy-on-write mapping has nothing to write. When this has answered `Ok`, the bytes survive the death of
-    /// the machine.
+    /// A read-only or copy-on-write mapping has nothing to write. When this has answered `Ok`, the bytes survive the
+    /// death of the machine.
     ///
     /// # Errors
     /// [`Error::Os`] with what msync(2) says: the medium failed (`EIO`) or is full (`ENOSPC`), or the pages are locked
@@ -91,8 +92,8 @@ impl View<'_> {
 
     /// Starts to write the view's dirty bytes to the disk, and does not wait.
     ///
-    /// An error of the disk shows at the next [`flush`](Self::flush). A plain msync(2) with `MS_ASYNC` does nothing on Linux;
-    /// this is sync_file_range(2).
+    /// An error of the disk shows at the next [`flush`](Self::flush). A plain msync(2) with `MS_ASYNC` does nothing on
+    /// Linux; this is sync_file_range(2).
     ///
     /// # Errors
     /// [`Error::Os`]: the file cannot be written back by ranges, such as a character device's.
@@ -103,8 +104,8 @@ impl View<'_> {
 
     /// Asks which of the view's pages are in memory: mincore(2). Reads nothing from the disk.
     ///
-    /// A page counts if it is in the page cache, whoever has brought it there. The answer may be old when it arrives. Linux
-    /// tells the truth only to who owns the file or may write to it; to others every page is in memory.
+    /// A page counts if it is in the page cache, whoever has brought it there. The answer may be old when it arrives.
+    /// Linux tells the truth only to who owns the file or may write to it; to others every page is in memory.
     ///
     /// # Errors
     /// [`Error::Os`] with what mincore(2) says.
@@ -118,10 +119,12 @@ impl View<'_> {
         Ok(Residency::new(sys::page_bytes(), pages))
     }
 
-    /// Asks what the page cache holds of the view's part of the file: counts only, and much faster than [`residency`](Self::residency).
+    /// Asks what the page cache holds of the view's part of the file: counts only, and much faster than
+    /// [`residency`](Self::residency).
     ///
     /// # Errors
-    /// [`Error::Os`]: `ENOSYS` before Linux 6.5, `EOPNOTSUPP` for hugetlbfs, `EPERM` for who neither owns the file nor may write to it.
+    /// [`Error::Os`]: `ENOSYS` before Linux 6.5, `EOPNOTSUPP` for hugetlbfs, `EPERM` for who neither owns the file nor
+    /// may write to it.
     pub fn cache_counts(&self) -> Result<CacheCounts, Error> {
         let mut counts = CacheCounts::default();
         self.on_file("asking for the cached pages of", |file, offset, len| {
@@ -139,8 +142,8 @@ impl View<'_> {
         self.cache_counts().map(|counts| counts.dirty)
     }
 
-    /// Brings all the view's pages in and enters them into the page table, so that no access to them takes a page fault: for
-    /// reading, or for writing, which makes a copy-on-write mapping's copies. Blocks for the disk.
+    /// Brings all the view's pages in and enters them into the page table, so that no access to them takes a page
+    /// fault: for reading, or for writing, which makes a copy-on-write mapping's copies. Blocks for the disk.
     ///
     /// # Errors
     /// The fault of the first page that cannot be had; those before it are in memory.
@@ -151,7 +154,8 @@ impl View<'_> {
         }
         match self.on_pages("populating", |region, range| region.populate(range, access)) {
             Ok(()) => Ok(()),
-            // A page cannot be had, or the kernel does not have this advice: touching the pages does the same, and tells.
+            // A page cannot be had, or the kernel does not have this advice: touching the pages does the same, and
+            // tells.
             Err(_) => self.touch_pages(access),
         }
     }
@@ -165,11 +169,13 @@ impl View<'_> {
         self.advise(Advice::WillNeed)
     }
 
-    /// Takes the view's pages out of memory, for everybody: writes the whole file's dirty pages back first, waiting for the disk.
+    /// Takes the view's pages out of memory, for everybody: writes the whole file's dirty pages back first, waiting for
+    /// the disk.
     ///
-    /// The first and the last page go along. Pages that another mapping uses stay, as do parts of the larger pieces (folios) that
-    /// the kernel keeps a file in when the rest of the piece is not evicted, as do locked ones, and those that a copy-on-write mapping has made its own:
-    /// nothing is lost. Ask [`residency`](Self::residency) for what is left.
+    /// The first and the last page go along. Pages that another mapping uses stay, as do parts of the larger pieces
+    /// (folios) that the kernel keeps a file in when the rest of the piece is not evicted, as do locked ones, and those
+    /// that a copy-on-write mapping has made its own: nothing is lost. Ask [`residency`](Self::residency) for what is
+    /// left.
     ///
     /// # Errors
     /// [`Error::Os`]: the disk failed, or the file cannot be evicted.
@@ -187,13 +193,14 @@ impl View<'_> {
 
     /// Tells the kernel how the view is going to be used, or what is to become of its pages.
     ///
-    /// All of it is safe here: what [`DontNeed`](Advice::DontNeed), [`Free`](Advice::Free) and [`Remove`](Advice::Remove) change
-    /// is the bytes, which others may change at any time, too. Where they do that, they concern only the pages that lie wholly
-    /// inside the view; all other advice also concerns its first and its last page, if they are shared with neighbours.
+    /// All of it is safe here: what [`DontNeed`](Advice::DontNeed), [`Free`](Advice::Free) and
+    /// [`Remove`](Advice::Remove) change is the bytes, which others may change at any time, too. Where they do that,
+    /// they concern only the pages that lie wholly inside the view; all other advice also concerns its first and its
+    /// last page, if they are shared with neighbours.
     ///
     /// # Errors
-    /// [`Error::Os`] with what madvise(2) says: `EINVAL` for advice that the kernel does not have or that does not fit the
-    /// mapping, `EBADF` for a file that cannot follow it.
+    /// [`Error::Os`] with what madvise(2) says: `EINVAL` for advice that the kernel does not have or that does not fit
+    /// the mapping, `EBADF` for a file that cannot follow it.
     #[doc(alias = "madvise")]
     pub fn advise(&self, advice: Advice) -> Result<(), Error> {
         let loses_bytes = match advice {
@@ -212,11 +219,12 @@ impl View<'_> {
         })
     }
 
-    /// Keeps the view's pages in memory until [`unlock`](Self::unlock) or until the mapping is dropped; brings them in first, and blocks for
-    /// the disk. Locks do not add up: one `unlock` undoes many.
+    /// Keeps the view's pages in memory until [`unlock`](Self::unlock) or until the mapping is dropped; brings them in
+    /// first, and blocks for the disk. Locks do not add up: one `unlock` undoes many.
     ///
     /// # Errors
-    /// [`Error::Os`]: `ENOMEM` beyond `RLIMIT_MEMLOCK` or where the file has no such pages, `EPERM` without the right to lock any.
+    /// [`Error::Os`]: `ENOMEM` beyond `RLIMIT_MEMLOCK` or where the file has no such pages, `EPERM` without the right
+    /// to lock any.
     #[doc(alias = "mlock")]
     pub fn lock(&self) -> Result<(), Error> {
         self.on_pages("locking", Region::lock)
@@ -241,7 +249,8 @@ impl View<'_> {
         self.mapping().on_pages(operation, start..start + self.len(), act)
     }
 
-    /// Does something with the view's part of the file, if it has any: the descriptor, the offset of the first byte, the length.
+    /// Does something with the view's part of the file, if it has any: the descriptor, the offset of the first byte,
+    /// the length.
     fn on_file(
         &self,
         operation: &'static str,

@@ -20,7 +20,8 @@ impl ReadBuffer {
         self.len = 0;
     }
 
-    /// The bytes from `position` on, as many as there are in the buffer; read by `read` if there are none. Empty at the end.
+    /// The bytes from `position` on, as many as there are in the buffer; read by `read` if there are none. Empty at the
+    /// end.
     pub(crate) fn fill<E>(
         &mut self,
         position: u64,

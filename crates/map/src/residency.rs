@@ -1,6 +1,7 @@
 //! Which pages of a view are in memory now.
 
-/// The pages of a view that were in memory when they were asked for, made by [`View::residency`](crate::View::residency).
+/// The pages of a view that were in memory when they were asked for, made by
+/// [`View::residency`](crate::View::residency).
 ///
 /// ```
 /// use mapio_map::MapOptions;

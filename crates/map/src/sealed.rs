@@ -15,7 +15,8 @@ use crate::sys::{self, Region, Request, Sharing};
 /// A memory file (memfd) that the kernel keeps from changing and from shrinking, mapped: it is a slice.
 ///
 /// This is how to give bytes to other processes without a copy and without trust: who gets the descriptor reads it with
-/// [`open`](Self::open), which looks for the seals. A file on a disk has no such guarantee, hence [`View`](crate::View).
+/// [`open`](Self::open), which looks for the seals. A file on a disk has no such guarantee, hence
+/// [`View`](crate::View).
 ///
 /// ```
 /// use mapio_map::{MapOptions, SealedMap};
@@ -30,8 +31,8 @@ use crate::sys::{self, Region, Request, Sharing};
 /// ```
 #[doc(alias("F_SEAL_WRITE", "F_SEAL_SHRINK", "F_ADD_SEALS"))]
 pub struct SealedMap {
-    /// Invariant: maps `len` bytes of a memory file that carries the seals against writing and shrinking, for loads, every
-    /// page of which the file had when it was mapped; [`Region::EMPTY`] if there are none.
+    /// Invariant: maps `len` bytes of a memory file that carries the seals against writing and shrinking, for loads,
+    /// every page of which the file had when it was mapped; [`Region::EMPTY`] if there are none.
     region: Region,
     /// At most `isize::MAX`.
     len: usize,
@@ -53,8 +54,9 @@ impl SealedMap {
     /// Maps all of a sealed memory file that somebody has made, as it is now.
     ///
     /// # Errors
-    /// [`Error::Os`]: the file is not a memory file, or has not the seals `F_SEAL_WRITE` and `F_SEAL_SHRINK`, without which its
-    /// bytes might change, or it has holes, whose memory might not be had when they are read (`InvalidInput`); what mmap(2) says.
+    /// [`Error::Os`]: the file is not a memory file, or has not the seals `F_SEAL_WRITE` and `F_SEAL_SHRINK`, without
+    /// which its bytes might change, or it has holes, whose memory might not be had when they are read
+    /// (`InvalidInput`); what mmap(2) says.
     pub fn open(file: impl AsFd) -> Result<Self, Error> {
         let file = file.as_fd();
         let fail = |operation, source| os_error(operation, file, source);
@@ -106,10 +108,10 @@ impl Mapping {
     /// Unmaps a memory file ([`MapOptions::memfd`]), seals it against any change for ever, and maps it as a slice.
     ///
     /// # Errors
-    /// [`Error::Os`]: somebody still has it mapped for writing (`EBUSY`), it is not a memory file (`EINVAL`), or it was made
-    /// by somebody who did not allow seals (`EPERM`); no memory for all of its pages (`ENOSPC`, `ENOMEM`); the mapping is
-    /// copy-on-write, so that its bytes are not the file's. The mapping is gone then; who may want to try again keeps another
-    /// descriptor of the file.
+    /// [`Error::Os`]: somebody still has it mapped for writing (`EBUSY`), it is not a memory file (`EINVAL`), or it was
+    /// made by somebody who did not allow seals (`EPERM`); no memory for all of its pages (`ENOSPC`, `ENOMEM`); the
+    /// mapping is copy-on-write, so that its bytes are not the file's. The mapping is gone then; who may want to try
+    /// again keeps another descriptor of the file.
     pub fn seal(self) -> Result<SealedMap, Error> {
         let mode = self.mode();
         let file = OwnedFd::from(self);
@@ -128,9 +130,10 @@ impl Deref for SealedMap {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: the range is mapped for as long as `self` lives; its bytes are initialised (a file's); by the seals, which
-        // nobody can take off again (fcntl(2), F_ADD_SEALS), no write(2) and no writable mapping by anybody can change them
-        // and no ftruncate(2) can take them away. It has all its pages, which come from memory alone, as those of the heap do.
+        // SAFETY: the range is mapped for as long as `self` lives; its bytes are initialised (a file's); by the seals,
+        // which nobody can take off again (fcntl(2), F_ADD_SEALS), no write(2) and no writable mapping by anybody can
+        // change them and no ftruncate(2) can take them away. It has all its pages, which come from memory alone, as
+        // those of the heap do.
         unsafe { std::slice::from_raw_parts(self.region.base(), self.len) }
     }
 }

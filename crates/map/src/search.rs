@@ -115,7 +115,8 @@ pub struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    /// The next line, without its `\n`; `None` after the last one. What follows the last `\n` is a line if it is not empty.
+    /// The next line, without its `\n`; `None` after the last one. What follows the last `\n` is a line if it is not
+    /// empty.
     ///
     /// # Errors
     /// The fault of a byte of the line; the same line comes again at the next call, if it can be read then.

@@ -1,10 +1,10 @@
 //! A place for one mapping in the registry of those whose faults are repaired.
 //!
-//! A signal handler reads the slots while other threads change them. It cannot wait for these, and it must not be wrong:
-//! a range put together from two mappings might cover memory of somebody else, over which the handler would map a page.
-//! Hence the version, as in a sequence lock: a reader that meets a change takes the slot for vacant. This is right, because
-//! the range of a mapping changes only when nobody may access it any more, or not yet; so the fault that is
-//! looked up is not one of that mapping. docs/design/fault.md has the whole argument.
+//! A signal handler reads the slots while other threads change them. It cannot wait for these, and it must not be
+//! wrong: a range put together from two mappings might cover memory of somebody else, over which the handler would map
+//! a page. Hence the version, as in a sequence lock: a reader that meets a change takes the slot for vacant. This is
+//! right, because the range of a mapping changes only when nobody may access it any more, or not yet; so the fault that
+//! is looked up is not one of that mapping. docs/design/fault.md has the whole argument.
 //!
 //! ```text
 //! holder    version = odd | F1 | address, length, page = new | version = even (R1)
@@ -19,9 +19,9 @@ use crate::primitive::{AtomicUsize, Ordering, fence};
 /// A range of addresses, and the first fault in it.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    /// Odd while the range is being changed; higher by 2 after each change. Written by the slot's holder, read by signal
-    /// handlers. Publishes the three fields below. It wraps: on 32-bit processors a handler would be fooled if it were
-    /// stopped between two loads for exactly 2^31 changes.
+    /// Odd while the range is being changed; higher by 2 after each change. Written by the slot's holder, read by
+    /// signal handlers. Publishes the three fields below. It wraps: on 32-bit processors a handler would be fooled if
+    /// it were stopped between two loads for exactly 2^31 changes.
     version: AtomicUsize,
     /// First address. Written by the holder, read by handlers, as the next two.
     addr: AtomicUsize,
@@ -43,7 +43,8 @@ impl Slot {
 
     /// Registers a range, in which there was no fault yet. Only the slot's holder calls this.
     pub(crate) fn put(&self, range: PageRange) {
-        // Handlers write it only for faults in the slot's range, and this one is not there yet; R1 publishes it with the range.
+        // Handlers write it only for faults in the slot's range, and this one is not there yet; R1 publishes it with
+        // the range.
         self.fault.store(0, Ordering::Relaxed);
         self.change(range);
     }
@@ -68,22 +69,23 @@ impl Slot {
         self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
-    /// The range that is registered; `None` if there is none, or if it is just being changed. Does not wait, allocate or
-    /// panic: signal handlers call it.
+    /// The range that is registered; `None` if there is none, or if it is just being changed. Does not wait, allocate
+    /// or panic: signal handlers call it.
     pub(crate) fn range(&self) -> Option<PageRange> {
         // A1: pairs with R1 in `change`: the fields are those of this version or of a later one.
         let version = self.version.load(Ordering::Acquire);
         let addr = self.addr.load(Ordering::Relaxed);
         let len = self.len.load(Ordering::Relaxed);
         let page_bytes = self.page_bytes.load(Ordering::Relaxed);
-        // A2: pairs with F1 in `change`: if a field was of a later change, the version below is that change's odd one, or
-        // later still.
+        // A2: pairs with F1 in `change`: if a field was of a later change, the version below is that change's odd one,
+        // or later still.
         fence(Ordering::Acquire);
         let unchanged = self.version.load(Ordering::Relaxed) == version;
         (unchanged && version.is_multiple_of(2) && len > 0).then_some(PageRange { addr, len, page_bytes })
     }
 
-    /// Notes a fault, which is not zero, unless there was one before. Called by signal handlers, before they replace the page.
+    /// Notes a fault, which is not zero, unless there was one before. Called by signal handlers, before they replace
+    /// the page.
     pub(crate) fn poison(&self, fault: usize) {
         // The first one stays. That it is there already is no error.
         let _ = self.fault.compare_exchange(0, fault, Ordering::Relaxed, Ordering::Relaxed);
@@ -94,9 +96,10 @@ impl Slot {
 
     /// The first fault; zero if there was none. Whoever has accessed a page that was replaced, and then asks, is told.
     pub(crate) fn fault(&self) -> usize {
-        // F3: orders every earlier access to the mapping before the load; pairs with F2 in `poison`. What such an access has
-        // read is the page table, by which it has met the new page. For a store the processor does that early or late
-        // as it likes, and only a full fence keeps a later load behind it: hence SeqCst where Acquire would do for loads.
+        // F3: orders every earlier access to the mapping before the load; pairs with F2 in `poison`. What such an
+        // access has read is the page table, by which it has met the new page. For a store the processor does that
+        // early or late as it likes, and only a full fence keeps a later load behind it: hence SeqCst where Acquire
+        // would do for loads.
         fence(Ordering::SeqCst);
         self.fault.load(Ordering::Relaxed)
     }
@@ -153,8 +156,8 @@ mod models {
         PageRange { addr, len: addr, page_bytes: addr }
     }
 
-    /// Runs two threads in every way in which they take turns up to three times against their will. Both are new ones: of the
-    /// loads of the main one, loom delays not every one.
+    /// Runs two threads in every way in which they take turns up to three times against their will. Both are new ones:
+    /// of the loads of the main one, loom delays not every one.
     fn model(left: fn(&Slot, &AtomicUsize), right: fn(&Slot, &AtomicUsize)) {
         let mut model = loom::model::Builder::new();
         model.preemption_bound = Some(3);
@@ -185,7 +188,8 @@ mod models {
 
     #[test]
     fn a_range_whose_addresses_were_given_back_is_not_found_by_their_next_owner() {
-        // The number stands for the kernel's lock on the address space: munmap(2), then the mmap(2) that reuses the addresses.
+        // The number stands for the kernel's lock on the address space: munmap(2), then the mmap(2) that reuses the
+        // addresses.
         let holder = |slot: &Slot, given_back: &AtomicUsize| {
             slot.put(range(1));
             slot.clear();
@@ -201,7 +205,8 @@ mod models {
 
     #[test]
     fn who_has_met_the_new_page_is_told_of_the_fault() {
-        // The number stands for the page table's entry: 1 is the new page. A processor reads it in any order that it likes.
+        // The number stands for the page table's entry: 1 is the new page. A processor reads it in any order that it
+        // likes.
         let handler = |slot: &Slot, entry: &AtomicUsize| {
             slot.poison(7);
             entry.store(1, Ordering::Relaxed);

@@ -1,4 +1,5 @@
-//! Between a view and a file descriptor: read(2) and write(2) straight from and to the mapped bytes, without a buffer of ours.
+//! Between a view and a file descriptor: read(2) and write(2) straight from and to the mapped bytes, without a buffer
+//! of ours.
 #![expect(unsafe_code, reason = "read and write on mapped bytes")]
 
 use std::io;
@@ -9,13 +10,14 @@ use crate::sys;
 use crate::view::View;
 
 impl View<'_> {
-    /// Writes the view's bytes to a descriptor by one write(2), at its own position: a file, a pipe, a socket. Answers how many
-    /// were taken, which may be fewer; 0 only for an empty view. Blocks as the descriptor does.
+    /// Writes the view's bytes to a descriptor by one write(2), at its own position: a file, a pipe, a socket. Answers
+    /// how many were taken, which may be fewer; 0 only for an empty view. Blocks as the descriptor does.
     ///
     /// The kernel copies from the mapping itself, so no byte passes through a buffer of this process.
     ///
     /// # Errors
-    /// What write(2) says, `Interrupted` by a signal included; or the [`Fault`](crate::Fault) of the first byte, as an `io::Error`.
+    /// What write(2) says, `Interrupted` by a signal included; or the [`Fault`](crate::Fault) of the first byte, as an
+    /// `io::Error`.
     #[doc(alias = "write")]
     pub fn write_to(&self, file: impl AsFd) -> io::Result<usize> {
         // SAFETY: the bytes are a part of the view's (V1 in `view.rs`), and the kernel checks them itself.
@@ -40,11 +42,12 @@ impl View<'_> {
         Ok(())
     }
 
-    /// Reads from a descriptor into the view by one read(2), at its own position. Answers how many bytes came: 0 at the end, or
-    /// for an empty view. Blocks as the descriptor does.
+    /// Reads from a descriptor into the view by one read(2), at its own position. Answers how many bytes came: 0 at the
+    /// end, or for an empty view. Blocks as the descriptor does.
     ///
     /// # Errors
-    /// What read(2) says, `Interrupted` by a signal included; or the [`Fault`](crate::Fault) of the first byte, as an `io::Error`.
+    /// What read(2) says, `Interrupted` by a signal included; or the [`Fault`](crate::Fault) of the first byte, as an
+    /// `io::Error`.
     #[doc(alias = "read")]
     pub fn read_from(&self, file: impl AsFd) -> io::Result<usize> {
         // SAFETY: as in `write_to`; the bytes are foreign memory, which anybody may change.
@@ -57,7 +60,8 @@ impl View<'_> {
         let mut faulted = false;
         loop {
             match call(&part) {
-                // The kernel says neither which byte it was nor why; touching the pages tells. If none faults any more, once more.
+                // The kernel says neither which byte it was nor why; touching the pages tells. If none faults any more,
+                // once more.
                 Err(error) if error.raw_os_error() == Some(libc::EFAULT) && !faulted => {
                     faulted = true;
                     match part.touch_pages(access) {

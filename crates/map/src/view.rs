@@ -28,9 +28,9 @@ const BOUNCE_BYTES: usize = 4096;
 /// A window on the bytes of a [`Mapping`], at any byte offset and of any length.
 ///
 /// Offsets are in bytes from the start of the view. Every access is checked against the view's bounds and answers a
-/// [`Fault`] when the bytes are not to be had; none blocks except as a page fault does, for the disk. Stores take `&self`,
-/// because the bytes belong to everybody; several threads may use a view, or views that overlap, at the same time, and
-/// each byte then has one of the values stored.
+/// [`Fault`] when the bytes are not to be had; none blocks except as a page fault does, for the disk. Stores take
+/// `&self`, because the bytes belong to everybody; several threads may use a view, or views that overlap, at the same
+/// time, and each byte then has one of the values stored.
 ///
 /// ```
 /// use mapio_map::{FaultKind, MapOptions};
@@ -121,8 +121,8 @@ impl<'a> View<'a> {
     /// Reads exactly `buf.len()` bytes from `offset`.
     ///
     /// # Errors
-    /// [`OutOfBounds`](crate::FaultKind::OutOfBounds) when the range does not lie inside the view; nothing is read then.
-    /// Else the fault of the first byte that could not be read; the bytes before it are in `buf`.
+    /// [`OutOfBounds`](crate::FaultKind::OutOfBounds) when the range does not lie inside the view; nothing is read
+    /// then. Else the fault of the first byte that could not be read; the bytes before it are in `buf`.
     #[inline]
     pub fn read_exact_at(&self, offset: usize, buf: &mut [u8]) -> Result<(), Fault> {
         self.check(offset, buf.len(), Access::Read)?;
@@ -174,8 +174,9 @@ impl<'a> View<'a> {
 
     /// Copies all bytes of this view to the start of `dst`, which may be longer, without a buffer in between.
     ///
-    /// Where the two views overlap in one mapping, the destination gets what the source held before. Two mappings of one
-    /// file may also overlap in the file, which is not looked for: the bytes there are then a mixture of old and new.
+    /// Where the two views overlap in one mapping, the destination gets what the source held before. Two mappings of
+    /// one file may also overlap in the file, which is not looked for: the bytes there are then a mixture of old and
+    /// new.
     ///
     /// # Errors
     /// [`OutOfBounds`](crate::FaultKind::OutOfBounds) when `dst` is shorter; nothing is copied then. Else the fault of
@@ -188,8 +189,8 @@ impl<'a> View<'a> {
         if distance < self.len || distance.wrapping_neg() < self.len {
             return self.copy_overlapping(dst);
         }
-        // SAFETY: both ranges lie inside their views (V1 of each, and the check above for `dst`), and they do not overlap
-        // by the distance just computed; V2.
+        // SAFETY: both ranges lie inside their views (V1 of each, and the check above for `dst`), and they do not
+        // overlap by the distance just computed; V2.
         let done = unsafe { arch::copy(dst.base, self.base, self.len) };
         if done == self.len {
             return Ok(());
@@ -236,10 +237,10 @@ impl<'a> View<'a> {
 
     /// Stores a value at `offset`, which need not be aligned.
     ///
-    /// A value of 1, 2, 4 or 8 bytes is one store instruction on x86-64 and aarch64, and therefore never seen torn if its
-    /// address is a multiple of its size. Other sizes are copied like [`write_all_at`](Self::write_all_at). The bytes
-    /// are in this machine's order. Nothing is ordered with other accesses: this is for data; to synchronise, there is
-    /// [`atomic`](Self::atomic).
+    /// A value of 1, 2, 4 or 8 bytes is one store instruction on x86-64 and aarch64, and therefore never seen torn if
+    /// its address is a multiple of its size. Other sizes are copied like [`write_all_at`](Self::write_all_at). The
+    /// bytes are in this machine's order. Nothing is ordered with other accesses: this is for data; to synchronise,
+    /// there is [`atomic`](Self::atomic).
     ///
     /// # Errors
     /// [`OutOfBounds`](crate::FaultKind::OutOfBounds), or the fault of the first byte that could not be written.
@@ -291,8 +292,8 @@ impl<'a> View<'a> {
 
     /// Walks through the view by copies of `chunk_bytes` bytes, from start to end.
     ///
-    /// This is the way to read a whole view. With chunks of 1 KiB it takes no longer than reading a slice that comes from
-    /// memory, since the next bytes are fetched ahead; larger chunks are slower. A `chunk_bytes` of 0 counts as 1.
+    /// This is the way to read a whole view. With chunks of 1 KiB it takes no longer than reading a slice that comes
+    /// from memory, since the next bytes are fetched ahead; larger chunks are slower. A `chunk_bytes` of 0 counts as 1.
     pub fn chunks(&self, chunk_bytes: usize) -> Chunks<'a> {
         Chunks::new(*self, chunk_bytes)
     }
@@ -306,8 +307,8 @@ impl<'a> View<'a> {
 
     /// Asks whether the file still has all of the view's bytes, now: fstat(2).
     ///
-    /// The last page of a file reads as zeros behind the file's end, without a fault. Who must tell such zeros from data
-    /// of a file that others may cut asks this after the read.
+    /// The last page of a file reads as zeros behind the file's end, without a fault. Who must tell such zeros from
+    /// data of a file that others may cut asks this after the read.
     ///
     /// # Errors
     /// [`Truncated`](crate::FaultKind::Truncated) with the offset of the first byte that the file lacks;
@@ -319,7 +320,8 @@ impl<'a> View<'a> {
 
     /// The address of the first byte, for foreign functions and for code of your own that is `unsafe`.
     ///
-    /// Valid as long as the mapping is. An access through it is not guarded: a byte that is not to be had kills the process.
+    /// Valid as long as the mapping is. An access through it is not guarded: a byte that is not to be had kills the
+    /// process.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
         self.base
@@ -334,8 +336,9 @@ impl<'a> View<'a> {
     /// 3. The pages may be read; see [`Mapping::protect`].
     #[must_use]
     pub unsafe fn as_slice(&self) -> &'a [u8] {
-        // SAFETY: the range is mapped as long as the mapping is borrowed (V1), at most `isize::MAX` bytes (`PageSpan`), and holds
-        // initialised bytes, a file's; that nobody changes them is duty 1, that they can be read duties 2 and 3.
+        // SAFETY: the range is mapped as long as the mapping is borrowed (V1), at most `isize::MAX` bytes (`PageSpan`),
+        // and holds initialised bytes, a file's; that nobody changes them is duty 1, that they can be read duties 2 and
+        // 3.
         unsafe { std::slice::from_raw_parts(self.base, self.len) }
     }
 
@@ -382,8 +385,8 @@ impl<'a> View<'a> {
     /// Copies bytes of the view, which the caller has checked to be there, into `buf`.
     #[inline]
     fn copy_out(&self, offset: usize, buf: &mut [u8]) -> Result<(), Fault> {
-        // SAFETY: the source lies inside the view (the caller's check, V1), the destination is a Rust object, and the two
-        // cannot overlap because no Rust object lives in a mapping; V2.
+        // SAFETY: the source lies inside the view (the caller's check, V1), the destination is a Rust object, and the
+        // two cannot overlap because no Rust object lives in a mapping; V2.
         let done = unsafe { arch::copy(buf.as_mut_ptr(), self.address(offset), buf.len()) };
         if done == buf.len() { Ok(()) } else { self.copy_out_rest(offset, buf, done) }
     }
@@ -478,8 +481,9 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The fault of a store of `len` bytes at `offset`, which tells nothing itself. It is not tried again, since a store that
-    /// is done in pieces could be seen torn: adding nothing to its first and its last byte tells as much, and changes nothing.
+    /// The fault of a store of `len` bytes at `offset`, which tells nothing itself. It is not tried again, since a
+    /// store that is done in pieces could be seen torn: adding nothing to its first and its last byte tells as much,
+    /// and changes nothing.
     #[cold]
     fn store_fault(&self, offset: usize, len: usize) -> Fault {
         for byte in [offset, offset + len - 1] {
@@ -542,7 +546,8 @@ fn from_bytes<T: FromBytes>(bytes: &[u8]) -> T {
     T::read_from_bytes(bytes).unwrap_or_else(|_| unreachable!("chosen by the size of T"))
 }
 
-/// What pread(2) and pwrite(2) answer for a copy of `len` bytes at `offset`: a fault after the first byte is a short count.
+/// What pread(2) and pwrite(2) answer for a copy of `len` bytes at `offset`: a fault after the first byte is a short
+/// count.
 #[inline]
 fn partial(offset: usize, len: usize, copied: Result<(), Fault>) -> Result<usize, Fault> {
     match copied {
@@ -561,8 +566,8 @@ fn touch(byte: &mut u8) {
     unsafe { pointer.write_volatile(value) };
 }
 
-/// Small enough for Miri, which sees every access that does not stay inside a mapping or a buffer. The whole contract, on
-/// real mappings, is in `tests/it`.
+/// Small enough for Miri, which sees every access that does not stay inside a mapping or a buffer. The whole contract,
+/// on real mappings, is in `tests/it`.
 #[cfg(test)]
 mod tests {
     use std::io::Write;

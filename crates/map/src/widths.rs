@@ -26,7 +26,8 @@ const WIDTHS: [(usize, usize); 4] = [(1, 0), (2, 8), (4, 12), (8, 14)];
 /// The width of each byte of an address range.
 #[derive(Debug)]
 pub(crate) struct Widths {
-    /// Bits as drawn above. Written and read by everybody who claims; each word stands for itself and publishes nothing.
+    /// Bits as drawn above. Written and read by everybody who claims; each word stands for itself and publishes
+    /// nothing.
     groups: Box<[AtomicU16]>,
 }
 
@@ -55,7 +56,8 @@ impl Widths {
             let stop = end.min((group + 1) * Self::GROUP_BYTES);
             let bytes = start % Self::GROUP_BYTES..stop - group * Self::GROUP_BYTES;
             let bits = bits_above(bytes.clone(), width);
-            // Relaxed, here and below: the claims on a word are ordered by its own modifications, and nothing else is told.
+            // Relaxed, here and below: the claims on a word are ordered by its own modifications, and nothing else is
+            // told.
             if self.groups[group].load(Ordering::Relaxed) & bits != bits {
                 self.claim_group(group, bytes, width)?;
             }

@@ -1,4 +1,5 @@
-//! Copies a file by mapping it, and its copy, into memory: a load reads, a store writes, and hardly a system call is made.
+//! Copies a file by mapping it, and its copy, into memory: a load reads, a store writes, and hardly a system call is
+//! made.
 //!
 //!     memmap SRC DST
 //!

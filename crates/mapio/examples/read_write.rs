@@ -2,7 +2,8 @@
 //!
 //!     read_write SRC DST BUFFER_BYTES
 //!
-//! Try 5 bytes, and time it: nearly all of it is system time, because each read and each write is a call into the kernel.
+//! Try 5 bytes, and time it: nearly all of it is system time, because each read and each write is a call into the
+//! kernel.
 
 use std::env;
 use std::error::Error;

@@ -28,8 +28,8 @@
 //! # }
 //! ```
 //!
-//! Two programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through two
-//! mappings.
+//! Two programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through
+//! two mappings.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use mapio_copy as copy;

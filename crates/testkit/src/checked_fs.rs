@@ -32,8 +32,8 @@ impl CheckedFs {
         self.image.path()
     }
 
-    /// Makes every sector bad that holds these bytes, and mounts it again, with nothing of it in the page cache. Answers
-    /// how many there were.
+    /// Makes every sector bad that holds these bytes, and mounts it again, with nothing of it in the page cache.
+    /// Answers how many there were.
     ///
     /// # Errors
     /// It could not be unmounted, because a file is still open, or not be mounted again.

@@ -63,7 +63,8 @@ impl Image {
 
 impl Drop for Image {
     fn drop(&mut self) {
-        // Detached, so that a test that has failed with a file open leaves nothing either. It fails if it is not mounted.
+        // Detached, so that a test that has failed with a file open leaves nothing either. It fails if it is not
+        // mounted.
         let _ = unmount(self.path(), UnmountFlags::DETACH);
     }
 }

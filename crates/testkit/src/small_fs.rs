@@ -12,7 +12,8 @@ use tempfile::TempDir;
 
 use crate::image::Image;
 
-/// `EXT4_IOC_SHUTDOWN` of Linux, fs/ext4/ext4.h: `_IOR('X', 125, __u32)`, as `XFS_IOC_GOINGDOWN`, ioctl_xfs_goingdown(2).
+/// `EXT4_IOC_SHUTDOWN` of Linux, fs/ext4/ext4.h: `_IOR('X', 125, __u32)`, as `XFS_IOC_GOINGDOWN`,
+/// ioctl_xfs_goingdown(2).
 const SHUTDOWN: rustix::ioctl::Opcode = opcode::read::<u32>(b'X', 125);
 /// `EXT4_GOING_FLAGS_NOLOGFLUSH`: nothing more is written, not even the journal.
 const NO_LOG_FLUSH: u32 = 2;

@@ -1,8 +1,8 @@
 //! A part of an open file, and its pages in the page cache: counting them, bringing them in, taking them out.
 //!
-//! A part is given in bytes and acts on the whole pages that hold them. A large file is mapped by stretches, one after the other:
-//! mapping costs no memory, but asking which pages are in memory takes a byte for each page, so that is done by windows, and
-//! only for those of which the page cache has something.
+//! A part is given in bytes and acts on the whole pages that hold them. A large file is mapped by stretches, one after
+//! the other: mapping costs no memory, but asking which pages are in memory takes a byte for each page, so that is done
+//! by windows, and only for those of which the page cache has something.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -19,9 +19,11 @@ use rustix::thread::CapabilitySet;
 
 use crate::output;
 
-/// Bytes that are mapped at a time, where the address space has room: half a million steps for the largest file there can be.
+/// Bytes that are mapped at a time, where the address space has room: half a million steps for the largest file there
+/// can be.
 const STRETCH_BYTES: u64 = 1 << 44;
-/// Bytes whose pages are asked for at a time, and that are mapped at a time where there is little room; a multiple of any page.
+/// Bytes whose pages are asked for at a time, and that are mapped at a time where there is little room; a multiple of
+/// any page.
 pub(crate) const WINDOW_BYTES: usize = 1 << 30;
 /// Bytes that are read in or locked at a time; in between, a signal can end it.
 const STEP_BYTES: usize = 64 << 20;
@@ -138,8 +140,9 @@ impl<'a> Part<'a> {
         Ok(is_told.then_some(found))
     }
 
-    /// Whether the kernel tells us which pages are in memory: to the owner, to who may act as any owner, and to who may write
-    /// to the file (`can_do_mincore` in the kernel's mm/mincore.c). To others mincore(2) says that all of them are.
+    /// Whether the kernel tells us which pages are in memory: to the owner, to who may act as any owner, and to who may
+    /// write to the file (`can_do_mincore` in the kernel's mm/mincore.c). To others mincore(2) says that all of them
+    /// are.
     fn is_ours(&self) -> bool {
         let is_any_owner =
             || rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::FOWNER));
@@ -150,8 +153,8 @@ impl<'a> Part<'a> {
     /// Reads all pages in, and waits for the disk; until `is_stopped`.
     pub(crate) fn warm(&self, is_stopped: impl Fn() -> bool) -> anyhow::Result<()> {
         self.by_steps(is_stopped, |view| {
-            // Large reads of just these pages, and no reading ahead of the faults, which would go on behind them. Where advice
-            // is refused, the faults read all the same.
+            // Large reads of just these pages, and no reading ahead of the faults, which would go on behind them. Where
+            // advice is refused, the faults read all the same.
             let _ = view.advise(Advice::Random);
             let _ = view.advise(Advice::WillNeed);
             view.populate(Access::Read).map_err(|fault| self.fault_error("reading", view, fault))

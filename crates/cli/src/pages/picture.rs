@@ -1,7 +1,7 @@
 //! A row of cells that shows which pages are in memory. Pure.
 //!
-//! Each cell stands for a part of the pages, all as large as each other but for one page, and shows how full it is. A cell is
-//! blank only if nothing of it is in memory, and full only if all of it is, however many pages it stands for.
+//! Each cell stands for a part of the pages, all as large as each other but for one page, and shows how full it is. A
+//! cell is blank only if nothing of it is in memory, and full only if all of it is, however many pages it stands for.
 
 use std::ops::Range;
 
@@ -38,8 +38,8 @@ pub(crate) fn pages_a_cell(pages: u64, cells: u64) -> u64 {
     pages.div_ceil(cells.clamp(1, pages.max(1)))
 }
 
-/// Draws `pages` pages in `cells` cells at most, a page a cell where there are fewer; `runs` are those in memory, by number,
-/// in order and without overlaps.
+/// Draws `pages` pages in `cells` cells at most, a page a cell where there are fewer; `runs` are those in memory, by
+/// number, in order and without overlaps.
 pub(crate) fn draw(runs: &[Range<u64>], pages: u64, cells: u64, marks: Marks) -> String {
     let cells = cells.clamp(1, pages.max(1)).min(pages);
     // Page numbers and cells fit 64 bits each, their products may not.

@@ -47,7 +47,8 @@ pub(crate) struct Figures {
     runs: Vec<Range<u64>>,
 }
 
-/// Sums over files. Files that the kernel does not tell of are in `unknown_*` alone, but for `files`, `bytes` and `pages`.
+/// Sums over files. Files that the kernel does not tell of are in `unknown_*` alone, but for `files`, `bytes` and
+/// `pages`.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct Totals {
     files: u64,
@@ -294,7 +295,8 @@ impl Report {
             Screen::Paper { blocks: 0 } => self.screen = Screen::Paper { blocks: 1 },
             Screen::Paper { .. } => self.print("\n")?,
             Screen::Terminal { rows, printed } => {
-                // To the top, and over what is there; each line wipes its rest. One that is too long is cut, not wrapped.
+                // To the top, and over what is there; each line wipes its rest. One that is too long is cut, not
+                // wrapped.
                 let begin = if *rows == 0 { "\x1b[?7l\x1b[2J\x1b[H" } else { "\x1b[?7l\x1b[H" };
                 (*rows, *printed) = (terminal_size().1, 0);
                 self.print(begin)?;

@@ -1,6 +1,7 @@
 //! The regular files of a folder tree, one after the other.
 //!
-//! What is kept meanwhile: one open folder, the names of the folders that wait for their turn, and the inodes that may come again.
+//! What is kept meanwhile: one open folder, the names of the folders that wait for their turn, and the inodes that may
+//! come again.
 
 use std::collections::HashSet;
 use std::fs::{self, DirEntry, Metadata, ReadDir};
@@ -20,8 +21,8 @@ pub(crate) struct Rules {
     pub(crate) one_file_system: bool,
 }
 
-/// The regular files of a tree, by path, in the order in which the folders have them. An error concerns one file or folder, and
-/// the walk goes on.
+/// The regular files of a tree, by path, in the order in which the folders have them. An error concerns one file or
+/// folder, and the walk goes on.
 pub(crate) struct Tree {
     rules: Rules,
     /// The file system of the first folder.

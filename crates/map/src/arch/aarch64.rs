@@ -109,7 +109,8 @@ store!(store_u16, u16, "strh {value:w}, [{base}, {offset}]");
 store!(store_u32, u32, "str {value:w}, [{base}, {offset}]");
 store!(store_u64, u64, "str {value}, [{base}, {offset}]");
 
-/// Copies `len` bytes from `src` to `dst`, upwards: blocks of 64 bytes, then single bytes. Answers how many were copied.
+/// Copies `len` bytes from `src` to `dst`, upwards: blocks of 64 bytes, then single bytes. Answers how many were
+/// copied.
 ///
 /// # Safety
 /// 1. Each of the two ranges is either in an address range reserved for a mapping of ours, or a Rust object valid for
@@ -241,7 +242,8 @@ pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Progress {
 /// # Safety
 /// The context is the one that a signal handler was given.
 pub(crate) unsafe fn program_counter(context: *const libc::ucontext_t) -> usize {
-    // SAFETY: valid by the duty; no reference is made, since the kernel may keep the siginfo inside the context's range.
+    // SAFETY: valid by the duty; no reference is made, since the kernel may keep the siginfo inside the context's
+    // range.
     unsafe { (*context).uc_mcontext.pc as usize }
 }
 

@@ -1,4 +1,5 @@
-//! What every processor's file offers of atomic accesses: one trait, so that the compiler checks that they offer the same.
+//! What every processor's file offers of atomic accesses: one trait, so that the compiler checks that they offer the
+//! same.
 #![expect(unsafe_code, reason = "the duties of atomic accesses to foreign memory")]
 
 use std::sync::atomic::Ordering;
@@ -35,8 +36,8 @@ pub trait Atomic: Copy {
     /// The duties of the trait.
     unsafe fn swap(address: *mut u8, value: Self, order: Ordering) -> Result<Self, FaultWord>;
 
-    /// Stores `new` if the value is `current`, and answers the value that was found: `current` exactly if `new` is stored.
-    /// It does not fail for any other reason.
+    /// Stores `new` if the value is `current`, and answers the value that was found: `current` exactly if `new` is
+    /// stored. It does not fail for any other reason.
     ///
     /// # Safety
     /// The duties of the trait.

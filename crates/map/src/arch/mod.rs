@@ -9,8 +9,8 @@
 //! | `portable.rs` | `process_vm_readv(2)` on the own process | the kernel answers `EFAULT` |
 //! | `volatile.rs` | volatile: under Miri, where mappings are heap memory, and where there are no mappings | cannot happen |
 //!
-//! Atomic accesses, which need machine code, are in `x86_64/atomic.rs` and `aarch64/atomic.rs`. `volatile.rs` has those of
-//! `core`; `portable.rs` has none, and answers each with [`FaultWord::UNSUPPORTED`].
+//! Atomic accesses, which need machine code, are in `x86_64/atomic.rs` and `aarch64/atomic.rs`. `volatile.rs` has those
+//! of `core`; `portable.rs` has none, and answers each with [`FaultWord::UNSUPPORTED`].
 //!
 //! The functions, for `T` in `u8`, `u16`, `u32`, `u64`:
 //! - `load_T(base, offset) -> Result<T, FaultWord>`: one load of `base + offset`.

@@ -141,8 +141,8 @@ pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Progress {
     Progress { done, fault: None }
 }
 
-/// The kernel copies bytes without any promise of how many at once or in what order: no atomic access can be made of that,
-/// and one that only looked like it would be worse than none.
+/// The kernel copies bytes without any promise of how many at once or in what order: no atomic access can be made of
+/// that, and one that only looked like it would be worse than none.
 macro_rules! atomic {
     ($($int:ty),+) => {$(
         impl Atomic for $int {

@@ -1,5 +1,5 @@
-//! Plain volatile accesses, for Miri, where mappings are heap memory and cannot fault, and for the type-check on systems
-//! where no mapping can be made. Atomic accesses are those of `core`, so that Miri checks what they order.
+//! Plain volatile accesses, for Miri, where mappings are heap memory and cannot fault, and for the type-check on
+//! systems where no mapping can be made. Atomic accesses are those of `core`, so that Miri checks what they order.
 #![expect(unsafe_code, reason = "volatile and atomic accesses to mapped memory")]
 
 use std::io;

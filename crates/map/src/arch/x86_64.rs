@@ -5,8 +5,8 @@
 //! record names a register, puts a [`FaultWord`] there. All code here leaves the direction flag and the stack alone,
 //! so a landing needs no repair.
 //!
-//! Bulk copies keep one invariant: at every landing the bytes before the progress counter are copied. `rep movsb` carries on
-//! from there byte by byte (`copy_exact`), so that the count is exact whatever the vector width.
+//! Bulk copies keep one invariant: at every landing the bytes before the progress counter are copied. `rep movsb`
+//! carries on from there byte by byte (`copy_exact`), so that the count is exact whatever the vector width.
 #![expect(unsafe_code, reason = "inline assembly on foreign memory")]
 #![expect(clippy::as_conversions, reason = "registers carry integers of every width")]
 #![expect(clippy::multiple_unsafe_ops_per_block, reason = "a dispatch by length has one proof for all its arms")]
@@ -27,8 +27,9 @@ const STRING_COPY_FROM_BYTES: usize = 16 << 10;
 /// Bytes of a cache line, on every x86-64 processor so far.
 const CACHE_LINE_BYTES: usize = 64;
 
-/// The vectors that the processor has, and [`FAST_STRINGS`]. Written by [`arm`], always with the same value, and read by
-/// [`copy`]; it publishes nothing else, so relaxed accesses do. Before it is written, 0 stands for SSE2, which all have.
+/// The vectors that the processor has, and [`FAST_STRINGS`]. Written by [`arm`], always with the same value, and read
+/// by [`copy`]; it publishes nothing else, so relaxed accesses do. Before it is written, 0 stands for SSE2, which all
+/// have.
 static PROCESSOR: AtomicU8 = AtomicU8::new(0);
 const AVX2: u8 = 1;
 /// AVX-512 F and VL: vectors of 512 bits, and of 256 in the registers from 16 on.
@@ -153,11 +154,13 @@ store!(store_u16, u16, reg, "mov word ptr [{base} + {offset}], {value:x}");
 store!(store_u32, u32, reg, "mov dword ptr [{base} + {offset}], {value:e}");
 store!(store_u64, u64, reg, "mov qword ptr [{base} + {offset}], {value}");
 
-/// Copies `len` bytes from `src` to `dst`, upwards; answers how many were certainly copied, `len` unless there was a fault.
+/// Copies `len` bytes from `src` to `dst`, upwards; answers how many were certainly copied, `len` unless there was a
+/// fault.
 ///
 /// Short copies use two overlapping accesses of one width, longer ones the widest vectors that the processor has, and
-/// long ones `rep movsb`. Bytes in an overlap are stored twice. Inlined into the few functions that call it, because a call
-/// more is a cycle more, which a copy of 256 bytes shows; where the length is a constant, only one way is left of it.
+/// long ones `rep movsb`. Bytes in an overlap are stored twice. Inlined into the few functions that call it, because a
+/// call more is a cycle more, which a copy of 256 bytes shows; where the length is a constant, only one way is left of
+/// it.
 ///
 /// # Safety
 /// 1. Each of the two ranges is either in an address range reserved for a mapping of ours, or a Rust object valid for
@@ -349,8 +352,8 @@ both_ends_vector!(
     ["ymm16", "ymm17", "ymm18", "ymm19", "ymm20", "ymm21", "ymm22", "ymm23"]
 );
 
-/// Copies blocks of four vectors, and at the end the last block of the ranges, which overlaps what is already copied, so
-/// that a tail needs no smaller steps.
+/// Copies blocks of four vectors, and at the end the last block of the ranges, which overlaps what is already copied,
+/// so that a tail needs no smaller steps.
 macro_rules! copy_blocks {
     ($name:ident, $block:literal, $moves:expr, $end:literal, [$($vector:tt),+]) => {
         /// Copies at least a block of bytes by vectors; answers how many were certainly copied.
@@ -408,7 +411,8 @@ copy_blocks!(
         "vmovdqu": "2" "3" "ymm0" at "{i}", "4" "5" "ymm1" at "{i} + 32",
         "6" "7" "ymm2" at "{i} + 64", "8" "9" "ymm3" at "{i} + 96"
     ),
-    // Clears the upper halves of all sixteen, or every later SSE instruction would pay for them (Intel SDM vol. 2C, VZEROUPPER).
+    // Clears the upper halves of all sixteen, or every later SSE instruction would pay for them (Intel SDM vol. 2C,
+    // VZEROUPPER).
     "vzeroupper",
     [
         "ymm0", "ymm1", "ymm2", "ymm3", "ymm4", "ymm5", "ymm6", "ymm7", "ymm8", "ymm9", "ymm10", "ymm11", "ymm12",
@@ -452,7 +456,8 @@ pub(crate) unsafe fn copy_exact(dst: *mut u8, src: *const u8, len: usize) -> Pro
     Progress { done: len - rest, fault: FaultWord::from_register(word) }
 }
 
-/// Asks for the cache lines of `len` bytes at `src`; a byte that would fault is passed over (Intel SDM vol. 2B, PREFETCHh).
+/// Asks for the cache lines of `len` bytes at `src`; a byte that would fault is passed over (Intel SDM vol. 2B,
+/// PREFETCHh).
 pub(crate) fn prefetch(src: *const u8, len: usize) {
     for line in (0..len).step_by(CACHE_LINE_BYTES) {
         // SAFETY: a prefetch is a hint: it changes nothing but the cache, and does not fault.

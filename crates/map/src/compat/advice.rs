@@ -1,13 +1,14 @@
 //! Advice for the kernel, by the number that madvise(2) takes it by.
 //!
-//! The numbers are part of Linux's interface to programs and never change; the integration tests compare them with libc's.
+//! The numbers are part of Linux's interface to programs and never change; the integration tests compare them with
+//! libc's.
 
 use crate::sys;
 
 /// What a mapping is going to be used for; none of it changes what the pages hold.
 ///
-/// [`View::advise`](crate::View::advise) takes [`crate::Advice`], which has all of this and of [`UncheckedAdvice`] but for
-/// populating, which is [`View::populate`](crate::View::populate).
+/// [`View::advise`](crate::View::advise) takes [`crate::Advice`], which has all of this and of [`UncheckedAdvice`] but
+/// for populating, which is [`View::populate`](crate::View::populate).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(i32)]
 pub enum Advice {

@@ -9,7 +9,8 @@ pub struct MmapRawDescriptor(RawFd);
 
 /// Names the file that is to be mapped.
 ///
-/// [`MapOptions::map`](crate::MapOptions::map) takes [`AsFd`](std::os::fd::AsFd) instead, which cannot name a closed file.
+/// [`MapOptions::map`](crate::MapOptions::map) takes [`AsFd`](std::os::fd::AsFd) instead, which cannot name a closed
+/// file.
 pub trait MmapAsRawDesc {
     /// Hands out the descriptor's number. It stays with its owner.
     fn as_raw_desc(&self) -> MmapRawDescriptor;
@@ -33,9 +34,10 @@ impl MmapRawDescriptor {
         if self.0 < 0 {
             return Err(io::Error::from_raw_os_error(libc::EBADF));
         }
-        // SAFETY: the number is not -1, the one value that the type may not hold. That it stays open is up to its owner. If it
-        // does not, the kernel answers EBADF or takes another file, which is no matter of memory: what is mapped as a slice is
-        // what the constructor's caller promises about, or a duplicate of our own that has been checked (`map_if_safe`).
+        // SAFETY: the number is not -1, the one value that the type may not hold. That it stays open is up to its
+        // owner. If it does not, the kernel answers EBADF or takes another file, which is no matter of memory: what is
+        // mapped as a slice is what the constructor's caller promises about, or a duplicate of our own that has been
+        // checked (`map_if_safe`).
         Ok(unsafe { BorrowedFd::borrow_raw(self.0) })
     }
 }

@@ -1,8 +1,8 @@
 //! The three handles: a slice to read, a slice to write, and a pointer.
 //!
-//! Invariant of [`Mmap`] and [`MmapMut`], by their constructors: the range can be read, and by `MmapMut` written to; its bytes
-//! are a file's about which the caller of an `unsafe fn` has promised that they hold still and stay there, or that the kernel keeps
-//! so, or private memory.
+//! Invariant of [`Mmap`] and [`MmapMut`], by their constructors: the range can be read, and by `MmapMut` written to;
+//! its bytes are a file's about which the caller of an `unsafe fn` has promised that they hold still and stay there, or
+//! that the kernel keeps so, or private memory.
 #![expect(unsafe_code, reason = "slices of mapped files, on the word of who has made the handle")]
 
 use std::fmt;
@@ -50,7 +50,8 @@ macro_rules! verbs_of_all {
             Self { range }
         }
 
-        /// Tells the kernel how the mapping is going to be used: madvise(2). [`View::advise`](crate::View::advise) does the same.
+        /// Tells the kernel how the mapping is going to be used: madvise(2). [`View::advise`](crate::View::advise) does
+        /// the same.
         ///
         /// # Errors
         /// As madvise(2): `EINVAL` for advice that the kernel does not know or that does not fit the mapping.
@@ -58,8 +59,8 @@ macro_rules! verbs_of_all {
             self.range.region().madvise(self.range.whole(), advice.number())
         }
 
-        /// Gives advice that changes what the mapping's bytes are: madvise(2). [`View::advise`](crate::View::advise) does it
-        /// without `unsafe`.
+        /// Gives advice that changes what the mapping's bytes are: madvise(2). [`View::advise`](crate::View::advise)
+        /// does it without `unsafe`.
         ///
         /// # Errors
         /// As [`advise`](Self::advise).
@@ -72,8 +73,8 @@ macro_rules! verbs_of_all {
             self.range.region().madvise(self.range.whole(), advice.number())
         }
 
-        /// Tells the kernel how `len` bytes from byte `offset` on are going to be used. A [`View`](crate::View) of a part
-        /// does the same.
+        /// Tells the kernel how `len` bytes from byte `offset` on are going to be used. A [`View`](crate::View) of a
+        /// part does the same.
         ///
         /// # Errors
         /// As [`advise`](Self::advise); `InvalidInput` for a range that ends after the mapping.
@@ -81,8 +82,8 @@ macro_rules! verbs_of_all {
             self.range.region().madvise(self.range.part(offset, len)?, advice.number())
         }
 
-        /// Gives advice that changes what the pages of `len` bytes from byte `offset` on hold. A [`View`](crate::View) of a part
-        /// does it without `unsafe`.
+        /// Gives advice that changes what the pages of `len` bytes from byte `offset` on hold. A [`View`](crate::View)
+        /// of a part does it without `unsafe`.
         ///
         /// # Errors
         /// As [`advise_range`](Self::advise_range).
@@ -133,7 +134,8 @@ macro_rules! verbs_of_all {
 /// The verbs that the handles have through which bytes can be written.
 macro_rules! verbs_of_writers {
     () => {
-        /// Writes what was changed to the disk, and waits for it: msync(2). [`View::flush`](crate::View::flush) does the same.
+        /// Writes what was changed to the disk, and waits for it: msync(2). [`View::flush`](crate::View::flush) does
+        /// the same.
         ///
         /// # Errors
         /// As msync(2): `EIO` from the medium.
@@ -141,8 +143,8 @@ macro_rules! verbs_of_writers {
             self.range.region().flush(self.range.whole())
         }
 
-        /// Says that what was changed may be written to the disk, and does not wait: msync(2) with `MS_ASYNC`, which Linux
-        /// does nothing for. [`View::flush_async`](crate::View::flush_async) does start to write.
+        /// Says that what was changed may be written to the disk, and does not wait: msync(2) with `MS_ASYNC`, which
+        /// Linux does nothing for. [`View::flush_async`](crate::View::flush_async) does start to write.
         ///
         /// # Errors
         /// As msync(2).
@@ -199,10 +201,12 @@ impl Mmap {
 
     /// Allows stores: mprotect(2). [`Mapping::protect`](crate::Mapping::protect) does the same.
     ///
-    /// Who has promised about the bytes has promised about these stores, too: duties 1 and 3 of [`MmapOptions::map_mut`].
+    /// Who has promised about the bytes has promised about these stores, too: duties 1 and 3 of
+    /// [`MmapOptions::map_mut`].
     ///
     /// # Errors
-    /// As mprotect(2): `EACCES` for a shared mapping of a file that was not opened for writing. The mapping is then gone.
+    /// As mprotect(2): `EACCES` for a shared mapping of a file that was not opened for writing. The mapping is then
+    /// gone.
     pub fn make_mut(self) -> io::Result<MmapMut> {
         self.range.protect(Protection::ReadWrite)?;
         Ok(MmapMut { range: self.range })
@@ -214,13 +218,15 @@ impl Mmap {
 /// Mapped bytes as a `&mut [u8]`; unmapped when dropped, without waiting for the disk.
 ///
 /// An access where the file has no byte any more, or the disk no room, kills the process. A [`View`](crate::View) of a
-/// [`Mapping`](crate::Mapping) answers an error, and needs no promise; for memory without a file see [`AnonMap`](crate::AnonMap).
+/// [`Mapping`](crate::Mapping) answers an error, and needs no promise; for memory without a file see
+/// [`AnonMap`](crate::AnonMap).
 pub struct MmapMut {
     range: MappedRange,
 }
 
 impl MmapMut {
-    /// Maps all of a file for reading and writing. [`MapOptions::read_write`](crate::MapOptions::read_write) needs no promise.
+    /// Maps all of a file for reading and writing. [`MapOptions::read_write`](crate::MapOptions::read_write) needs no
+    /// promise.
     ///
     /// # Errors
     /// As [`MmapOptions::map_mut`].
@@ -232,7 +238,8 @@ impl MmapMut {
         unsafe { MmapOptions::new().map_mut(file) }
     }
 
-    /// Makes `length` bytes of memory of this process alone, full of zeros. [`AnonMap::new`](crate::AnonMap::new) does the same.
+    /// Makes `length` bytes of memory of this process alone, full of zeros. [`AnonMap::new`](crate::AnonMap::new) does
+    /// the same.
     ///
     /// # Errors
     /// As [`MmapOptions::map_anon`].
@@ -267,7 +274,8 @@ impl MmapMut {
 
 /// Mapped bytes as a pointer: what is done with it is the business, and the `unsafe`, of who does it.
 ///
-/// A [`View`](crate::View) reads and writes the same bytes by safe accesses that answer an error where there is no byte.
+/// A [`View`](crate::View) reads and writes the same bytes by safe accesses that answer an error where there is no
+/// byte.
 pub struct MmapRaw {
     range: MappedRange,
 }
@@ -314,9 +322,10 @@ impl Deref for Mmap {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: the range is mapped as long as `self` lives, can be read, and has `len` initialised bytes, at most `isize::MAX`
-        // (invariant of `MappedRange`). They hold still and stay there while the slice is used by the invariant at the top:
-        // duties 1 and 2 of the constructor, or the kernel's word (`map_if_safe`), or because they are private.
+        // SAFETY: the range is mapped as long as `self` lives, can be read, and has `len` initialised bytes, at most
+        // `isize::MAX` (invariant of `MappedRange`). They hold still and stay there while the slice is used by the
+        // invariant at the top: duties 1 and 2 of the constructor, or the kernel's word (`map_if_safe`), or because
+        // they are private.
         unsafe { slice::from_raw_parts(self.range.first(), self.range.len()) }
     }
 }
@@ -334,8 +343,8 @@ impl Deref for MmapMut {
 impl DerefMut for MmapMut {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        // SAFETY: as in `deref`; the range can be written to, `&mut self` is the only way in through this handle, and duty 3 of
-        // `map_mut` rules out others.
+        // SAFETY: as in `deref`; the range can be written to, `&mut self` is the only way in through this handle, and
+        // duty 3 of `map_mut` rules out others.
         unsafe { slice::from_raw_parts_mut(self.range.first(), self.range.len()) }
     }
 }

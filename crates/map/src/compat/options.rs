@@ -92,8 +92,8 @@ impl MmapOptions {
     /// Maps a file for reading. [`MapOptions::read_only`](crate::MapOptions::read_only) needs no promise.
     ///
     /// # Errors
-    /// As mmap(2): `EACCES` if the file was not opened for reading, `ENODEV` for what cannot be mapped. `InvalidData` for an
-    /// offset behind the file's end with no length set, and a length above `isize::MAX`.
+    /// As mmap(2): `EACCES` if the file was not opened for reading, `ENODEV` for what cannot be mapped. `InvalidData`
+    /// for an offset behind the file's end with no length set, and a length above `isize::MAX`.
     ///
     /// # Safety
     /// As long as the mapping lives:
@@ -116,8 +116,8 @@ impl MmapOptions {
         self.map_file(&file, Protection::ReadExecute, Sharing::Shared).map(Mmap::new)
     }
 
-    /// Maps a file for reading and writing; stores reach the file. [`MapOptions::read_write`](crate::MapOptions::read_write)
-    /// needs no promise.
+    /// Maps a file for reading and writing; stores reach the file.
+    /// [`MapOptions::read_write`](crate::MapOptions::read_write) needs no promise.
     ///
     /// # Errors
     /// As [`map`](Self::map); `EACCES` unless the file was opened for both.
@@ -154,10 +154,11 @@ impl MmapOptions {
     }
 
     /// Maps a file for reading if the kernel keeps its bytes from changing, and then asks for no promise:
-    /// a memory file with the seals `F_SEAL_SHRINK` and `F_SEAL_WRITE`, or a file with fs-verity, if it has all the bytes asked for.
+    /// a memory file with the seals `F_SEAL_SHRINK` and `F_SEAL_WRITE`, or a file with fs-verity, if it has all the
+    /// bytes asked for.
     ///
-    /// [`SealedMap`](crate::SealedMap) does it for memory files. A file with fs-verity whose medium fails still kills the
-    /// process.
+    /// [`SealedMap`](crate::SealedMap) does it for memory files. A file with fs-verity whose medium fails still kills
+    /// the process.
     ///
     /// # Errors
     /// [`MapIfSafeError`] with the reason.
@@ -192,8 +193,8 @@ impl MmapOptions {
     /// Makes memory of this process alone, full of zeros. [`AnonOptions::map`](crate::AnonOptions::map) does the same.
     ///
     /// # Errors
-    /// As mmap(2): `ENOMEM` for no memory or no huge pages, `EINVAL` for a size of huge pages that there is not. `InvalidData`
-    /// for a length above `isize::MAX`.
+    /// As mmap(2): `ENOMEM` for no memory or no huge pages, `EINVAL` for a size of huge pages that there is not.
+    /// `InvalidData` for a length above `isize::MAX`.
     pub fn map_anon(&self) -> io::Result<MmapMut> {
         let len = checked_len(u64::try_from(self.len.unwrap_or(0)).unwrap_or(u64::MAX))?;
         // As many bits as mmap(2) takes.

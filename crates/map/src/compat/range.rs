@@ -4,8 +4,8 @@
 //! region   |....page....|....page....|
 //!          |<lead>|<----len---->|
 //! ```
-//! Invariant: `lead + len` lies inside the region, and `len` is at most `isize::MAX`. A range of no bytes has a page as well,
-//! so that it has an address and every verb works on it.
+//! Invariant: `lead + len` lies inside the region, and `len` is at most `isize::MAX`. A range of no bytes has a page as
+//! well, so that it has an address and every verb works on it.
 
 use std::io;
 use std::ops::Range;

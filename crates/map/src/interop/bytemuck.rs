@@ -6,8 +6,8 @@ use crate::fault::Fault;
 use crate::view::View;
 
 impl View<'_> {
-    /// Loads a value from `offset`, which need not be aligned: [`load`](Self::load) for `bytemuck`'s types. It is copied byte by
-    /// byte, as far as anybody can tell, and may be torn.
+    /// Loads a value from `offset`, which need not be aligned: [`load`](Self::load) for `bytemuck`'s types. It is
+    /// copied byte by byte, as far as anybody can tell, and may be torn.
     ///
     /// # Errors
     /// As [`read_exact_at`](Self::read_exact_at).
@@ -17,7 +17,8 @@ impl View<'_> {
         Ok(value)
     }
 
-    /// Stores a value at `offset`, which need not be aligned: [`store`](Self::store) for `bytemuck`'s types. May be seen torn.
+    /// Stores a value at `offset`, which need not be aligned: [`store`](Self::store) for `bytemuck`'s types. May be
+    /// seen torn.
     ///
     /// # Errors
     /// As [`write_all_at`](Self::write_all_at).

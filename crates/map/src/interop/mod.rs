@@ -6,7 +6,8 @@
 //! | `bytemuck` | `View::load_pod` and `View::store_pod` for `bytemuck`'s types |
 //! | `vm-memory` | `ReadVolatile` and `WriteVolatile` for a [`Cursor`](crate::Cursor) and a [`MappedFile`](crate::MappedFile) |
 //!
-//! `zerocopy`'s types need no feature: [`View::load`](crate::View::load) and [`View::store`](crate::View::store) take them.
+//! `zerocopy`'s types need no feature: [`View::load`](crate::View::load) and [`View::store`](crate::View::store) take
+//! them.
 
 #[cfg(feature = "bytemuck")]
 mod bytemuck;

@@ -1,5 +1,5 @@
-//! Guest memory of `vm-memory`, read from and written to views and mapped files. No reference into either is made: the bytes
-//! pass through a buffer in the processor's cache.
+//! Guest memory of `vm-memory`, read from and written to views and mapped files. No reference into either is made: the
+//! bytes pass through a buffer in the processor's cache.
 
 use std::io::{Read, Write};
 

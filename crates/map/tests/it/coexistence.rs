@@ -208,7 +208,8 @@ fn a_fault_with_the_default_action_before_us_still_kills() {
     assert_died_of(SIGBUS, &output);
 }
 
-/// Sends a child two signals that no access has caused: it survives the first, which does not disarm us, and dies of the second.
+/// Sends a child two signals that no access has caused: it survives the first, which does not disarm us, and dies of
+/// the second.
 fn the_second_signal_kills(test: &str, prepare: impl FnOnce(), after_the_first: impl FnOnce()) {
     let output = in_child(test, || {
         prepare();

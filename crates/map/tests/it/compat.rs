@@ -504,7 +504,8 @@ fn advice_has_the_kernels_numbers() {
 fn a_byte_that_the_file_has_lost_kills_who_reads_it_from_a_slice() {
     let output = in_child("compat::a_byte_that_the_file_has_lost_kills_who_reads_it_from_a_slice", || {
         let (file, map) = map(read_only);
-        // What `read_only` has promised is broken here, for the test. The handler of views is in place, and the fault is not theirs.
+        // What `read_only` has promised is broken here, for the test. The handler of views is in place, and the fault
+        // is not theirs.
         assert!(MapOptions::read_only().map(&file).expect("a mapping").view().load::<u8>(LEN).is_err());
         file.set_len(0).expect("a cut");
         std::hint::black_box(map[LEN - 1]);

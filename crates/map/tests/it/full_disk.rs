@@ -23,7 +23,8 @@ fn sparse(path: &Path, len: usize) -> File {
     file
 }
 
-/// Stores in every way, each into a hole of its own from byte `hole`; before each, `fill_up` takes what may be free again.
+/// Stores in every way, each into a hole of its own from byte `hole`; before each, `fill_up` takes what may be free
+/// again.
 fn assert_no_store_fits(view: View<'_>, hole: usize, tally: &mut Tally, fill_up: &dyn Fn()) {
     let source = view.slice(..PAGE).expect("inside");
     let stores: [&dyn Fn(usize) -> Result<(), Fault>; 6] = [

@@ -133,7 +133,8 @@ fn the_mapped_copy_of_twelve_megabytes_makes_a_handful_of_calls() {
     assert!(read > 5800, "{read}");
 }
 
-/// The number of calls in the last line of `strace -c`: percent, seconds, microseconds a call, calls, and errors if any.
+/// The number of calls in the last line of `strace -c`: percent, seconds, microseconds a call, calls, and errors if
+/// any.
 fn count_of(total: &str) -> u64 {
     total.split_whitespace().nth(3).and_then(|calls| calls.parse().ok()).expect("a number of calls")
 }

@@ -6,24 +6,24 @@
 //! | store | `str` | - | `stlr` | `stlr` |
 //! | swap, exchange, add | `ldxr`, `stxr` | `ldaxr`, `stxr` | `ldxr`, `stlxr` | `ldaxr`, `stlxr` |
 //!
-//! That is how compilers translate the atomics of Rust, C and C++ for the first version of the architecture (`ldapr` and
-//! the single instructions of LSE came later), so both may be used on one word.
+//! That is how compilers translate the atomics of Rust, C and C++ for the first version of the architecture (`ldapr`
+//! and the single instructions of LSE came later), so both may be used on one word.
 //!
 //! **Whole.** Aligned loads and stores of a general register are single-copy atomic (Arm ARM, B2.2). An exclusive store
-//! succeeds only if nobody has written the word since the exclusive load (B2, Synchronization and semaphores), so a pair is
-//! one access; a fault of either half means that nothing was stored.
+//! succeeds only if nobody has written the word since the exclusive load (B2, Synchronization and semaphores), so a
+//! pair is one access; a fault of either half means that nothing was stored.
 //!
 //! **Ordered by the processor** (Arm ARM, B2.3): nothing behind a load-acquire is observed before it, nothing before a
-//! store-release is observed after it, and a store-release and a load-acquire behind it are observed in that order, which
-//! is what `SeqCst` needs. An exchange whose comparison fails is a load, and `ldaxr` is as good a one as `ldar`; so the
-//! ordering for failure counts too when the load is picked.
+//! store-release is observed after it, and a store-release and a load-acquire behind it are observed in that order,
+//! which is what `SeqCst` needs. An exchange whose comparison fails is a load, and `ldaxr` is as good a one as `ldar`;
+//! so the ordering for failure counts too when the load is picked.
 //!
 //! **Ordered by the compiler.** As on x86-64: no access to ordinary memory moves across a block that has neither `nomem` nor
 //! `readonly`, and only the relaxed load has the latter.
 //!
-//! Between the two halves of a pair is no access to memory and no more than a few instructions, as forward progress needs
-//! (B2, as above). Every way out but a store that succeeds goes by label 4 and gives up the reservation (`clrex`): a fault of
-//! either half, and a comparison that fails.
+//! Between the two halves of a pair is no access to memory and no more than a few instructions, as forward progress
+//! needs (B2, as above). Every way out but a store that succeeds goes by label 4 and gives up the reservation
+//! (`clrex`): a fault of either half, and a comparison that fails.
 #![expect(unsafe_code, reason = "inline assembly on foreign memory")]
 #![expect(clippy::as_conversions, reason = "registers carry integers of every width")]
 
@@ -84,8 +84,8 @@ macro_rules! atomic_change {
     ) => {{
         let before: u64;
         let word: usize;
-        // SAFETY: both instructions access a range that belongs to no Rust object (duty 1). All registers that change are
-        // outputs, and no two of them and of the inputs are the same, as the exclusive store demands. If either
+        // SAFETY: both instructions access a range that belongs to no Rust object (duty 1). All registers that change
+        // are outputs, and no two of them and of the inputs are the same, as the exclusive store demands. If either
         // faults, nothing was stored, and its record sends it to label 4 with `word` set (duty 3).
         unsafe {
             asm!(

@@ -21,9 +21,10 @@
 //!   every ordering, and there is no weaker instruction.
 //!
 //! **Ordered by the compiler.** A block without `nomem` and `readonly` may read and write all memory that the block could
-//! know of, so no access to such memory moves across it, in either direction: enough for every ordering. `readonly` would
-//! let loads of ordinary memory move across, from behind an acquire load to before it; only the relaxed load, which
-//! orders nothing but itself, has it. It keeps its place among the other blocks and fences even so, as it is not `pure`.
+//! know of, so no access to such memory moves across it, in either direction: enough for every ordering. `readonly`
+//! would let loads of ordinary memory move across, from behind an acquire load to before it; only the relaxed load,
+//! which orders nothing but itself, has it. It keeps its place among the other blocks and fences even so, as it is not
+//! `pure`.
 #![expect(unsafe_code, reason = "inline assembly on foreign memory")]
 #![expect(clippy::as_conversions, reason = "registers carry integers of every width")]
 
@@ -60,9 +61,9 @@ macro_rules! atomic_exchange {
     ($int:ty, $class:ident, $instruction:expr, $address:ident, $value:ident, $($option:ident),+) => {{
         let before: $int;
         let word: usize;
-        // SAFETY: the instruction accesses a range that belongs to no Rust object (duty 1), and changes nothing else but
-        // its outputs, and the flags unless it preserves them. If it faults, nothing was stored, and the record sends it
-        // to label 3 with `word` set (duty 3).
+        // SAFETY: the instruction accesses a range that belongs to no Rust object (duty 1), and changes nothing else
+        // but its outputs, and the flags unless it preserves them. If it faults, nothing was stored, and the record
+        // sends it to label 3 with `word` set (duty 3).
         unsafe {
             asm!(
                 concat!("2: ", $instruction),
@@ -78,8 +79,8 @@ macro_rules! atomic_exchange {
     }};
 }
 
-/// The accesses of one width: its register class, how the value is written in an instruction, what memory is called, the
-/// accumulator, and the instruction that loads.
+/// The accesses of one width: its register class, how the value is written in an instruction, what memory is called,
+/// the accumulator, and the instruction that loads.
 macro_rules! atomic {
     ($int:ty, $class:ident, $value:literal, $memory:literal, $accumulator:tt, $load:literal) => {
         impl Atomic for $int {

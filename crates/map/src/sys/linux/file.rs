@@ -37,7 +37,8 @@ const SEALED: SealFlags = SealFlags::SHRINK.union(SealFlags::WRITE);
 /// Bytes that are read to see whether a byte can be: a block that suits descriptors opened with `O_DIRECT`, too.
 const PROBE_BYTES: usize = 4096;
 
-/// Opens a file with the access that a mode needs. A pipe without a writer is not waited for: it can't be mapped anyway.
+/// Opens a file with the access that a mode needs. A pipe without a writer is not waited for: it can't be mapped
+/// anyway.
 pub(crate) fn open(path: &Path, mode: MapMode) -> io::Result<File> {
     let write = mode == MapMode::ReadWrite;
     let file = File::options().read(true).write(write).custom_flags(libc::O_NONBLOCK).open(path)?;
@@ -144,13 +145,13 @@ pub(crate) unsafe fn read(file: BorrowedFd<'_>, bytes: *mut u8, len: usize) -> i
     usize::try_from(read).map_err(|_| io::Error::last_os_error())
 }
 
-/// Makes the file longer, from `start`, which is at or behind its end, to `end`, by zeros that have their disk blocks. Answers
-/// where it ends now: before `end` if the disk is nearly full, behind it if somebody else has made it longer meanwhile, whose
-/// bytes are spared.
+/// Makes the file longer, from `start`, which is at or behind its end, to `end`, by zeros that have their disk blocks.
+/// Answers where it ends now: before `end` if the disk is nearly full, behind it if somebody else has made it longer
+/// meanwhile, whose bytes are spared.
 ///
 /// The zeros are written, since a file's pages that come from write(2) lie in large folios: a page fault there costs a
-/// tenth of one on a page that comes from fallocate(2), which more than pays for writing them (bench/, `files sequential`).
-/// tmpfs has no such folios, and there fallocate(2) and populating is faster.
+/// tenth of one on a page that comes from fallocate(2), which more than pays for writing them (bench/, `files
+/// sequential`). tmpfs has no such folios, and there fallocate(2) and populating is faster.
 pub(crate) fn grow(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<u64> {
     if is_in_memory(file) {
         reserve(file, start, end)?;
@@ -193,8 +194,8 @@ pub(crate) fn append(file: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
     Ok(rustix::io::pwritev2(file, &[IoSlice::new(bytes)], 0, ReadWriteFlags::APPEND)?)
 }
 
-/// Makes the file reach to `end`, with disk blocks from `start` on, and changes no byte: fallocate(2); without blocks where the
-/// file system cannot do that.
+/// Makes the file reach to `end`, with disk blocks from `start` on, and changes no byte: fallocate(2); without blocks
+/// where the file system cannot do that.
 fn reserve(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
     match rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, FallocateFlags::empty(), start, end - start)) {
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => set_len(file, end),
@@ -329,8 +330,8 @@ pub(crate) fn fill_holes(file: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
-/// Whether the kernel keeps a file's bytes from changing and from going away, for ever: a memory file with seals, or a file
-/// with fs-verity.
+/// Whether the kernel keeps a file's bytes from changing and from going away, for ever: a memory file with seals, or a
+/// file with fs-verity.
 ///
 /// # Errors
 /// `InvalidInput` that says what is missing.
@@ -347,7 +348,8 @@ pub(crate) fn immutable(file: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Whether the file system checks the file against a hash and refuses to change it: fs-verity.
 ///
-/// Both the attribute of statx(2) and the ioctl must say so: the latter alone may be answered by a file system in user space.
+/// Both the attribute of statx(2) and the ioctl must say so: the latter alone may be answered by a file system in user
+/// space.
 fn has_verity(file: BorrowedFd<'_>) -> bool {
     /// `struct fsverity_digest` of linux/fsverity.h, with room for no digest.
     #[repr(C)]
@@ -359,7 +361,8 @@ fn has_verity(file: BorrowedFd<'_>) -> bool {
     let marked = rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::empty())
         .is_ok_and(|statx| statx.stx_attributes_mask.intersection(statx.stx_attributes).contains(StatxAttributes::VERITY));
     let mut digest = Digest { algorithm: 0, size: 0 };
-    // SAFETY: for this code the kernel reads and writes the four bytes of `Digest`, and a digest of at most `size` bytes.
+    // SAFETY: for this code the kernel reads and writes the four bytes of `Digest`, and a digest of at most `size`
+    // bytes.
     let updater = unsafe { rustix::ioctl::Updater::<FS_IOC_MEASURE_VERITY, Digest>::new(&mut digest) };
     // SAFETY: the code only asks for the file's digest.
     let measured = unsafe { rustix::ioctl::ioctl(file, updater) };

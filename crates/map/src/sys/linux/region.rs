@@ -58,8 +58,8 @@ impl Region {
             flags |= MapFlags::HUGETLB | MapFlags::from_bits_retain(huge_pages);
         }
         let protection = if growable { ProtFlags::empty() } else { prot(request.protection) };
-        // SAFETY, for both: no address is asked for, so the kernel picks a range that nothing else uses, and no existing
-        // Rust object changes (mmap(2)).
+        // SAFETY, for both: no address is asked for, so the kernel picks a range that nothing else uses, and no
+        // existing Rust object changes (mmap(2)).
         let base = match request.file {
             // SAFETY: as above.
             Some(file) => unsafe { mm::mmap(ptr::null_mut(), reserved, protection, flags, file, request.offset) },
@@ -96,8 +96,8 @@ impl Region {
         self.page_bytes
     }
 
-    /// Changes how many bytes may be accessed, to at least one. Inside the reserved range nothing moves; beyond it the range
-    /// moves as a whole, if that is allowed.
+    /// Changes how many bytes may be accessed, to at least one. Inside the reserved range nothing moves; beyond it the
+    /// range moves as a whole, if that is allowed.
     ///
     /// # Errors
     /// What mremap(2) or mprotect(2) says; nothing has changed then.
@@ -115,8 +115,8 @@ impl Region {
             if self.reserved > old {
                 self.protect(old..self.reserved, self.protection)?;
             }
-            // SAFETY: the old range is ours and whole; `&mut self` says that nobody uses its addresses; the kernel picks the
-            // new one, or extends the old one over addresses that nothing uses (mremap(2)).
+            // SAFETY: the old range is ours and whole; `&mut self` says that nobody uses its addresses; the kernel
+            // picks the new one, or extends the old one over addresses that nothing uses (mremap(2)).
             let moved = unsafe { mm::mremap(self.base().cast(), self.reserved, new, flags) };
             let base = moved.map_err(|errno| match errno {
                 Errno::FAULT => io::Error::other("its parts differ in protection or advice, and do not move together"),
@@ -151,7 +151,8 @@ impl Region {
         Ok(unsafe { mm::msync(first.cast(), len, MsyncFlags::SYNC) }?)
     }
 
-    /// Says that the dirty pages of a range may be written back: msync(2) with `MS_ASYNC`, which Linux does nothing for.
+    /// Says that the dirty pages of a range may be written back: msync(2) with `MS_ASYNC`, which Linux does nothing
+    /// for.
     pub(crate) fn flush_async(&self, range: Range<usize>) -> io::Result<()> {
         let (first, len) = self.pages(range);
         // SAFETY: the range lies inside the region; msync changes no memory.
@@ -179,18 +180,18 @@ impl Region {
     /// Tells the kernel how a range is used: madvise(2).
     pub(crate) fn advise(&self, range: Range<usize>, advice: Advice) -> io::Result<()> {
         let (first, len) = self.pages(range);
-        // SAFETY: the range lies inside the region. Some advice changes or drops what the pages hold, which foreign memory
-        // may do at any time; who has made references into the region does not let such advice through.
+        // SAFETY: the range lies inside the region. Some advice changes or drops what the pages hold, which foreign
+        // memory may do at any time; who has made references into the region does not let such advice through.
         Ok(unsafe { mm::madvise(first.cast(), len, madvise(advice)) }?)
     }
 
-    /// Passes advice on by its number: madvise(2). The range starts at its page and is not widened to huge ones, of which the
-    /// kernel leaves alone what is not asked for.
+    /// Passes advice on by its number: madvise(2). The range starts at its page and is not widened to huge ones, of
+    /// which the kernel leaves alone what is not asked for.
     pub(crate) fn madvise(&self, range: Range<usize>, number: i32) -> io::Result<()> {
         let start = range.start - range.start % page_bytes();
         let first = self.base().wrapping_add(start);
-        // SAFETY: the range lies inside the region. Some advice changes or drops what the pages hold; who has made references
-        // into the region lets such advice through only on an unsafe caller's word.
+        // SAFETY: the range lies inside the region. Some advice changes or drops what the pages hold; who has made
+        // references into the region lets such advice through only on an unsafe caller's word.
         match unsafe { libc::madvise(first.cast(), range.end - start, number) } {
             0 => Ok(()),
             _ => Err(io::Error::last_os_error()),
@@ -225,8 +226,8 @@ impl Region {
     /// Sets what the pages of a range may be used for: mprotect(2).
     pub(crate) fn protect(&self, range: Range<usize>, protection: Protection) -> io::Result<()> {
         let (first, len) = self.pages(range);
-        // SAFETY: the range lies inside the region, whose bytes are reached by accesses that survive a refusal; who has made
-        // references into the region allows what they need.
+        // SAFETY: the range lies inside the region, whose bytes are reached by accesses that survive a refusal; who has
+        // made references into the region allows what they need.
         Ok(unsafe { mm::mprotect(first.cast(), len, mprotect(protection)) }?)
     }
 
@@ -242,7 +243,8 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         if self.reserved > 0 {
-            // SAFETY: the range came from mmap, is unmapped here only, and whoever uses its addresses borrows its owner.
+            // SAFETY: the range came from mmap, is unmapped here only, and whoever uses its addresses borrows its
+            // owner.
             let unmapped = unsafe { mm::munmap(self.base().cast(), self.reserved) };
             // munmap(2) fails only for ranges that mmap does not make, and then the range just stays.
             let _ = unmapped;

@@ -109,8 +109,8 @@ fn places() -> MutexGuard<'static, Places> {
     PLACES.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Replaces the page of a registered mapping that holds `addr` by zeros, for a bus error of that code, and answers whether
-/// there was one. Called by the signal handler: it takes no lock, allocates nothing and does not panic.
+/// Replaces the page of a registered mapping that holds `addr` by zeros, for a bus error of that code, and answers
+/// whether there was one. Called by the signal handler: it takes no lock, allocates nothing and does not panic.
 pub(super) fn repair(addr: usize, code: c_int) -> bool {
     let mut next = FIRST.get();
     while let Some(node) = next {
@@ -120,9 +120,9 @@ pub(super) fn repair(addr: usize, code: c_int) -> bool {
             let signal = Signal { segv: false, code: usize::try_from(code).unwrap_or(0) };
             // Before the page, so that who sees zeros finds the fault; F2 in there keeps the order.
             node.slot.poison(FaultWord::new(addr, Some(signal)).bits());
-            // SAFETY: duties 1 and 2 of `replace`: the page is inside a registered range. The faulting access is made under
-            // duty 2 of `Registration::new`, so that registration lasts until the access is done, which waits for this
-            // handler; and by duty 3 so does the mapping. Duty 3 of `replace` is duty 4 there.
+            // SAFETY: duties 1 and 2 of `replace`: the page is inside a registered range. The faulting access is made
+            // under duty 2 of `Registration::new`, so that registration lasts until the access is done, which waits for
+            // this handler; and by duty 3 so does the mapping. Duty 3 of `replace` is duty 4 there.
             return unsafe { replace(page, range.page_bytes) };
         }
         next = node.next.get();
@@ -130,8 +130,8 @@ pub(super) fn repair(addr: usize, code: c_int) -> bool {
     false
 }
 
-/// Maps zeros over a page: mmap(2), which signal handlers may call. It fails when the process has as many mappings as the
-/// system allows, or no memory is left.
+/// Maps zeros over a page: mmap(2), which signal handlers may call. It fails when the process has as many mappings as
+/// the system allows, or no memory is left.
 ///
 /// # Safety
 /// 1. The page is one of a live mapping of ours, aligned to its size.
@@ -140,7 +140,7 @@ pub(super) fn repair(addr: usize, code: c_int) -> bool {
 unsafe fn replace(page: usize, page_bytes: usize) -> bool {
     let (protection, flags) = (ProtFlags::READ | ProtFlags::WRITE, MapFlags::PRIVATE | MapFlags::FIXED);
     let page = ptr::without_provenance_mut(page);
-    // SAFETY: MAP_FIXED discards what was mapped there, which by duty 1 is a page of ours, by duty 2 still, and by duty 3
-    // without a value that anybody counts on.
+    // SAFETY: MAP_FIXED discards what was mapped there, which by duty 1 is a page of ours, by duty 2 still, and by duty
+    // 3 without a value that anybody counts on.
     unsafe { rustix::mm::mmap_anonymous(page, page_bytes, protection, flags) }.is_ok()
 }

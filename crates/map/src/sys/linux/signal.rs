@@ -1,9 +1,9 @@
 //! The handler of `SIGBUS` and `SIGSEGV`: what is ours is mended, everything else is passed on.
 //!
-//! A fault is ours in two cases. At a guarded instruction it becomes a value (`guard`). At any other instruction, and in a
-//! mapping that holds plain atomics, the page is replaced (`registry`). Whatever else comes goes to the handler that was
-//! there before, or kills the process with its own signal. docs/design/fault.md tells the whole story, with the
-//! pitfalls.
+//! A fault is ours in two cases. At a guarded instruction it becomes a value (`guard`). At any other instruction, and
+//! in a mapping that holds plain atomics, the page is replaced (`registry`). Whatever else comes goes to the handler
+//! that was there before, or kills the process with its own signal. docs/design/fault.md tells the whole story, with
+//! the pitfalls.
 //!
 //! Invariants:
 //! - Once [`install`] has answered, [`PREVIOUS`] is set for every one of [`SIGNALS`], and never changes.
@@ -21,7 +21,8 @@ use libc::{SIG_DFL, SIG_IGN, SIGBUS, c_int, c_void, sigaction, siginfo_t};
 use super::guard::{self, SIGNALS};
 use super::registry;
 
-/// `si_code` of a `SIGBUS`: there is no such memory (sigaction(2), as the next three). In Linux's numbers for every processor.
+/// `si_code` of a `SIGBUS`: there is no such memory (sigaction(2), as the next three). In Linux's numbers for every
+/// processor.
 const BUS_ADRERR: c_int = 2;
 /// The object that is mapped has failed.
 const BUS_OBJERR: c_int = 3;
@@ -95,8 +96,8 @@ fn is_ours(action: &sigaction) -> bool {
     action.sa_sigaction == on_fault as *const () as usize
 }
 
-/// The handler. Async-signal-safe: for the fault of a guarded instruction it makes no call at all, for one that is repaired
-/// mmap(2).
+/// The handler. Async-signal-safe: for the fault of a guarded instruction it makes no call at all, for one that is
+/// repaired mmap(2).
 extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel, or a handler that passes a signal on, gives a valid siginfo_t (sigaction(2), SA_SIGINFO).
     let details = unsafe { *info };
@@ -119,8 +120,8 @@ fn repair(details: &siginfo_t) -> bool {
     match details.si_code {
         // SAFETY: a fault sets si_addr.
         BUS_ADRERR | BUS_OBJERR | BUS_MCEERR_AR => registry::repair(unsafe { details.si_addr() }.addr(), details.si_code),
-        // BUS_ADRALN, an address that is not aligned: the instruction would fault on another page just as well. And what
-        // a later kernel may add.
+        // BUS_ADRALN, an address that is not aligned: the instruction would fault on another page just as well. And
+        // what a later kernel may add.
         _ => false,
     }
 }
@@ -162,7 +163,8 @@ fn pass_on(signal: c_int, origin: Origin, info: *mut siginfo_t, context: *mut c_
     }
 }
 
-/// Restores the default action: a fault happens again when we return, with its own siginfo; a sent signal is sent again.
+/// Restores the default action: a fault happens again when we return, with its own siginfo; a sent signal is sent
+/// again.
 fn die(signal: c_int, origin: Origin) {
     // SAFETY: all-zero bytes are the default action.
     let default: sigaction = unsafe { std::mem::zeroed() };
@@ -233,8 +235,8 @@ fn set_errno(value: c_int) {
     unsafe { *errno = value };
 }
 
-/// Keeps the shared object that holds the handler loaded, if it is one: `dlclose` would leave the kernel with an address
-/// where there is no code any more.
+/// Keeps the shared object that holds the handler loaded, if it is one: `dlclose` would leave the kernel with an
+/// address where there is no code any more.
 fn stay_loaded() {
     #[cfg(not(target_feature = "crt-static"))]
     {

@@ -1,5 +1,5 @@
-//! The exception table's place on processors whose guarded accesses raise no signal: `process_vm_readv(2)` answers `EFAULT`
-//! itself. A handler is installed only for plain atomics, when the first mapping of these is made.
+//! The exception table's place on processors whose guarded accesses raise no signal: `process_vm_readv(2)` answers
+//! `EFAULT` itself. A handler is installed only for plain atomics, when the first mapping of these is made.
 #![expect(unsafe_code, reason = "a function that is unsafe where it does something")]
 
 use libc::{SIGBUS, c_int, c_void, siginfo_t};
