@@ -159,11 +159,11 @@ impl MappedFile {
             false => sys::reopen(file.as_fd()),
         };
         let kept = kept.map_err(|source| fail("opening for reading and writing", source))?;
-        let len = sys::file_len(kept.as_fd()).map_err(|source| fail("measuring", source))?;
+        let facts = sys::facts(kept.as_fd()).map_err(|source| fail("measuring", source))?;
+        let len = facts.len;
         if len == u64::MAX {
             return Err(Error::Range { object: sys::path_of(kept.as_fd()), offset: 0, len: None, file_len: len });
         }
-        let facts = sys::facts(kept.as_fd()).map_err(|source| fail("measuring", source))?;
         let room_bytes = if facts.page_bytes > sys::page_bytes() { 0 } else { room_bytes };
         let resizable = file.metadata().map_err(|source| fail("asking about", source))?.is_file();
         let mode = if opened.writes { MapMode::ReadWrite } else { MapMode::ReadOnly };

@@ -231,6 +231,9 @@ impl MapOptions {
         let fail = |operation, len, source| self.os_error(operation, sys::path_of(file.as_fd()), len, source);
         crate::arch::arm().map_err(|source| fail("arming the fault handler for", 0, source))?;
         let facts = sys::facts(file.as_fd()).map_err(|source| fail("mapping", 0, source))?;
+        if !facts.can_be_mapped {
+            return Err(fail("mapping", 0, io::Error::from_raw_os_error(libc::ENODEV)));
+        }
         let range_error =
             |len| Error::Range { object: sys::path_of(file.as_fd()), offset: self.offset, len, file_len: facts.len };
         let rest = || facts.len.checked_sub(self.offset).and_then(|rest| usize::try_from(rest).ok());

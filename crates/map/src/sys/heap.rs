@@ -162,8 +162,10 @@ impl Drop for Region {
     }
 }
 
+/// Whole pages, as mappings have.
 fn layout(len: usize) -> Layout {
-    Layout::from_size_align(len, page_bytes()).unwrap_or_else(|_| unreachable!("PageSpan bounds the length"))
+    Layout::from_size_align(len.next_multiple_of(page_bytes()), page_bytes())
+        .unwrap_or_else(|_| unreachable!("MOST_BYTES bounds the length"))
 }
 
 fn file_len_of(file: &File) -> io::Result<u64> {
@@ -197,7 +199,7 @@ pub(crate) fn page_bytes() -> usize {
 }
 
 pub(crate) fn facts(file: BorrowedFd<'_>) -> io::Result<FileFacts> {
-    Ok(FileFacts { len: file_len(file)?, page_bytes: page_bytes() })
+    Ok(FileFacts { len: file_len(file)?, page_bytes: page_bytes(), can_be_mapped: true })
 }
 
 pub(crate) fn huge_page_bytes() -> io::Result<usize> {

@@ -100,6 +100,8 @@ pub(crate) struct FileFacts {
     pub(crate) len: u64,
     /// What mappings of it start and end at multiples of.
     pub(crate) page_bytes: usize,
+    /// Whether it is of a kind that mmap(2) takes; even no bytes of another are a mapping.
+    pub(crate) can_be_mapped: bool,
 }
 
 /// How a file was opened.

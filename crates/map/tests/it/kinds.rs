@@ -16,6 +16,9 @@ use crate::support::{GUARDED, pattern_file};
 
 const HUGE: usize = 2 << 20;
 
+/// More than there is, of memory and of huge pages; not of addresses.
+const LARGE: usize = 1usize.wrapping_shl(if usize::BITS == 64 { 40 } else { 28 });
+
 #[test]
 fn a_memory_file_is_shared_by_who_has_its_descriptor() {
     let memory = MapOptions::read_write().len(10_000).memfd("test").expect("memory");
@@ -166,7 +169,7 @@ fn options_hold_what_they_say() {
     assert_eq!(kib_of("VmLck") % 4, 0);
     assert!(kib_of("VmLck") >= 400, "{}", kib_of("VmLck"));
     locked.view().unlock().expect("unlocked");
-    MapOptions::copy_on_write().no_reserve().reserve(1 << 40).map(&file).expect("costs nothing");
+    MapOptions::copy_on_write().no_reserve().reserve(LARGE).map(&file).expect("costs nothing");
 }
 
 /// A line of /proc/self/status, in KiB.
@@ -200,7 +203,7 @@ fn huge_pages_are_had_from_the_pool() {
     for bytes in [0, 1, 3000, 4096] {
         assert!(AnonOptions::new().huge_pages(HugePages::Bytes(bytes)).map(1).is_err(), "{bytes} is not a size");
     }
-    assert!(AnonOptions::new().huge_pages(HugePages::Default).map(1 << 40).is_err(), "not so many");
+    assert!(AnonOptions::new().huge_pages(HugePages::Default).map(LARGE).is_err(), "not so many");
     drop(pool);
     let mut memory = AnonMap::new(4 * HUGE).expect("memory");
     if memory.advise(Advice::HugePage).is_err() {

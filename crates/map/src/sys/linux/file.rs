@@ -56,7 +56,9 @@ pub(crate) fn facts(file: BorrowedFd<'_>) -> io::Result<FileFacts> {
         Ok(block) if block > page_bytes() && is_on(file, HUGETLBFS_MAGIC)? => block,
         _ => page_bytes(),
     };
-    Ok(FileFacts { len, page_bytes })
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    let can_be_mapped = !matches!(kind, FileType::Directory | FileType::Fifo | FileType::Socket);
+    Ok(FileFacts { len, page_bytes, can_be_mapped })
 }
 
 /// Length of a file, in bytes: fstat(2); `u64::MAX` for a device without one.
@@ -68,8 +70,6 @@ fn len_of(file: BorrowedFd<'_>, stat: &Stat) -> io::Result<u64> {
     Ok(match FileType::from_raw_mode(stat.st_mode) {
         FileType::BlockDevice => block_device_bytes(file)?,
         FileType::CharacterDevice => u64::MAX,
-        // What mmap(2) would say, had it been asked for a byte.
-        FileType::Directory | FileType::Fifo | FileType::Socket => return Err(io::Error::from_raw_os_error(libc::ENODEV)),
         _ => u64::try_from(stat.st_size).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?,
     })
 }
