@@ -402,18 +402,18 @@ fn a_file_opened_in_any_way_grows_with_and_without_a_hole() {
         };
         let mut file = MappedFile::new(file).expect("mapped");
         file.write_all(b"start").expect(name);
-        assert_eq!(file.write_at(100_000_000, b"far").expect(name), 3, "{name}");
+        assert_eq!(file.write_at(50_000_000, b"far").expect(name), 3, "{name}");
         file.seek(SeekFrom::End(0)).expect("a position");
         file.write_all(b"end").expect(name);
         drop(file);
         let metadata = fs::metadata(&path).expect("there");
-        assert_eq!(metadata.len(), 100_000_006, "{name}");
+        assert_eq!(metadata.len(), 50_000_006, "{name}");
         let mut ends = ([0; 5], [0; 6]);
         let file = File::open(&path).expect("there");
         file.read_exact_at(&mut ends.0, 0).expect("there");
-        file.read_exact_at(&mut ends.1, 100_000_000).expect("there");
+        file.read_exact_at(&mut ends.1, 50_000_000).expect("there");
         assert_eq!(ends, (*b"start", *b"farend"), "{name}");
-        assert!(std::os::unix::fs::MetadataExt::blocks(&metadata) * 512 < 50_000_000, "{name}: the hole stays one");
+        assert!(std::os::unix::fs::MetadataExt::blocks(&metadata) * 512 < 25_000_000, "{name}: the hole stays one");
     }
 }
 
@@ -437,8 +437,10 @@ fn several_who_append_lose_nothing() {
 #[test]
 fn thousands_of_files_can_be_open_and_one_grows_beyond_its_room() {
     let (dir, path) = file_of(b"");
+    // With addresses of 32 bits there is room for some dozens.
+    let count = if usize::BITS == 64 { 900 } else { 10 };
     let files: Vec<MappedFile> =
-        (0..900).map(|i| MappedFile::create(dir.path().join(i.to_string())).expect("mapped")).collect();
+        (0..count).map(|i| MappedFile::create(dir.path().join(i.to_string())).expect("mapped")).collect();
     assert!(files.iter().all(|file| file.capacity() >= 1 << 26));
     let file = File::options().read(true).write(true).open(&path).expect("open");
     let mut file = MappedFile::with_room(file, 8192).expect("mapped");
