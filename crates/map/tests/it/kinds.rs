@@ -12,7 +12,7 @@ use mapio_map::{
 };
 use mapio_testkit::{pattern, skip};
 
-use crate::support::{GUARDED, pattern_file};
+use crate::support::{GUARDED, is_emulated, pattern_file};
 
 const HUGE: usize = 2 << 20;
 
@@ -70,6 +70,9 @@ fn sealed_memory_is_a_slice_that_nobody_can_change() {
 
 #[test]
 fn a_mapping_is_resized_in_place_where_there_is_a_reservation_and_keeps_what_it_has() {
+    if is_emulated("a_mapping_is_resized_in_place_where_there_is_a_reservation_and_keeps_what_it_has") {
+        return;
+    }
     for (mode, reserve) in [
         (MapMode::ReadOnly, 0),
         (MapMode::ReadOnly, 1 << 30),
@@ -160,6 +163,9 @@ fn protection_refuses_what_it_does_not_allow() {
 
 #[test]
 fn options_hold_what_they_say() {
+    if is_emulated("options_hold_what_they_say") {
+        return;
+    }
     let file = pattern_file(100 * page_bytes());
     let mapping = MapOptions::read_only().populate().map(&file).expect("mapped");
     let (read, used) = mapio_map::Usage::during(|| mapping.view().load::<u8>(50 * page_bytes())).expect("getrusage");
@@ -181,6 +187,9 @@ fn kib_of(name: &str) -> u64 {
 
 #[test]
 fn huge_pages_are_had_from_the_pool() {
+    if is_emulated("huge_pages_are_had_from_the_pool") {
+        return;
+    }
     let test = "huge_pages_are_had_from_the_pool";
     let Some(pool) = HugePool::with(4) else {
         return skip(test, "the pool of huge pages cannot be enlarged: needs root and memory");

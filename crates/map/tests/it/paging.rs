@@ -8,7 +8,7 @@ use std::os::unix::fs::FileExt;
 use mapio_map::{Access, Advice, Error, FaultKind, MapOptions, Mapping, Usage, page_bytes};
 use mapio_testkit::{pattern, skip};
 
-use crate::support::cut_mapping;
+use crate::support::{cut_mapping, is_emulated};
 
 const PAGES: usize = 64;
 
@@ -27,6 +27,9 @@ fn resident(mapping: &Mapping) -> usize {
 
 #[test]
 fn pages_leave_memory_when_evicted_and_come_back_when_populated() {
+    if is_emulated("pages_leave_memory_when_evicted_and_come_back_when_populated") {
+        return;
+    }
     let test = "pages_leave_memory_when_evicted_and_come_back_when_populated";
     let file = disk_file();
     for options in [MapOptions::read_only(), MapOptions::read_write(), MapOptions::copy_on_write()] {
@@ -57,6 +60,9 @@ fn pages_leave_memory_when_evicted_and_come_back_when_populated() {
 
 #[test]
 fn populated_pages_take_no_faults_and_others_take_some() {
+    if is_emulated("populated_pages_take_no_faults_and_others_take_some") {
+        return;
+    }
     let mapping = MapOptions::copy_on_write().map(disk_file()).expect("mapped");
     let touch = || {
         for page in 0..PAGES {
@@ -76,6 +82,9 @@ fn populated_pages_take_no_faults_and_others_take_some() {
 
 #[test]
 fn populating_what_cannot_be_had_answers_the_fault() {
+    if is_emulated("populating_what_cannot_be_had_answers_the_fault") {
+        return;
+    }
     let (_file, mapping) = cut_mapping(MapOptions::read_write(), 5 * page_bytes(), 2 * page_bytes());
     for access in [Access::Read, Access::Write] {
         let Err(fault) = mapping.view().slice(10..).expect("inside").populate(access) else { panic!("cut") };
@@ -130,6 +139,9 @@ fn locked_pages_stay_and_are_counted() {
 
 #[test]
 fn every_advice_is_taken_or_refused_with_a_reason() {
+    if is_emulated("every_advice_is_taken_or_refused_with_a_reason") {
+        return;
+    }
     let file = disk_file();
     let mapping = MapOptions::copy_on_write().map(&file).expect("mapped");
     let view = mapping.view().slice(5..10_000).expect("inside");

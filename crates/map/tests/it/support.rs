@@ -13,6 +13,15 @@ use mapio_testkit::{pattern, skip};
 pub(crate) const GUARDED: bool =
     cfg!(all(any(target_arch = "x86_64", target_arch = "aarch64"), target_pointer_width = "64", not(mapio_portable)));
 
+/// Whether an emulator runs the tests, which does without much of what the kernel offers; says that `test` is skipped if so.
+pub(crate) fn is_emulated(test: &str) -> bool {
+    let emulated = mapio_testkit::runner().is_some();
+    if emulated {
+        skip(test, "the emulator does not hand on what is tested here");
+    }
+    emulated
+}
+
 /// Whether there are no atomic accesses in this build; says that `test` is skipped if so.
 pub(crate) fn lacks_atomics(test: &str) -> bool {
     if !GUARDED {

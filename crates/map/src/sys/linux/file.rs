@@ -167,8 +167,8 @@ pub(crate) fn grow(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<u64
         match append_zeros(file, left) {
             Ok(0) => break,
             Ok(written) => left = left.saturating_sub(written),
-            // Zeros that are not aligned are nothing for a descriptor with `O_DIRECT`.
-            Err(Errno::INVAL | Errno::OPNOTSUPP) => {
+            // Zeros that are not aligned are nothing for a descriptor with `O_DIRECT`; kernels before 4.16 and emulators lack the call.
+            Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
                 reserve(file, end - left, end)?;
                 break;
             }
@@ -191,7 +191,11 @@ fn append_zeros(file: BorrowedFd<'_>, count: u64) -> rustix::io::Result<u64> {
 
 /// Writes at the file's end, wherever that is: pwritev2(2), `RWF_APPEND`.
 pub(crate) fn append(file: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<usize> {
-    Ok(rustix::io::pwritev2(file, &[IoSlice::new(bytes)], 0, ReadWriteFlags::APPEND)?)
+    match rustix::io::pwritev2(file, &[IoSlice::new(bytes)], 0, ReadWriteFlags::APPEND) {
+        // A kernel before 4.16, or an emulator. A descriptor that was opened for appending does the same by itself.
+        Err(Errno::NOSYS | Errno::OPNOTSUPP) => Ok(rustix::io::pwrite(file, bytes, file_len(file)?)?),
+        written => Ok(written?),
+    }
 }
 
 /// Makes the file reach to `end`, with disk blocks from `start` on, and changes no byte: fallocate(2); without blocks
