@@ -5,6 +5,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::sync::LazyLock;
 
 use mapio_map::{Fault, FaultKind, MappedFile};
 use mapio_testkit::{SmallFs, in_child, pattern, report, skip};
@@ -85,8 +86,9 @@ proptest! {
 
     #[test]
     fn a_mapped_file_does_what_a_file_does(ops in prop::collection::vec(op(), 1..50), append in any::<bool>()) {
-        // The emulator takes seconds to note that 4 GiB of addresses are in use.
-        if is_emulated("a_mapped_file_does_what_a_file_does") {
+        // The emulator takes seconds to note that 4 GiB of addresses are in use. Said once, not for every case.
+        static EMULATED: LazyLock<bool> = LazyLock::new(|| is_emulated("a_mapped_file_does_what_a_file_does"));
+        if *EMULATED {
             return Ok(());
         }
         let (_dir, path) = file_of(&pattern(10_000));
