@@ -297,10 +297,15 @@ pub(crate) fn memfd(name: &str, len: u64, huge_pages: Option<HugePages>) -> io::
         flags |= MemfdFlags::HUGETLB | MemfdFlags::from_bits_retain(huge_pages_bits(huge_pages)?);
     }
     let file = rustix::fs::memfd_create(name, flags)?;
-    // Huge pages come as wholes.
-    let page_bytes = u64::try_from(facts(file.as_fd())?.page_bytes).map_err(io::Error::other)?;
-    let whole = len.checked_next_multiple_of(page_bytes).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?;
-    rustix::fs::ftruncate(&file, if huge_pages.is_some() { whole } else { len })?;
+    let len = match huge_pages {
+        None => len,
+        // They come as wholes.
+        Some(_) => {
+            let page_bytes = u64::try_from(facts(file.as_fd())?.page_bytes).map_err(io::Error::other)?;
+            len.checked_next_multiple_of(page_bytes).ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?
+        }
+    };
+    rustix::fs::ftruncate(&file, len)?;
     Ok(file)
 }
 
