@@ -1,5 +1,4 @@
-//! Copies a file by mapping it, and its copy, into memory: a load reads, a store writes, and hardly a system call is
-//! made.
+//! Copies a file by mapping it, and its copy, into memory: a load reads, a store writes, with hardly a system call.
 //!
 //!     memmap SRC DST
 //!
