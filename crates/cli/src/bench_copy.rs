@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use mapio_copy::{Engine, Facts, FileSystem, Meter, NamedFile, Plan, Request, open_regular, transfer};
+use mapio_copy::{Engine, Facts, Meter, NamedFile, Plan, Request, Workspace, open_regular, transfer};
 use mapio_map::MapOptions;
 use rustix::fs::Advice;
 use serde::Serialize;
@@ -98,7 +98,7 @@ impl Arguments {
         let len = source.metadata().with_context(|| format!("measuring '{}'", self.file.display()))?.len();
         anyhow::ensure!(len > 0, "'{}' has no length: there is nothing to measure", self.file.display());
         let folder = self.to.clone().unwrap_or_else(|| folder_of(&self.file));
-        let mut bench = Bench { source, len, folder, arguments: &self, buffer: Vec::new() };
+        let mut bench = Bench { source, len, folder, arguments: &self, workspace: Workspace::new() };
         // Before anything is printed: a folder that takes no files, and a file that is never cold, are found out now.
         bench.new_copy()?;
         if self.cold {
@@ -140,22 +140,20 @@ struct Bench<'a> {
     len: u64,
     folder: PathBuf,
     arguments: &'a Arguments,
-    /// The buffer of all measurements.
-    buffer: Vec<u8>,
+    /// The buffers of all measurements.
+    workspace: Workspace,
 }
 
 impl Bench<'_> {
     /// Measures one way to copy: a first run, then the others.
     fn measure(&mut self, buffer_bytes: Option<NonZero<usize>>) -> anyhow::Result<Row> {
         let engine = if buffer_bytes.is_some() { Engine::ReadWrite } else { Engine::Mapped };
-        let facts = Facts { len: self.len, file_system: FileSystem::Other, processors: NonZero::<usize>::MIN };
-        let plan = Plan::new(Request { engine: Some(engine), buffer_bytes }, facts);
+        let request = Request { engine: Some(engine), buffer_bytes, ..Request::default() };
+        let plan = Plan::new(request, Facts::new(self.len));
         let sample = match buffer_bytes {
             Some(bytes) => self.len.min(READS_AT_MOST.saturating_mul(u64::try_from(bytes.get())?)),
             None => self.len,
         };
-        let needed = buffer_bytes.map_or(0, NonZero::get).min(usize::try_from(sample).unwrap_or(usize::MAX));
-        self.buffer.resize(needed.max(self.buffer.len()), 0);
         let scale = whole(self.len) / whole(sample);
         let dropped = self.drop_from_cache();
         let is_cold = dropped.is_ok();
@@ -212,7 +210,7 @@ impl Bench<'_> {
         let (before, begun) = (Usage::of_process()?, Instant::now());
         let source = NamedFile { file: &self.source, path: &self.arguments.file };
         let unnamed = self.folder.join("(temporary file)");
-        transfer(source, NamedFile { file: &copy, path: &unnamed }, sample, plan, &meter, &mut self.buffer)?;
+        transfer(source, NamedFile { file: &copy, path: &unnamed }, sample, plan, &meter, &mut self.workspace)?;
         let real = begun.elapsed();
         Ok(cost(Usage::of_process()? - before, real, meter.calls()))
     }

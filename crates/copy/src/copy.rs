@@ -2,17 +2,17 @@
 
 use std::num::NonZero;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::Advice;
 
 use crate::compare::{Comparison, compare_open};
 use crate::destination::Target;
-use crate::engine::{NamedFile, transfer};
+use crate::engine::{NamedFile, Workspace, transfer};
 use crate::error::Error;
+use crate::file_system::FileSystem;
 use crate::meter::Meter;
-use crate::plan::{Engine, Facts, FileSystem, Plan, Request};
+use crate::plan::{Engine, Facts, Plan, Request};
 use crate::source::Source;
 
 /// How a file is to be copied.
@@ -109,8 +109,10 @@ impl CopyOptions {
         let source = Source::open(source)?;
         let target = Target::resolve(&source, destination)?;
         let destination = target.create(source.mode())?;
-        let plan = Plan::new(self.request, facts(&source, destination.named()));
-        let bytes = transfer(source.named(), destination.named(), source.len(), &plan, meter, &mut Vec::new())
+        let facts = Facts::between(source.named().file, destination.named().file);
+        let plan = Plan::new(self.request, facts);
+        let workspace = &mut Workspace::new();
+        let transferred = transfer(source.named(), destination.named(), source.len(), &plan, meter, workspace)
             // A file that was cut is an error of the source's, whichever call has met it.
             .map_err(|error| source.check_unchanged().err().unwrap_or(error))?;
         source.check_unchanged()?;
@@ -123,15 +125,8 @@ impl CopyOptions {
         let naming = Instant::now();
         let destination = destination.commit()?;
         let elapsed = copied + naming.elapsed();
+        let bytes = transferred.bytes;
         Ok(Report { destination, plan, bytes, calls: meter.calls(), elapsed, verified })
-    }
-}
-
-fn facts(source: &Source, destination: NamedFile<'_>) -> Facts {
-    Facts {
-        len: source.len(),
-        file_system: FileSystem::of(destination.file),
-        processors: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
     }
 }
 

@@ -62,6 +62,11 @@ pub enum Error {
         /// What it is.
         after: Version,
     },
+    /// Somebody has called [`Meter::stop`](crate::Meter::stop).
+    Cancelled {
+        /// The file that was being written.
+        path: PathBuf,
+    },
     /// The copy was read back and is not what the source holds.
     VerifyFailed {
         /// The destination.
@@ -115,6 +120,7 @@ impl fmt::Display for Error {
                 before.modified.as_secs_f64(),
                 after.modified.as_secs_f64()
             ),
+            Self::Cancelled { path } => write!(f, "copying to '{}' was stopped", path.display()),
             Self::VerifyFailed { path, offset } => {
                 write!(f, "the copy for '{}' differs from its source at byte {offset}", path.display())
             }
@@ -132,6 +138,7 @@ impl std::error::Error for Error {
             | Self::NotRegular { .. }
             | Self::SameFile { .. }
             | Self::SourceChanged { .. }
+            | Self::Cancelled { .. }
             | Self::VerifyFailed { .. } => None,
         }
     }

@@ -42,8 +42,9 @@ mod source;
 
 pub use compare::{Comparison, compare};
 pub use copy::{CopyOptions, Report, Verified, VerifiedFrom};
-pub use engine::{NamedFile, transfer};
+pub use engine::{Fallback, NamedFile, Transferred, Workspace, transfer};
 pub use error::{Error, Version};
+pub use file_system::FileSystem;
 pub use meter::Meter;
-pub use plan::{Engine, Facts, FileSystem, Plan, Request};
+pub use plan::{Engine, Facts, Holes, Plan, Reflink, Request, Sparse};
 pub use source::open_regular;

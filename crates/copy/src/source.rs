@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 
 use crate::engine::NamedFile;
 use crate::error::{Error, Version};
-use crate::plan::FileSystem;
+use crate::file_system::FileSystem;
 
 /// Opens a regular file for reading. Anything else is refused before it is opened, since opening a device or a pipe may
 /// do something or wait for ever.

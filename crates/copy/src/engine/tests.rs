@@ -1,0 +1,28 @@
+use std::num::NonZero;
+
+use super::*;
+use crate::plan::{Facts, Request};
+
+/// What is asked for and is not there is never made up.
+#[test]
+fn more_bytes_than_the_source_has_are_an_error_with_every_engine() {
+    let (source, path) = (tempfile::tempfile().unwrap(), Path::new("file"));
+    source.write_all_at(b"short", 0).unwrap();
+    for engine in Engine::ALL {
+        for (len, kinds) in [
+            (6, &[ErrorKind::UnexpectedEof][..]),
+            (10_000, &[ErrorKind::UnexpectedEof]),
+            // So large a file can't be made, or has no such bytes.
+            (u64::MAX, &[ErrorKind::UnexpectedEof, ErrorKind::InvalidInput, ErrorKind::FileTooLarge]),
+        ] {
+            let request = Request { engine: Some(engine), buffer_bytes: NonZero::new(64), ..Request::default() };
+            let plan = Plan::new(request, Facts::new(len));
+            let destination = tempfile::tempfile().unwrap();
+            let (from, to) = (NamedFile { file: &source, path }, NamedFile { file: &destination, path });
+            match transfer(from, to, len, &plan, &Meter::new(), &mut Workspace::new()) {
+                Err(Error::Os { source, .. }) => assert!(kinds.contains(&source.kind()), "{engine} {len}: {source}"),
+                other => panic!("{engine} {len}: {other:?}"),
+            }
+        }
+    }
+}
