@@ -1,8 +1,7 @@
 //! A copy from start to end.
 
-use std::num::NonZero;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
+use std::time::Instant;
 
 use rustix::fs::Advice;
 
@@ -12,80 +11,12 @@ use crate::engine::{NamedFile, Workspace, transfer};
 use crate::error::Error;
 use crate::file_system::FileSystem;
 use crate::meter::Meter;
-use crate::plan::{Engine, Facts, Plan, Request};
+use crate::options::CopyOptions;
+use crate::plan::{Facts, Plan};
+use crate::report::{Report, Verified, VerifiedFrom};
 use crate::source::Source;
 
-/// How a file is to be copied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[must_use = "options copy nothing until `copy` is called"]
-pub struct CopyOptions {
-    request: Request,
-    verify: bool,
-}
-
-/// What a copy has done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Report {
-    /// The file that was written, as far as links and folders were followed.
-    pub destination: PathBuf,
-    /// What was decided, and done.
-    pub plan: Plan,
-    /// Bytes copied.
-    pub bytes: u64,
-    /// System calls that moved them; see [`Meter::calls`].
-    pub calls: u64,
-    /// Time from opening the source to naming the destination, without the verification.
-    pub elapsed: Duration,
-    /// The verification, if one was asked for; it found no difference.
-    pub verified: Option<Verified>,
-}
-
-/// A verification that has found no difference.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Verified {
-    /// Time that it took, flushing included.
-    pub elapsed: Duration,
-    /// Where the copy was read from.
-    pub from: VerifiedFrom,
-}
-
-/// Where the copy was read from for its verification.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum VerifiedFrom {
-    /// What holds the file system: the copy was flushed and dropped from the page cache before.
-    Disk,
-    /// Memory, because the file system is there.
-    Memory,
-}
-
 impl CopyOptions {
-    /// Copies in the way that is fastest for the case, and does not verify.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Moves the bytes by this engine.
-    pub fn engine(mut self, engine: Engine) -> Self {
-        self.request.engine = Some(engine);
-        self
-    }
-
-    /// Reads and writes this many bytes at a time, for engines that do; at most 1 GiB is sensible.
-    pub fn buffer_bytes(mut self, bytes: NonZero<usize>) -> Self {
-        self.request.buffer_bytes = Some(bytes);
-        self
-    }
-
-    /// Reads both files back and compares them before the destination gets its name.
-    ///
-    /// The copy is flushed to the disk and dropped from the page cache first, so that what is compared is what the
-    /// disk holds; on a file system in memory there is no disk to ask. The source may come from the page cache.
-    pub fn verify(mut self) -> Self {
-        self.verify = true;
-        self
-    }
-
     /// Copies `source` to `destination`, or into it if it is a folder. Blocks until that is done.
     ///
     /// A destination that exists is replaced in one step when the copy is whole, and keeps its mode and owner; a link
@@ -125,8 +56,7 @@ impl CopyOptions {
         let naming = Instant::now();
         let destination = destination.commit()?;
         let elapsed = copied + naming.elapsed();
-        let bytes = transferred.bytes;
-        Ok(Report { destination, plan, bytes, calls: meter.calls(), elapsed, verified })
+        Ok(Report { source: source.named().path.to_owned(), destination, placed: crate::report::Placed::Whole, resumed_bytes: 0, plan, transferred, calls: meter.calls(), elapsed, verified })
     }
 }
 
