@@ -30,20 +30,29 @@
 //! owner, or the destination is a mount point, the copy is refused.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod attributes;
+mod backup;
 mod compare;
-mod copy;
+mod contents;
 mod destination;
 mod engine;
+mod entry;
 mod error;
 mod file_system;
 mod job;
+mod links;
 mod meter;
 mod observer;
 mod options;
+mod place;
 mod plan;
 mod quote;
 mod report;
+mod session;
 mod source;
+mod special;
+mod status;
+mod tree;
 
 pub use compare::{Comparison, compare};
 pub use engine::{Fallback, NamedFile, Transferred, Workspace, transfer};

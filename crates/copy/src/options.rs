@@ -134,6 +134,14 @@ pub struct Preserve {
     pub xattr: Attribute,
 }
 
+impl Preserve {
+    /// Whether any attribute is copied, apart from links.
+    pub(crate) fn is_anything(&self) -> bool {
+        self.mode != ModeFrom::SourceAndUmask
+            || [self.ownership, self.timestamps, self.context, self.xattr].into_iter().any(Attribute::wanted)
+    }
+}
+
 /// How files are to be copied. [`copy`](Self::copy) copies one; [`copy_all`](Self::copy_all) does all that cp(1) does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "options copy nothing until they are used"]
