@@ -42,7 +42,7 @@ mod source;
 
 pub use compare::{Comparison, compare};
 pub use copy::{CopyOptions, Report, Verified, VerifiedFrom};
-pub use engine::{Fallback, NamedFile, Transferred, Workspace, transfer};
+pub use engine::{Fallback, NamedFile, Transferred, Workspace, transfer, transfer_stream};
 pub use error::{Error, Version};
 pub use file_system::FileSystem;
 pub use meter::Meter;

@@ -2,5 +2,6 @@
 
 mod comparing;
 mod contract;
+mod engines;
 mod nothing_lost;
 mod support;
