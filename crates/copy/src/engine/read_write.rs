@@ -7,15 +7,19 @@ use super::work::{Job, Outcome, Piece, Work};
 use super::{NamedFile, Workspace, ended_early, file_bytes, read};
 use crate::error::Error;
 use crate::meter::Meter;
-use crate::plan::Holes;
+use crate::plan::{Engine, Holes};
 
+/// Bytes of the buffer, at most, of copies that were planned for another engine, or that may be of no bytes at all.
+const FALLBACK_BYTES: usize = 1 << 20;
 /// Zeros become a hole in blocks of this many bytes, which no file system's blocks are smaller than by default.
 const HOLE_BYTES: usize = 4096;
 
 /// Copies through one buffer.
 pub(super) fn copy(work: &mut Work<'_>, workspace: &mut Workspace) -> Result<Outcome, Error> {
     let job = work.job;
-    let most = work.at_most(job.plan.buffer_bytes.get());
+    let planned = job.plan.buffer_bytes.get();
+    // What is planned for another engine may be far too much for this one.
+    let most = work.at_most(if job.plan.engine == Engine::ReadWrite { planned } else { planned.min(FALLBACK_BYTES) });
     let buffer = workspace.buffer(most, job.destination)?;
     while let Some(piece) = work.next(most)? {
         copy_piece(job, piece, buffer)?;
@@ -42,7 +46,8 @@ pub(super) fn copy_piece(job: &Job<'_>, piece: Piece, buffer: &mut [u8]) -> Resu
 
 /// Copies everything up to the end, whatever the file says of its length.
 pub(super) fn copy_to_end(job: &Job<'_>, workspace: &mut Workspace) -> Result<(), Error> {
-    let buffer = workspace.buffer(job.plan.buffer_bytes.get(), job.destination)?;
+    let planned = job.plan.buffer_bytes.get();
+    let buffer = workspace.buffer(planned.min(FALLBACK_BYTES), job.destination)?;
     let mut offset = 0;
     loop {
         job.check_stopped()?;
@@ -50,7 +55,7 @@ pub(super) fn copy_to_end(job: &Job<'_>, workspace: &mut Workspace) -> Result<()
         match read(job.source, &mut buffer[..step], offset, job.meter)? {
             0 => break,
             read => {
-                job.meter.pass(read);
+                job.meter.pass(read, || false);
                 put(job, &buffer[..read], offset)?;
                 offset += file_bytes(read);
             }

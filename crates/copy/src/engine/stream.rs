@@ -42,7 +42,7 @@ pub fn transfer_stream(
         if read == 0 {
             break;
         }
-        meter.pass(read);
+        meter.pass(read, || false);
         let bytes = &buffer[..read];
         if plan.holes == Holes::Made {
             ends_in_hole = write_around_zeros(&job, bytes)?;

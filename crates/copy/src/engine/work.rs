@@ -152,7 +152,7 @@ impl<'a> Work<'a> {
         }
         let piece =
             Piece { offset: self.offset, len: at_most(self.data_end - self.offset, self.job.meter.step_bytes(most)) };
-        self.job.meter.pass(piece.len);
+        self.job.meter.pass(piece.len, || self.job.failed.load(Ordering::Relaxed));
         self.offset = piece.end();
         Ok(Some(piece))
     }

@@ -346,3 +346,45 @@ fn a_limited_copy_is_whole_with_every_engine() {
         assert!(bytes_of(&destination) == pattern(MIB + 5), "{engine}");
     }
 }
+
+/// Cuts the source while it is copied. Whether that comes in the middle is the scheduler's choice; whenever it comes,
+/// the copy fails or is right.
+#[test]
+fn a_source_that_is_cut_in_the_middle_is_an_error_or_was_read_before_with_every_engine() {
+    const LEN: usize = 8 * MIB;
+    let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+    let bytes = pattern(LEN);
+    let path = dir.path().join("source");
+    for request in requests() {
+        let mut errors = 0;
+        for _attempt in 0..4 {
+            fs::write(&path, &bytes).expect("room");
+            let source = File::options().read(true).write(true).open(&path).expect("own file");
+            let destination = tempfile::tempfile_in(dir.path()).expect("room");
+            let plan = Plan::new(request, Facts::between(&source, &destination));
+            let meter = Meter::new();
+            let transferred = std::thread::scope(|scope| {
+                let copying = scope.spawn(|| {
+                    let (from, to) =
+                        (NamedFile { file: &source, path: &path }, NamedFile { file: &destination, path: &path });
+                    transfer(from, to, file_len(LEN), &plan, &meter, &mut Workspace::new())
+                });
+                while meter.bytes() == 0 && !copying.is_finished() {
+                    std::hint::spin_loop();
+                }
+                source.set_len(4096 + 5).expect("own file");
+                copying.join().expect("no panic")
+            });
+            match transferred {
+                Ok(_) => assert!(bytes_of(&destination) == bytes, "{request:?}: other bytes"),
+                Err(Error::Os { source, .. }) => {
+                    assert_eq!(source.kind(), ErrorKind::UnexpectedEof, "{request:?}");
+                    errors += 1;
+                }
+                Err(error) => panic!("{request:?}: {error:?}"),
+            }
+        }
+        let name = request.engine.map_or("auto", Engine::name);
+        report("sources that are cut", &format!("{name}: {errors} errors and {} right copies", 4 - errors));
+    }
+}

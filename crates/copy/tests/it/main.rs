@@ -4,4 +4,5 @@ mod comparing;
 mod contract;
 mod engines;
 mod nothing_lost;
+mod streams;
 mod support;
