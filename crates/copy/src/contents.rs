@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::attributes::{self, Original};
 use crate::compare::{Comparison, compare_open};
 use crate::destination::Destination;
-use crate::engine::{NamedFile, transfer};
+use crate::engine::{NamedFile, transfer, transfer_stream};
 use crate::entry::{Entry, Way, Worker};
 use crate::error::{Error, Refusal};
 use crate::file_system::FileSystem;
@@ -132,7 +132,13 @@ impl Worker<'_> {
             Method::AttributesOnly => None,
             _ => {
                 let plan = self.plan(source, entry, destination.file());
-                let moved = transfer(from, to, source.len(), &plan, session.meter, &mut self.workspace)
+                let is_stream = !source.status.is_regular() || destination.is_stream();
+                let moved = if is_stream {
+                    transfer_stream(from, to, &plan, session.meter, &mut self.workspace)
+                } else {
+                    transfer(from, to, source.len(), &plan, session.meter, &mut self.workspace)
+                };
+                let moved = moved
                     // A file that was cut is an error of the source's, whichever call has met it.
                     .map_err(|error| source.check_unchanged(entry.source).err().unwrap_or(error))?;
                 source.check_unchanged(entry.source)?;
@@ -275,7 +281,10 @@ impl Worker<'_> {
             Err(errno) => return Err(target.refused("cannot create regular file")(errno)),
         };
         let status = Status::of(&old).map_err(Error::os("cannot fstat", target.path()))?;
-        if options.method == Method::AttributesOnly || !status.is_regular() {
+        if !status.is_regular() {
+            return Ok((Destination::stream(target, old), Placed::InPlace));
+        }
+        if options.method == Method::AttributesOnly {
             return Ok((Destination::in_place(target, old), Placed::InPlace));
         }
         if placement == Placement::Atomic || (placement == Placement::Auto && status.nlink == 1) {

@@ -42,6 +42,8 @@ enum Naming {
     Direct,
     /// It is the old file, whatever happens to it.
     InPlace,
+    /// It is no file but a pipe or a device.
+    Stream,
 }
 
 /// The file that will become the destination.
@@ -80,6 +82,15 @@ impl<'a> Destination<'a> {
     /// Takes a file that is open for writing as it is.
     pub(crate) fn in_place(place: Place<'a>, file: File) -> Self {
         Self { place, file, naming: Naming::InPlace, replaces: false }
+    }
+
+    /// Takes a pipe or a device that is open for writing.
+    pub(crate) fn stream(place: Place<'a>, file: File) -> Self {
+        Self { place, file, naming: Naming::Stream, replaces: false }
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.naming, Naming::Stream)
     }
 
     pub(crate) fn file(&self) -> &File {
@@ -121,7 +132,7 @@ impl Drop for Destination<'_> {
         let _ = match &self.naming {
             Naming::Temporary(name) => self.place.named(name).remove(),
             Naming::Direct if self.is_still_there() => self.place.remove(),
-            Naming::Direct | Naming::Unnamed | Naming::InPlace => Ok(()),
+            Naming::Direct | Naming::Unnamed | Naming::InPlace | Naming::Stream => Ok(()),
         };
     }
 }

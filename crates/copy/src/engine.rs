@@ -7,8 +7,26 @@
 //! in common is behind that: holes, limits, being stopped, allocating ahead. An engine that finds out at a piece that it
 //! can't do it gives the piece back, and `read_write` goes on.
 
+mod copy_file_range;
+mod direct;
 mod mapped;
+mod mapped_destination;
+mod mapped_source;
 mod read_write;
+mod reflink;
+mod splice;
+mod stream;
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64",
+        target_arch = "powerpc64"
+    )),
+    path = "engine/no_uring.rs"
+)]
+mod uring;
 mod work;
 
 use std::fs::File;
@@ -24,7 +42,8 @@ use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::meter::Meter;
-use crate::plan::{Engine, Holes, Plan};
+use crate::plan::{Engine, Holes, Plan, Reflink};
+pub use stream::transfer_stream;
 use work::{Job, Outcome, Work};
 
 /// Ranges of threads start at multiples of this many bytes, so that no two threads share a page, or a huge one.
@@ -126,17 +145,36 @@ pub fn transfer(
     workspace: &mut Workspace,
 ) -> Result<Transferred, Error> {
     let job = Job::new(source, destination, len, plan, meter);
-    if len == 0 {
+    let engine = if is_shared(&job)? {
+        Engine::Reflink
+    } else if len == 0 {
         read_write::copy_to_end(&job, workspace)?;
+        Engine::ReadWrite
     } else {
-        if !plan.engine.can_do(plan.holes) {
-            job.fall_back("it can't treat holes as was asked for".to_owned());
-        }
         make_room(&job)?;
         copy_ranges(&job, workspace)?;
-    }
+        job.engine()
+    };
     meter.add_files(1);
-    Ok(job.transferred())
+    Ok(job.transferred(engine))
+}
+
+/// Shares the blocks, if that is planned and possible. Afterwards the job's engine is one that can do it.
+fn is_shared(job: &Job<'_>) -> Result<bool, Error> {
+    let Plan { engine, reflink, holes, .. } = *job.plan;
+    if reflink == Reflink::Never && !engine.can_do(holes) {
+        job.fall_back("it can't treat holes as was asked for".to_owned());
+    } else if job.len == 0 && reflink != Reflink::Always {
+        // Whatever the engine, only reading tells where it ends.
+    } else if reflink != Reflink::Never || engine == Engine::Reflink {
+        match reflink::share(job)? {
+            Outcome::Done => return Ok(true),
+            Outcome::Refused(reason) if engine == Engine::Reflink => job.fall_back(reason),
+            // It was worth a try.
+            Outcome::Refused(_) => {}
+        }
+    }
+    Ok(false)
 }
 
 /// Shares the work between threads.
@@ -184,7 +222,13 @@ fn copy_by(engine: Engine, work: &mut Work<'_>, workspace: &mut Workspace) -> Re
     match engine {
         Engine::ReadWrite => read_write::copy(work, workspace),
         Engine::Mapped => mapped::copy(work),
-        _ => Ok(Outcome::Refused("it is not there yet".to_owned())),
+        Engine::MappedSource => mapped_source::copy(work),
+        Engine::MappedDestination => mapped_destination::copy(work),
+        Engine::CopyFileRange => copy_file_range::copy(work),
+        Engine::Splice => splice::copy(work),
+        Engine::Direct => direct::copy(work, workspace),
+        Engine::Uring => uring::copy(work),
+        Engine::Reflink => Ok(Outcome::Refused("the blocks could not be shared".to_owned())),
     }
 }
 

@@ -55,7 +55,7 @@ mod status;
 mod tree;
 
 pub use compare::{Comparison, compare};
-pub use engine::{Fallback, NamedFile, Transferred, Workspace, transfer};
+pub use engine::{Fallback, NamedFile, Transferred, Workspace, transfer, transfer_stream};
 pub use error::{Error, Refusal, Version};
 pub use file_system::FileSystem;
 pub use job::Target;

@@ -119,12 +119,12 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// What has been done.
-    pub(super) fn transferred(&self) -> Transferred {
+    /// What has been done, by which engine.
+    pub(super) fn transferred(&self, engine: Engine) -> Transferred {
         Transferred {
             bytes: self.bytes.load(Ordering::Relaxed),
             hole_bytes: self.hole_bytes.load(Ordering::Relaxed),
-            engine: self.engine(),
+            engine,
             fallback: self.fallback.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -152,12 +152,12 @@ impl<'a> Work<'a> {
         }
         let piece =
             Piece { offset: self.offset, len: at_most(self.data_end - self.offset, self.job.meter.step_bytes(most)) };
-        self.job.meter.pass(piece.len);
+        self.job.meter.pass(piece.len, || self.job.failed.load(Ordering::Relaxed));
         self.offset = piece.end();
         Ok(Some(piece))
     }
 
-    /// Takes back the piece that was handed out last, of which nothing was counted.
+    /// Takes back the piece that was handed out last, or the end of it, of which nothing was counted.
     pub(super) fn give_back(&mut self, piece: Piece) {
         debug_assert_eq!(self.offset, piece.end(), "the last piece");
         self.offset = piece.offset;
@@ -189,6 +189,12 @@ impl Piece {
     /// Behind its last byte.
     pub(super) fn end(self) -> u64 {
         self.offset + file_bytes(self.len)
+    }
+
+    /// Leaves out its first bytes, which have been copied.
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.offset += file_bytes(bytes);
+        self.len -= bytes;
     }
 }
 

@@ -2,5 +2,7 @@
 
 mod comparing;
 mod contract;
+mod engines;
 mod nothing_lost;
+mod streams;
 mod support;
