@@ -9,6 +9,7 @@ use rustix::fs::{Advice, OFlags};
 use rustix::io::Errno;
 
 use crate::attributes::{self, Original};
+use crate::cache::{self, Absent};
 use crate::compare::{Comparison, compare_open};
 use crate::destination::Destination;
 use crate::engine::{NamedFile, transfer, transfer_stream};
@@ -128,6 +129,7 @@ impl Worker<'_> {
         let from = NamedFile { file: &source.file, path: &from_path };
         let to = NamedFile { file: destination.file(), path: &to_path };
         let calls = session.meter.calls();
+        let absent = options.evict.then(|| Absent::of(&source.file, source.len()));
         let moved = match options.method {
             Method::AttributesOnly => None,
             _ => {
@@ -152,6 +154,10 @@ impl Worker<'_> {
         // A verification flushes first anyway.
         if moved.as_ref().is_some_and(|(plan, _)| plan.flush) && !options.verify {
             flush(to)?;
+        }
+        if let Some(absent) = absent {
+            absent.evict(&source.file);
+            cache::evict_written(to.file);
         }
         let copied = begun.elapsed();
         let verified = if options.verify { Some(verify(entry, source, (from, to))?) } else { None };

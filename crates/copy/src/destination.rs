@@ -233,3 +233,76 @@ fn link(file: &File, place: Place<'_>) -> Result<(), Errno> {
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
     rustix::fs::linkat(CWD, unnamed, place.dir, place.name, AtFlags::SYMLINK_FOLLOW)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::io;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+
+    use super::*;
+
+    fn c_string(path: &Path) -> CString {
+        CString::new(path.as_os_str().as_bytes()).unwrap()
+    }
+
+    fn temporary_files(folder: &Path) -> usize {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.as_bytes().starts_with(TEMPORARY_PREFIX.as_bytes())).count()
+    }
+
+    /// The way that file systems without unnamed files take, which the file systems of most machines never do.
+    #[test]
+    fn a_named_temporary_file_becomes_the_destination_or_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        for (existing, committed) in [(false, false), (false, true), (true, false), (true, true)] {
+            let path = dir.path().join(format!("target-{existing}-{committed}"));
+            if existing {
+                fs::write(&path, "old").unwrap();
+            }
+            let name = c_string(&path);
+            let place = Place::new(&name);
+            let (file, temporary) = temporary_file(place, 0o640).unwrap();
+            io::Write::write_all(&mut &file, b"new").unwrap();
+            let destination = Destination { place, file, naming: Naming::Temporary(temporary), replaces: existing };
+            if committed {
+                destination.commit().unwrap();
+            } else {
+                drop(destination);
+            }
+            let expected = if committed { Some("new") } else { existing.then_some("old") };
+            assert_eq!(fs::read_to_string(&path).ok().as_deref(), expected);
+        }
+        assert_eq!(temporary_files(dir.path()), 0);
+    }
+
+    #[test]
+    fn a_name_that_is_taken_during_the_copy_is_replaced() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("target");
+        let name = c_string(&path);
+        let destination = Destination::unnamed(Place::new(&name), 0o600, false).unwrap();
+        io::Write::write_all(&mut &destination.file, b"new").unwrap();
+        fs::write(&path, "somebody else's").unwrap();
+        destination.commit().unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(temporary_files(dir.path()), 0);
+    }
+
+    #[test]
+    fn what_a_killed_copy_has_left_goes_with_the_next_and_what_is_being_written_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = c_string(&dir.path().join("target"));
+        let place = Place::new(&name);
+        let (left, left_name) = temporary_file(place, 0o600).unwrap();
+        let (_written, written_name) = temporary_file(place, 0o600).unwrap();
+        assert_ne!(left_name, written_name, "the first is locked");
+        // Its process is gone, and the lock with it.
+        drop(left);
+        Destination::unnamed(place, 0o600, false).unwrap().commit().unwrap();
+        assert!(place.named(&left_name).status(Link::Itself).is_err());
+        assert!(place.named(&written_name).status(Link::Itself).is_ok());
+        assert!(place.status(Link::Itself).is_ok());
+    }
+}

@@ -32,6 +32,7 @@
 
 mod attributes;
 mod backup;
+mod cache;
 mod compare;
 mod contents;
 mod destination;
