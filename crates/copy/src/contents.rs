@@ -166,7 +166,8 @@ impl Worker<'_> {
         }
         let naming = Instant::now();
         destination.commit()?;
-        if options.sync == Sync::File && placed != Placed::InPlace {
+        // A folder of a tree is flushed once, when it is whole.
+        if options.sync == Sync::File && placed != Placed::InPlace && entry.is_operand() {
             sync_folder(target)?;
         }
         let elapsed = copied + naming.elapsed();

@@ -29,7 +29,7 @@ use rustix::io::Errno;
 use crate::attributes::{self, Original};
 use crate::entry::{Entry, Worker};
 use crate::error::{Error, Refusal};
-use crate::options::Follow;
+use crate::options::{Follow, Sync};
 use crate::place::{Link, Place, Trail};
 use crate::session::{Session, count, lock};
 use crate::status::{FileId, Status};
@@ -135,6 +135,11 @@ impl Folder {
             attributes::copy(original, &open.target, preserve, self.is_fresh, &complain);
         }
         attributes::take_mode(&open.target, self.added_mode, preserve, &complain);
+        if session.options.sync == Sync::File
+            && let Err(errno) = rustix::fs::fsync(&open.target)
+        {
+            complain("flushing", errno);
+        }
     }
 }
 
