@@ -36,7 +36,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use mapio_map::{Access, Fault, FaultKind, MapOptions, Mapping};
+use mapio_map::{Access, AnonMap, Fault, FaultKind, MapOptions, Mapping};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
@@ -48,6 +48,9 @@ use work::{Job, Outcome, Work};
 
 /// Ranges of threads start at multiples of this many bytes, so that no two threads share a page, or a huge one.
 const RANGE_ALIGN: u64 = 2 << 20;
+
+/// Bytes of a buffer, at least, so that it does not grow with each file of many. Memory is used as far as it is touched.
+const LEAST_BUFFER_BYTES: usize = 256 << 10;
 
 /// An open file and the name that messages call it by.
 #[derive(Debug, Clone, Copy)]
@@ -77,8 +80,8 @@ impl NamedFile<'_> {
 /// Room that engines need on the calling thread. It grows as needed; who copies many files keeps it.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    /// Of engines with a buffer.
-    buffer: Vec<u8>,
+    /// Of engines with a buffer. It begins at a page: the kernel copies to an odd address at half the speed.
+    buffer: Option<AnonMap>,
 }
 
 impl Workspace {
@@ -88,15 +91,15 @@ impl Workspace {
         Self::default()
     }
 
-    /// A buffer of `len` bytes, if there is memory for it.
+    /// A buffer of `len` bytes, if there is memory for it; what it holds does not matter.
     fn buffer(&mut self, len: usize, destination: NamedFile<'_>) -> Result<&mut [u8], Error> {
-        if self.buffer.len() < len {
-            let reserved = self.buffer.try_reserve_exact(len - self.buffer.len());
+        if self.buffer.as_ref().is_none_or(|buffer| buffer.len() < len) {
+            self.buffer = None;
             let failed = |_| io::Error::new(ErrorKind::OutOfMemory, format!("no memory for a buffer of {len} bytes"));
-            reserved.map_err(failed).map_err(Error::os("copying to", destination.path))?;
-            self.buffer.resize(len, 0);
+            let buffer = AnonMap::new(len.max(LEAST_BUFFER_BYTES)).map_err(failed);
+            self.buffer = Some(buffer.map_err(Error::os("copying to", destination.path))?);
         }
-        Ok(&mut self.buffer[..len])
+        Ok(&mut self.buffer.as_deref_mut().unwrap_or_default()[..len])
     }
 }
 
