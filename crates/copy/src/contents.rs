@@ -12,7 +12,7 @@ use crate::attributes::{self, Original};
 use crate::cache::{self, Absent};
 use crate::compare::{Comparison, compare_open};
 use crate::destination::Destination;
-use crate::engine::{NamedFile, transfer, transfer_stream};
+use crate::engine::{NamedFile, transfer_from, transfer_stream};
 use crate::entry::{Entry, Way, Worker};
 use crate::error::{Error, Refusal};
 use crate::file_system::FileSystem;
@@ -24,6 +24,9 @@ use crate::plan::{Facts, Plan};
 use crate::report::{Placed, Report, Verified, VerifiedFrom};
 use crate::session::{add, count};
 use crate::status::Status;
+
+/// A resumed copy goes on at a multiple of this many bytes: a block of most file systems.
+const RESUME_ALIGN: u64 = 4096;
 
 /// The file that is read, and what it was when it was opened.
 #[derive(Debug)]
@@ -130,6 +133,7 @@ impl Worker<'_> {
         let to = NamedFile { file: destination.file(), path: &to_path };
         let calls = session.meter.calls();
         let absent = options.evict.then(|| Absent::of(&source.file, source.len()));
+        let mut resumed_bytes = 0;
         let moved = match options.method {
             Method::AttributesOnly => None,
             _ => {
@@ -138,7 +142,8 @@ impl Worker<'_> {
                 let moved = if is_stream {
                     transfer_stream(from, to, &plan, session.meter, &mut self.workspace)
                 } else {
-                    transfer(from, to, source.len(), &plan, session.meter, &mut self.workspace)
+                    resumed_bytes = trusted_bytes(destination.left_bytes(), from, to, source.len())?;
+                    transfer_from(resumed_bytes, from, to, source.len(), &plan, session.meter, &mut self.workspace)
                 };
                 let moved = moved
                     // A file that was cut is an error of the source's, whichever call has met it.
@@ -181,7 +186,7 @@ impl Worker<'_> {
             placed,
             plan,
             transferred,
-            resumed_bytes: 0,
+            resumed_bytes,
             calls: session.meter.calls() - calls,
             elapsed,
             verified,
@@ -225,7 +230,7 @@ impl Worker<'_> {
         }
         let mode = attributes::creation_mode(&options.preserve, &source.status);
         if way.replaces && placement != Placement::InPlace {
-            return Ok((Destination::unnamed(target, mode, true)?, Placed::Replaced));
+            return Ok((self.hidden(source, target, mode, true)?, Placed::Replaced));
         }
         if way.replaces {
             target.remove().map_err(target.refused("cannot remove"))?;
@@ -237,7 +242,7 @@ impl Worker<'_> {
                 return Err(target.refused("cannot create regular file")(Errno::NOTDIR));
             }
             if target.status(Link::Itself).is_err() {
-                return Ok((Destination::unnamed(target, mode, false)?, Placed::Whole));
+                return Ok((self.hidden(source, target, mode, false)?, Placed::Whole));
             }
         }
         match Destination::direct(target, mode) {
@@ -252,6 +257,20 @@ impl Worker<'_> {
             Err(Errno::ISDIR) => Err(target.refused("cannot create regular file")(Errno::NOTDIR)),
             Err(errno) => Err(target.refused("cannot create regular file")(errno)),
         }
+    }
+
+    /// Makes a file that nobody sees under the destination's name before it is whole.
+    fn hidden<'p>(
+        &self,
+        source: &Source,
+        target: Place<'p>,
+        mode: u32,
+        replaces: bool,
+    ) -> Result<Destination<'p>, Error> {
+        if self.session.options.resume && source.len() > 0 {
+            return Destination::partial(target, mode, replaces);
+        }
+        Destination::unnamed(target, mode, replaces)
     }
 
     /// Refuses to make the file that a dangling link names, unless that was asked for.
@@ -283,7 +302,7 @@ impl Worker<'_> {
             Err(_) if options.force => {
                 self.session.tell_removed(|| target.path());
                 let mode = attributes::creation_mode(&options.preserve, &source.status);
-                return Ok((Destination::unnamed(target, mode, true)?, Placed::Replaced));
+                return Ok((self.hidden(source, target, mode, true)?, Placed::Replaced));
             }
             Err(errno) => return Err(target.refused("cannot create regular file")(errno)),
         };
@@ -296,7 +315,7 @@ impl Worker<'_> {
         }
         if placement == Placement::Atomic || (placement == Placement::Auto && status.nlink == 1) {
             let original = Original { file: &old, status: &status };
-            match Destination::unnamed(target, source.status.mode & status.mode & 0o777, true) {
+            match self.hidden(source, target, source.status.mode & status.mode & 0o777, true) {
                 Ok(destination) => match attributes::keep_identity(original, destination.file()) {
                     Ok(()) => return Ok((destination, Placed::Replaced)),
                     Err(errno) if placement == Placement::Atomic => {
@@ -312,6 +331,21 @@ impl Worker<'_> {
         rustix::fs::ftruncate(&old, 0).map_err(target.refused("cannot truncate"))?;
         Ok((Destination::in_place(target, old), Placed::InPlace))
     }
+}
+
+/// How much of what an interrupted copy has left is what the source holds: each byte is compared before it is trusted.
+/// What follows is cut off.
+fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64) -> Result<u64, Error> {
+    let left = left.min(len);
+    if left == 0 {
+        return Ok(0);
+    }
+    let same = match compare_open((from, left), (to, left), &Meter::new())? {
+        Comparison::Same { bytes } => bytes,
+        Comparison::Differ { offset, .. } => offset - offset % RESUME_ALIGN,
+    };
+    to.file.set_len(same).map_err(Error::os("cannot truncate", to.path))?;
+    Ok(same)
 }
 
 /// Whether a folder takes no new file although an old one in it may be written to.

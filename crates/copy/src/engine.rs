@@ -147,8 +147,22 @@ pub fn transfer(
     meter: &Meter,
     workspace: &mut Workspace,
 ) -> Result<Transferred, Error> {
-    let job = Job::new(source, destination, len, plan, meter);
-    let engine = if is_shared(&job)? {
+    transfer_from(0, source, destination, len, plan, meter, workspace)
+}
+
+/// Goes on at byte `start`, up to which the destination holds what the source does, and where it ends.
+pub(crate) fn transfer_from(
+    start: u64,
+    source: NamedFile<'_>,
+    destination: NamedFile<'_>,
+    len: u64,
+    plan: &Plan,
+    meter: &Meter,
+    workspace: &mut Workspace,
+) -> Result<Transferred, Error> {
+    let job = Job::new(source, destination, start, len, plan, meter);
+    job.add_bytes(start);
+    let engine = if start == 0 && is_shared(&job)? {
         Engine::Reflink
     } else if len == 0 {
         read_write::copy_to_end(&job, workspace)?;
@@ -184,8 +198,9 @@ fn is_shared(job: &Job<'_>) -> Result<bool, Error> {
 fn copy_ranges(job: &Job<'_>, workspace: &mut Workspace) -> Result<(), Error> {
     let len = job.len;
     let threads = u64::try_from(job.plan.threads.get()).unwrap_or(u64::MAX);
-    let per_thread = len.div_ceil(threads).checked_next_multiple_of(RANGE_ALIGN).unwrap_or(len);
-    let mut starts = (0..threads).filter_map(|i| i.checked_mul(per_thread)).take_while(|&start| start < len);
+    let per_thread = (len - job.start).div_ceil(threads).checked_next_multiple_of(RANGE_ALIGN).unwrap_or(len);
+    let start = |i: u64| i.checked_mul(per_thread).and_then(|bytes| job.start.checked_add(bytes));
+    let mut starts = (0..threads).filter_map(start).take_while(|&start| start < len);
     // The first range is this thread's own; so is every one that no thread can be had for.
     let mut own: Vec<u64> = starts.next().into_iter().collect();
     let work = |start: u64| Work::new(job, start, start.saturating_add(per_thread).min(len));
@@ -245,7 +260,7 @@ fn make_room(job: &Job<'_>) -> Result<(), Error> {
     match job.plan.holes {
         // Only the data gets space, when its turn comes. What is left out is a hole.
         Holes::Kept | Holes::Made => set_len(job),
-        Holes::Absent | Holes::Filled if job.plan.preallocate => allocate(job, 0, job.len),
+        Holes::Absent | Holes::Filled if job.plan.preallocate => allocate(job, job.start, job.len - job.start),
         Holes::Absent | Holes::Filled => Ok(()),
     }
 }

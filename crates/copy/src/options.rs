@@ -152,7 +152,6 @@ pub struct CopyOptions {
     pub(crate) evict: bool,
     pub(crate) resume: bool,
     pub(crate) placement: Placement,
-    pub(crate) threads: Option<NonZero<usize>>,
     pub(crate) recursive: bool,
     pub(crate) one_file_system: bool,
     pub(crate) follow: Follow,
@@ -179,7 +178,6 @@ impl Default for CopyOptions {
             evict: false,
             resume: false,
             placement: Placement::Auto,
-            threads: None,
             recursive: false,
             one_file_system: false,
             follow: Follow::Always,
@@ -219,7 +217,7 @@ impl CopyOptions {
 
     /// Uses this many threads for a tree, and for a large file.
     pub fn threads(mut self, threads: NonZero<usize>) -> Self {
-        self.threads = Some(threads);
+        self.request.threads = Some(threads);
         self
     }
 

@@ -223,7 +223,7 @@ fn into_itself(entry: Entry<'_>) -> Error {
 /// Copies all that is in a folder, with the threads that there are, and finishes it.
 pub(crate) fn fill(worker: &mut Worker<'_>, top: Folder) {
     let session = worker.session;
-    let threads = session.options.threads.unwrap_or_else(|| session.processors()).get();
+    let threads = session.options.request.threads.unwrap_or_else(|| session.processors()).get();
     let threads = if session.observer.wants_order() { 1 } else { threads };
     let pool = Pool::new(threads, open_folders(threads));
     pool.push(Task::Folder(Arc::new(top)));

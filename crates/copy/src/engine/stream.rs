@@ -33,7 +33,7 @@ pub fn transfer_stream(
     meter: &Meter,
     workspace: &mut Workspace,
 ) -> Result<Transferred, Error> {
-    let job = Job::new(source, destination, 0, plan, meter);
+    let job = Job::new(source, destination, 0, 0, plan, meter);
     let buffer = workspace.buffer(plan.buffer_bytes.get(), destination)?;
     let mut ends_in_hole = false;
     loop {

@@ -19,7 +19,9 @@ use crate::plan::{Engine, Holes, Plan};
 pub(super) struct Job<'a> {
     pub(super) source: NamedFile<'a>,
     pub(super) destination: NamedFile<'a>,
-    /// Bytes to copy.
+    /// The first byte to copy; what is before it is there.
+    pub(super) start: u64,
+    /// Behind the last byte to copy.
     pub(super) len: u64,
     pub(super) plan: &'a Plan,
     pub(super) meter: &'a Meter,
@@ -68,6 +70,7 @@ impl<'a> Job<'a> {
     pub(super) fn new(
         source: NamedFile<'a>,
         destination: NamedFile<'a>,
+        start: u64,
         len: u64,
         plan: &'a Plan,
         meter: &'a Meter,
@@ -75,6 +78,7 @@ impl<'a> Job<'a> {
         Self {
             source,
             destination,
+            start,
             len,
             plan,
             meter,

@@ -5,4 +5,5 @@ mod contract;
 mod engines;
 mod nothing_lost;
 mod streams;
+mod resume;
 mod support;
