@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use crate::attributes::{self, Original};
 use crate::cache::{self, Absent};
 use crate::compare::{Comparison, compare_open};
-use crate::destination::Destination;
+use crate::destination::{CANNOT_REPLACE, Destination};
 use crate::engine::{NamedFile, transfer_from, transfer_stream};
 use crate::entry::{Entry, Way, Worker};
 use crate::error::{Error, Refusal};
@@ -84,10 +84,7 @@ impl Worker<'_> {
         let placement = self.session.options.placement;
         let written = self.write(entry, &source, target, way, placement, begun);
         match written {
-            // A mount point can't be renamed over, only written to.
-            Err(Error::Os { source: error, .. })
-                if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) && placement == Placement::Auto =>
-            {
+            Err(error) if placement == Placement::Auto && is_mount_point(&error) => {
                 self.write(entry, &source, target, way, Placement::InPlace, begun)
             }
             written => written,
@@ -346,6 +343,12 @@ fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64) ->
     };
     to.file.set_len(same).map_err(Error::os("cannot truncate", to.path))?;
     Ok(same)
+}
+
+/// Whether the destination turned out to be a mount point, which can't be renamed over, only written to.
+fn is_mount_point(error: &Error) -> bool {
+    let busy = Some(Errno::BUSY.raw_os_error());
+    matches!(error, Error::Os { operation: CANNOT_REPLACE, source, .. } if source.raw_os_error() == busy)
 }
 
 /// Whether a folder takes no new file although an old one in it may be written to.

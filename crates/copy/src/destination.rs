@@ -29,6 +29,8 @@ use crate::status::Status;
 
 /// How the names of temporary files begin.
 pub(crate) const TEMPORARY_PREFIX: &str = ".mapio-";
+/// What a rename that was refused is called.
+pub(crate) const CANNOT_REPLACE: &str = "cannot replace";
 /// How many temporary names are tried, should others be copying to the same name.
 const TEMPORARY_NAMES: u32 = 64;
 
@@ -105,7 +107,8 @@ impl<'a> Destination<'a> {
         }
         // It may have been finished, or removed, by whoever had the lock.
         if !lock(&file) || !partial.status(Link::Itself).is_ok_and(|there| there.id == status.id) {
-            return Err(fail(Errno::BUSY));
+            let reason = std::io::Error::new(std::io::ErrorKind::WouldBlock, "another copy is at it");
+            return Err(Error::os("cannot go on with the copy for", place.path())(reason));
         }
         Ok(Self { place, file, naming: Naming::Partial(name), replaces, left_bytes: status.len })
     }
@@ -159,7 +162,7 @@ impl<'a> Destination<'a> {
         }
         if let Naming::Temporary(name) | Naming::Partial(name) = &self.naming {
             rustix::fs::renameat(self.place.dir, name, self.place.dir, self.place.name)
-                .map_err(self.place.refused("cannot replace"))?;
+                .map_err(self.place.refused(CANNOT_REPLACE))?;
         }
         // It is somebody's file now.
         self.naming = Naming::InPlace;

@@ -4,6 +4,6 @@ mod comparing;
 mod contract;
 mod engines;
 mod nothing_lost;
-mod streams;
 mod resume;
+mod streams;
 mod support;
