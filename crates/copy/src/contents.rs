@@ -36,6 +36,16 @@ struct Source {
     file_system: FileSystem,
 }
 
+/// Where contents are written.
+#[derive(Debug, Clone, Copy)]
+struct Spot<'a> {
+    /// The destination; behind the link, where there is one.
+    place: Place<'a>,
+    /// Whether it is a link all the same, and to be followed, because nobody knows where it leads.
+    link: Link,
+    placement: Placement,
+}
+
 impl Source {
     /// Length in bytes; 0 for a file that is read to its end, wherever that is.
     fn len(&self) -> u64 {
@@ -79,13 +89,18 @@ impl Worker<'_> {
     ) -> Result<Option<Report>, Error> {
         let begun = Instant::now();
         let source = self.open_source(entry, status, opened)?;
-        let resolved = way.existing.as_ref().and_then(|_| behind_link(entry.target));
-        let target = resolved.as_deref().map_or(entry.target, Place::new);
+        let behind = way.existing.as_ref().and_then(|_| behind_link(entry.target));
         let placement = self.session.options.placement;
-        let written = self.write(entry, &source, target, way, placement, begun);
+        let spot = match &behind {
+            None => Spot { place: entry.target, link: Link::Itself, placement },
+            Some(Some(path)) => Spot { place: Place::new(path), link: Link::Itself, placement },
+            // A rename would replace the link.
+            Some(None) => Spot { place: entry.target, link: Link::Followed, placement: Placement::InPlace },
+        };
+        let written = self.write(entry, &source, spot, way, begun);
         match written {
             Err(error) if placement == Placement::Auto && is_mount_point(&error) => {
-                self.write(entry, &source, target, way, Placement::InPlace, begun)
+                self.write(entry, &source, Spot { placement: Placement::InPlace, ..spot }, way, begun)
             }
             written => written,
         }
@@ -117,14 +132,14 @@ impl Worker<'_> {
         &mut self,
         entry: Entry<'_>,
         source: &Source,
-        target: Place<'_>,
+        spot: Spot<'_>,
         way: &Way,
-        placement: Placement,
         begun: Instant,
     ) -> Result<Option<Report>, Error> {
         let session = self.session;
         let options = session.options;
-        let (destination, placed) = self.land(entry, source, target, way, placement)?;
+        let target = spot.place;
+        let (destination, placed) = self.land(entry, source, spot, way)?;
         let (from_path, to_path) = (entry.source.path(), target.path());
         let from = NamedFile { file: &source.file, path: &from_path };
         let to = NamedFile { file: destination.file(), path: &to_path };
@@ -217,14 +232,14 @@ impl Worker<'_> {
         &self,
         entry: Entry<'_>,
         source: &Source,
-        target: Place<'p>,
+        spot: Spot<'p>,
         way: &Way,
-        placement: Placement,
     ) -> Result<(Destination<'p>, Placed), Error> {
         let options = self.session.options;
         if let Some(existing) = &way.existing {
-            return self.land_on(existing, source, target, placement);
+            return self.land_on(existing, source, spot);
         }
+        let Spot { place: target, placement, .. } = spot;
         let mode = attributes::creation_mode(&options.preserve, &source.status);
         if way.replaces && placement != Placement::InPlace {
             return Ok((self.hidden(source, target, mode, true)?, Placed::Replaced));
@@ -284,14 +299,16 @@ impl Worker<'_> {
         &self,
         existing: &Status,
         source: &Source,
-        target: Place<'p>,
-        placement: Placement,
+        spot: Spot<'p>,
     ) -> Result<(Destination<'p>, Placed), Error> {
         let options = self.session.options;
+        let Spot { place: target, placement, .. } = spot;
+        let mut flags = if existing.is_regular() { OFlags::RDWR } else { OFlags::WRONLY | OFlags::NOCTTY };
+        // What was no link a moment ago must not lead elsewhere now.
+        flags.set(OFlags::NOFOLLOW, spot.link == Link::Itself);
         // cp does not ask for the right to read, and may not have it.
-        let flags = if existing.is_regular() { OFlags::RDWR } else { OFlags::WRONLY | OFlags::NOCTTY };
         let opened = target.open(flags, 0).or_else(|errno| match errno {
-            Errno::ACCESS if existing.is_regular() => target.open(OFlags::WRONLY, 0),
+            Errno::ACCESS if existing.is_regular() => target.open((flags - OFlags::RDWR) | OFlags::WRONLY, 0),
             errno => Err(errno),
         });
         let old = match opened {
@@ -358,12 +375,15 @@ fn may_write_in_place(error: &Error) -> bool {
     matches!(errno, Some(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::NOENT | Errno::OPNOTSUPP))
 }
 
-/// The path of the file behind a link that has the destination's name.
-fn behind_link(place: Place<'_>) -> Option<CString> {
-    if !place.status(Link::Itself).ok()?.is_link() {
-        return None;
-    }
-    // The kernel knows where it leads, through however many links.
+/// The path of the file behind a link that has the destination's name: `None` if it is no link, `Some(None)` if the path
+/// can't be found out.
+fn behind_link(place: Place<'_>) -> Option<Option<CString>> {
+    let is_link = place.status(Link::Itself).is_ok_and(|status| status.is_link());
+    is_link.then(|| path_behind(place))
+}
+
+/// The path of a file. The kernel knows where a name leads, through however many links.
+fn path_behind(place: Place<'_>) -> Option<CString> {
     let file = place.open(OFlags::PATH, 0).ok()?;
     let path = rustix::fs::readlink(format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new()).ok()?;
     let there = Place::new(&path).status(Link::Itself).ok()?;
