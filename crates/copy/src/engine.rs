@@ -31,6 +31,7 @@ mod work;
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
@@ -185,16 +186,18 @@ fn copy_ranges(job: &Job<'_>, workspace: &mut Workspace) -> Result<(), Error> {
     let len = job.len;
     let threads = u64::try_from(job.plan.threads.get()).unwrap_or(u64::MAX);
     let per_thread = len.div_ceil(threads).checked_next_multiple_of(RANGE_ALIGN).unwrap_or(len);
+    if per_thread >= len {
+        return copy_range(Work::new(job, 0..len), workspace);
+    }
     let mut starts = (0..threads).filter_map(|i| i.checked_mul(per_thread)).take_while(|&start| start < len);
     // The first range is this thread's own; so is every one that no thread can be had for.
     let mut own: Vec<u64> = starts.next().into_iter().collect();
-    let work = |start: u64| Work::new(job, start, start.saturating_add(per_thread).min(len));
+    let work = |start: u64| Work::new(job, start..start.saturating_add(per_thread).min(len));
     thread::scope(|scope| {
         let mut running = Vec::new();
         for start in starts {
-            let spawned =
-                thread::Builder::new().spawn_scoped(scope, move || copy_range(work(start), &mut Workspace::new()));
-            match spawned {
+            let copy = move || copy_range(work(start), &mut Workspace::new());
+            match thread::Builder::new().spawn_scoped(scope, copy) {
                 Ok(thread) => running.push(thread),
                 Err(_) => own.push(start),
             }
@@ -245,15 +248,16 @@ fn make_room(job: &Job<'_>) -> Result<(), Error> {
     match job.plan.holes {
         // Only the data gets space, when its turn comes. What is left out is a hole.
         Holes::Kept | Holes::Made => set_len(job),
-        Holes::Absent | Holes::Filled if job.plan.preallocate => allocate(job, 0, job.len),
+        Holes::Absent | Holes::Filled if job.plan.preallocate => allocate(job, 0..job.len),
         Holes::Absent | Holes::Filled => Ok(()),
     }
 }
 
 /// Gives a range of the destination space, where the file system can, so that a full disk is an error now; in any case
 /// the file reaches to the end of the range.
-fn allocate(job: &Job<'_>, start: u64, len: u64) -> Result<(), Error> {
+fn allocate(job: &Job<'_>, range: Range<u64>) -> Result<(), Error> {
     let destination = job.destination;
+    let (start, len) = (range.start, range.end - range.start);
     job.meter.add_calls(1);
     let allocated =
         rustix::io::retry_on_intr(|| rustix::fs::fallocate(destination.file, FallocateFlags::empty(), start, len));

@@ -10,6 +10,9 @@ use super::work::{Job, Outcome, Piece, Work};
 use super::{ended_early, file_bytes};
 use crate::error::Error;
 
+/// Nothing is asked for but the copy.
+const FLAGS: SpliceFlags = SpliceFlags::empty();
+
 /// A pipe, empty between two pieces.
 #[derive(Debug)]
 struct Pipe {
@@ -81,9 +84,6 @@ impl Pipe {
         Ok(Ok(entered))
     }
 }
-
-/// Nothing is asked for but the copy.
-const FLAGS: SpliceFlags = SpliceFlags::empty();
 
 /// Calls until no signal interrupts.
 fn retry(job: &Job<'_>, mut call: impl FnMut() -> Result<usize, Errno>) -> Result<usize, Errno> {

@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use super::work::{Job, Outcome, Piece, Work};
 use super::{ended_early, file_bytes};
 use crate::error::Error;
-use ring::Ring;
+use ring::{Buffers, Ring};
 
 /// Pieces in flight.
 const SLOTS: usize = 8;
@@ -37,7 +37,8 @@ pub(super) fn copy(work: &mut Work<'_>) -> Result<Outcome, Error> {
     let slot_bytes = work.at_most(job.plan.buffer_bytes.get().min(ALL_BYTES));
     let slots = SLOTS.min(ALL_BYTES / slot_bytes).min(work.at_most(usize::MAX).div_ceil(slot_bytes));
     job.meter.add_calls(4);
-    let mut ring = match Ring::new(job.source.file.as_fd(), job.destination.file.as_fd(), slots, slot_bytes) {
+    let buffers = Buffers { slots, slot_bytes };
+    let mut ring = match Ring::new(job.source.file.as_fd(), job.destination.file.as_fd(), buffers) {
         Ok(ring) => ring,
         // io_uring_setup(2), io_uring_register(2): ENOSYS, EPERM and ENOMEM, by kernels without it, administrators who
         // do not want it, and limits. Nothing has been copied, so any reason is good enough.
@@ -111,7 +112,7 @@ fn advance(
 fn submit(job: &Job<'_>, ring: &mut Ring, index: usize, slot: &Slot) -> Result<(), Error> {
     let Slot { piece, start, filled } = *slot;
     let submitted = match filled {
-        0 => ring.read(index, piece.len, piece.offset),
+        0 => ring.read(index, 0..piece.len, piece.offset),
         _ => ring.write(index, start..start + filled, piece.offset),
     };
     submitted.map_err(Error::os("copying to", job.destination.path))

@@ -3,6 +3,7 @@
 //! Invariant: the pieces of all works of a job, and the holes between them, make up the file; no byte is in two of them,
 //! unless a piece was given back.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -131,8 +132,8 @@ impl<'a> Job<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(job: &'a Job<'a>, start: u64, end: u64) -> Self {
-        Self { job, offset: start, end, data_end: start }
+    pub(super) fn new(job: &'a Job<'a>, range: Range<u64>) -> Self {
+        Self { job, offset: range.start, end: range.end, data_end: range.start }
     }
 
     /// The length of what is left, but at most this.
@@ -179,7 +180,7 @@ impl<'a> Work<'a> {
             }
         };
         if job.plan.preallocate && job.plan.holes == Holes::Kept && self.offset < self.data_end {
-            allocate(job, self.offset, self.data_end - self.offset)?;
+            allocate(job, self.offset..self.data_end)?;
         }
         Ok(())
     }

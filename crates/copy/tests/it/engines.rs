@@ -169,7 +169,9 @@ fn bytes_of(file: &File) -> Vec<u8> {
 
 #[test]
 fn every_engine_keeps_the_contract_on_every_file_system() {
-    for place in places() {
+    let places = places();
+    check_from_each_to_each(&places);
+    for place in places {
         let mut passed: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for case in cases() {
             let path = case.make(&place.folder);
@@ -198,6 +200,29 @@ fn every_engine_keeps_the_contract_on_every_file_system() {
             report(&format!("contract on {}", place.name), &words);
         }
     }
+}
+
+/// Copies short files from each file system to each other one.
+fn check_from_each_to_each(places: &[Place]) {
+    let cases = [vec![(0, 300_001)], vec![(65_536, 10_000), (200_000, 1)], vec![]];
+    let cases = cases.map(|data| Case { name: format!("{data:?}"), len: 300_001, data });
+    let mut passed = 0;
+    for (from, case) in places.iter().flat_map(|from| cases.iter().map(move |case| (from, case))) {
+        let source = File::open(case.make(&from.folder)).expect("the source");
+        let expected = bytes_of(&source);
+        for to in places {
+            for request in requests() {
+                let (transferred, destination) = copy(&source, file_len(case.len), request, &to.folder);
+                let what = format!("from {} to {}, {}, {request:?}", from.name, to.name, case.name);
+                let transferred = transferred.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+                assert!(bytes_of(&destination) == expected, "{what}: other bytes");
+                assert_eq!(transferred.bytes, file_len(case.len), "{what}");
+                passed += 1;
+            }
+        }
+    }
+    let words = format!("{passed} cases passed, every engine, {} file systems", places.len());
+    report("contract from each file system to each", &words);
 }
 
 /// Checks that holes are where they should be.
