@@ -100,6 +100,7 @@ fn file_len(bytes: usize) -> u64 {
 /// Every engine, and the choice of the fastest; each with the buffers and threads that matter.
 fn requests() -> Vec<Request> {
     let mut requests = Vec::new();
+    // First as planned, then in odd pieces by several threads.
     for engine in Engine::ALL.map(Some).into_iter().chain([None]) {
         let plain = Request { engine, ..Request::default() };
         requests.push(plain);
@@ -179,7 +180,10 @@ fn every_engine_keeps_the_contract_on_every_file_system() {
             // Appending is what it is open for, besides; engines must not mind.
             let source = File::options().read(true).append(true).open(&path).expect("the source");
             let source_data = data_ranges(&source);
-            for request in requests_for_holes() {
+            // What becomes of holes does not depend on the length, and half as many cases take half the time.
+            let has_holes = case.data.iter().map(|(_, len)| len).sum::<usize>() < case.len;
+            let requests = if has_holes || case.len < PAGE { requests_for_holes() } else { requests() };
+            for request in requests {
                 let name = request.engine.map_or("auto", Engine::name);
                 let what = format!("{name}, {}, {}, {request:?}", place.name, case.name);
                 let (transferred, destination) = copy(&source, file_len(case.len), request, &place.folder);
@@ -211,7 +215,7 @@ fn check_from_each_to_each(places: &[Place]) {
         let source = File::open(case.make(&from.folder)).expect("the source");
         let expected = bytes_of(&source);
         for to in places {
-            for request in requests() {
+            for request in requests().into_iter().step_by(2) {
                 let (transferred, destination) = copy(&source, file_len(case.len), request, &to.folder);
                 let what = format!("from {} to {}, {}, {request:?}", from.name, to.name, case.name);
                 let transferred = transferred.unwrap_or_else(|error| panic!("{what}: {error:?}"));
