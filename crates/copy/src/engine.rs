@@ -153,6 +153,9 @@ pub fn transfer(
         Engine::Reflink
     } else if len == 0 {
         read_write::copy_to_end(&job, workspace)?;
+        if job.bytes() > 0 && plan.engine != Engine::ReadWrite {
+            job.fall_back("the file does not tell its length".to_owned());
+        }
         Engine::ReadWrite
     } else {
         make_room(&job)?;

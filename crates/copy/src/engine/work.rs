@@ -106,6 +106,11 @@ impl<'a> Job<'a> {
         self.meter.add_bytes(bytes);
     }
 
+    /// Bytes that the destination has now.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Counts bytes that were left out, because they are zeros.
     pub(super) fn add_hole(&self, bytes: u64) {
         self.hole_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -123,7 +128,7 @@ impl<'a> Job<'a> {
     /// What has been done, by which engine.
     pub(super) fn transferred(&self, engine: Engine) -> Transferred {
         Transferred {
-            bytes: self.bytes.load(Ordering::Relaxed),
+            bytes: self.bytes(),
             hole_bytes: self.hole_bytes.load(Ordering::Relaxed),
             engine,
             fallback: self.fallback.lock().unwrap_or_else(PoisonError::into_inner).clone(),

@@ -10,7 +10,8 @@ use std::path::{Path, PathBuf};
 use mapio_copy::{
     Engine, Error, Facts, Meter, NamedFile, Plan, Reflink, Request, Sparse, Transferred, Workspace, transfer,
 };
-use mapio_testkit::{SmallFs, pattern, report, skip};
+use mapio_map::FaultKind;
+use mapio_testkit::{FaultyFs, SmallFs, pattern, report, skip};
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
@@ -295,6 +296,8 @@ fn the_kernels_own_files_are_read_to_their_end_by_every_engine() {
             let transferred = transferred.unwrap_or_else(|error| panic!("{path}, {request:?}: {error:?}"));
             assert_eq!(bytes_of(&destination), expected, "{path}, {request:?}");
             assert_eq!(transferred.engine, Engine::ReadWrite);
+            let is_other = request.engine.is_some_and(|engine| engine != Engine::ReadWrite);
+            assert_eq!(transferred.fallback.is_some(), is_other, "{path}, {request:?}");
         }
     }
 }
@@ -373,6 +376,37 @@ fn a_limited_copy_is_whole_with_every_engine() {
         let meter = Meter::new().limit(NonZero::new(64 << 20).expect("not zero"));
         transfer(from, to, file_len(MIB + 5), &plan, &meter, &mut Workspace::new()).expect("a copy");
         assert!(bytes_of(&destination) == pattern(MIB + 5), "{engine}");
+    }
+}
+
+#[test]
+fn a_source_that_can_not_be_read_is_an_error_with_every_engine() {
+    const LEN: usize = 3 * MIB;
+    let test = "engines::a_source_that_can_not_be_read_is_an_error_with_every_engine";
+    let mut fs = match FaultyFs::new(test, LEN) {
+        Ok(fs) => fs,
+        Err(error) => return skip(test, &error.to_string()),
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    for request in requests() {
+        for at in [0, 2 * MIB + 5, LEN - 1] {
+            fs.fail_reads(at..at + 1, Errno::IO.raw_os_error());
+            let source = File::open(fs.file()).expect("the source");
+            match copy(&source, file_len(LEN), request, dir.path()).0 {
+                Err(Error::Os { operation, source, .. }) => {
+                    assert_eq!(source.raw_os_error(), Some(Errno::IO.raw_os_error()), "{operation}, {request:?}");
+                }
+                Err(Error::Fault { kind, .. }) => {
+                    assert_eq!(kind, FaultKind::Io(Errno::IO.raw_os_error()), "{request:?}");
+                }
+                other => panic!("{request:?}, byte {at}: {other:?}"),
+            }
+        }
+        fs.fail_reads(0..0, Errno::IO.raw_os_error());
+        let source = File::open(fs.file()).expect("the source");
+        let (transferred, destination) = copy(&source, file_len(LEN), request, dir.path());
+        transferred.unwrap_or_else(|error| panic!("{request:?}: {error:?}"));
+        assert!(bytes_of(&destination) == pattern(LEN), "{request:?}");
     }
 }
 
