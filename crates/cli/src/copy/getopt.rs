@@ -134,8 +134,9 @@ fn find<T: Copy + PartialEq>(specs: &'static [Spec<T>], name: &[u8], word: &[u8]
     match meant.first() {
         None => Err(format!("unrecognized option '--{}'", shown(word))),
         Some(first) if meant.iter().all(|spec| spec.option == first.option) => Ok(first),
-        Some(_) => {
-            let names: Vec<_> = meant.iter().map(|spec| format!("'--{}'", spec.long)).collect();
+        Some(first) => {
+            let others = meant[1..].iter().filter(|spec| spec.option != first.option);
+            let names: Vec<_> = [first].into_iter().chain(others).map(|spec| format!("'--{}'", spec.long)).collect();
             Err(format!("option '--{}' is ambiguous; possibilities: {}", shown(word), names.join(" ")))
         }
     }
