@@ -7,8 +7,26 @@
 //! in common is behind that: holes, limits, being stopped, allocating ahead. An engine that finds out at a piece that it
 //! can't do it gives the piece back, and `read_write` goes on.
 
+mod copy_file_range;
+mod direct;
 mod mapped;
+mod mapped_destination;
+mod mapped_source;
 mod read_write;
+mod reflink;
+mod splice;
+mod stream;
+#[cfg_attr(
+    not(any(
+        target_arch = "x86_64",
+        target_arch = "aarch64",
+        target_arch = "riscv64",
+        target_arch = "loongarch64",
+        target_arch = "powerpc64"
+    )),
+    path = "engine/no_uring.rs"
+)]
+mod uring;
 mod work;
 
 use std::fs::File;
@@ -18,17 +36,21 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use mapio_map::{Access, Fault, FaultKind, MapOptions, Mapping};
+use mapio_map::{Access, AnonMap, Fault, FaultKind, MapOptions, Mapping};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::meter::Meter;
-use crate::plan::{Engine, Holes, Plan};
+use crate::plan::{Engine, Holes, Plan, Reflink};
+pub use stream::transfer_stream;
 use work::{Job, Outcome, Work};
 
 /// Ranges of threads start at multiples of this many bytes, so that no two threads share a page, or a huge one.
 const RANGE_ALIGN: u64 = 2 << 20;
+
+/// Bytes of a buffer, at least, so that it does not grow with each file of many. Memory is used as far as it is touched.
+const LEAST_BUFFER_BYTES: usize = 256 << 10;
 
 /// An open file and the name that messages call it by.
 #[derive(Debug, Clone, Copy)]
@@ -58,8 +80,8 @@ impl NamedFile<'_> {
 /// Room that engines need on the calling thread. It grows as needed; who copies many files keeps it.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    /// Of engines with a buffer.
-    buffer: Vec<u8>,
+    /// Of engines with a buffer. It begins at a page: the kernel copies to an odd address at half the speed.
+    buffer: Option<AnonMap>,
 }
 
 impl Workspace {
@@ -69,15 +91,15 @@ impl Workspace {
         Self::default()
     }
 
-    /// A buffer of `len` bytes, if there is memory for it.
+    /// A buffer of `len` bytes, if there is memory for it; what it holds does not matter.
     fn buffer(&mut self, len: usize, destination: NamedFile<'_>) -> Result<&mut [u8], Error> {
-        if self.buffer.len() < len {
-            let reserved = self.buffer.try_reserve_exact(len - self.buffer.len());
+        if self.buffer.as_ref().is_none_or(|buffer| buffer.len() < len) {
+            self.buffer = None;
             let failed = |_| io::Error::new(ErrorKind::OutOfMemory, format!("no memory for a buffer of {len} bytes"));
-            reserved.map_err(failed).map_err(Error::os("copying to", destination.path))?;
-            self.buffer.resize(len, 0);
+            let buffer = AnonMap::new(len.max(LEAST_BUFFER_BYTES)).map_err(failed);
+            self.buffer = Some(buffer.map_err(Error::os("copying to", destination.path))?);
         }
-        Ok(&mut self.buffer[..len])
+        Ok(&mut self.buffer.as_deref_mut().unwrap_or_default()[..len])
     }
 }
 
@@ -125,26 +147,60 @@ pub fn transfer(
     meter: &Meter,
     workspace: &mut Workspace,
 ) -> Result<Transferred, Error> {
-    let job = Job::new(source, destination, len, plan, meter);
-    if len == 0 {
+    transfer_from(0, source, destination, len, plan, meter, workspace)
+}
+
+/// Goes on at byte `start`, up to which the destination holds what the source does, and where it ends.
+pub(crate) fn transfer_from(
+    start: u64,
+    source: NamedFile<'_>,
+    destination: NamedFile<'_>,
+    len: u64,
+    plan: &Plan,
+    meter: &Meter,
+    workspace: &mut Workspace,
+) -> Result<Transferred, Error> {
+    let job = Job::new(source, destination, start, len, plan, meter);
+    job.add_bytes(start);
+    let engine = if start == 0 && is_shared(&job)? {
+        Engine::Reflink
+    } else if len == 0 {
         read_write::copy_to_end(&job, workspace)?;
+        Engine::ReadWrite
     } else {
-        if !plan.engine.can_do(plan.holes) {
-            job.fall_back("it can't treat holes as was asked for".to_owned());
-        }
         make_room(&job)?;
         copy_ranges(&job, workspace)?;
-    }
+        job.engine()
+    };
     meter.add_files(1);
-    Ok(job.transferred())
+    Ok(job.transferred(engine))
+}
+
+/// Shares the blocks, if that is planned and possible. Afterwards the job's engine is one that can do it.
+fn is_shared(job: &Job<'_>) -> Result<bool, Error> {
+    let Plan { engine, reflink, holes, .. } = *job.plan;
+    if reflink == Reflink::Never && !engine.can_do(holes) {
+        job.fall_back("it can't treat holes as was asked for".to_owned());
+    } else if job.len == 0 && reflink != Reflink::Always {
+        // Whatever the engine, only reading tells where it ends.
+    } else if reflink != Reflink::Never || engine == Engine::Reflink {
+        match reflink::share(job)? {
+            Outcome::Done => return Ok(true),
+            Outcome::Refused(reason) if engine == Engine::Reflink => job.fall_back(reason),
+            // It was worth a try.
+            Outcome::Refused(_) => {}
+        }
+    }
+    Ok(false)
 }
 
 /// Shares the work between threads.
 fn copy_ranges(job: &Job<'_>, workspace: &mut Workspace) -> Result<(), Error> {
     let len = job.len;
     let threads = u64::try_from(job.plan.threads.get()).unwrap_or(u64::MAX);
-    let per_thread = len.div_ceil(threads).checked_next_multiple_of(RANGE_ALIGN).unwrap_or(len);
-    let mut starts = (0..threads).filter_map(|i| i.checked_mul(per_thread)).take_while(|&start| start < len);
+    let per_thread = (len - job.start).div_ceil(threads).checked_next_multiple_of(RANGE_ALIGN).unwrap_or(len);
+    let start = |i: u64| i.checked_mul(per_thread).and_then(|bytes| job.start.checked_add(bytes));
+    let mut starts = (0..threads).filter_map(start).take_while(|&start| start < len);
     // The first range is this thread's own; so is every one that no thread can be had for.
     let mut own: Vec<u64> = starts.next().into_iter().collect();
     let work = |start: u64| Work::new(job, start, start.saturating_add(per_thread).min(len));
@@ -184,7 +240,13 @@ fn copy_by(engine: Engine, work: &mut Work<'_>, workspace: &mut Workspace) -> Re
     match engine {
         Engine::ReadWrite => read_write::copy(work, workspace),
         Engine::Mapped => mapped::copy(work),
-        _ => Ok(Outcome::Refused("it is not there yet".to_owned())),
+        Engine::MappedSource => mapped_source::copy(work),
+        Engine::MappedDestination => mapped_destination::copy(work),
+        Engine::CopyFileRange => copy_file_range::copy(work),
+        Engine::Splice => splice::copy(work),
+        Engine::Direct => direct::copy(work, workspace),
+        Engine::Uring => uring::copy(work),
+        Engine::Reflink => Ok(Outcome::Refused("the blocks could not be shared".to_owned())),
     }
 }
 
@@ -198,7 +260,7 @@ fn make_room(job: &Job<'_>) -> Result<(), Error> {
     match job.plan.holes {
         // Only the data gets space, when its turn comes. What is left out is a hole.
         Holes::Kept | Holes::Made => set_len(job),
-        Holes::Absent | Holes::Filled if job.plan.preallocate => allocate(job, 0, job.len),
+        Holes::Absent | Holes::Filled if job.plan.preallocate => allocate(job, job.start, job.len - job.start),
         Holes::Absent | Holes::Filled => Ok(()),
     }
 }

@@ -152,8 +152,7 @@ pub struct Version {
 
 impl Error {
     pub(crate) fn os(operation: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Os { operation, path, source }
+        move |source| Self::Os { operation, path: path.into(), source }
     }
 
     pub(crate) fn pair<'a>(

@@ -10,6 +10,7 @@ use std::thread;
 use mapio_map::MapOptions;
 
 use crate::plan::{Facts, LARGE_FROM};
+use crate::status::Status;
 
 /// Bytes in the unit of `st_blocks`: stat(2).
 const BLOCK_BYTES: u64 = 512;
@@ -108,6 +109,24 @@ impl Facts {
         let allocated = metadata.blocks().saturating_mul(BLOCK_BYTES);
         let cached = if len >= LARGE_FROM { cached_bytes(source, len) } else { None };
         Self { len, allocated, cached, ..self }
+    }
+}
+
+impl Facts {
+    /// The facts for a source on the same file system with this status. The processors are asked for only if they matter.
+    pub(crate) fn for_status(
+        self,
+        source: &File,
+        status: &Status,
+        processors: impl FnOnce() -> NonZero<usize>,
+    ) -> Self {
+        let is_large = self.len >= LARGE_FROM;
+        Self {
+            allocated: status.allocated,
+            cached: if is_large { cached_bytes(source, self.len) } else { None },
+            processors: if is_large { processors() } else { self.processors },
+            ..self
+        }
     }
 }
 

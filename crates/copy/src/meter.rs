@@ -104,11 +104,11 @@ impl Meter {
         usize::try_from(piece).map_or(most, |piece| piece.min(most))
     }
 
-    /// Waits until this many bytes may pass, or until somebody stops it all.
-    pub(crate) fn pass(&self, bytes: usize) {
+    /// Waits until this many bytes may pass, or until somebody stops it all, or `is_over`.
+    pub(crate) fn pass(&self, bytes: usize, is_over: impl Fn() -> bool) {
         let Some(limit) = &self.limit else { return };
         let turn = limit.reserve(Instant::now(), bytes);
-        while !self.is_stopped() {
+        while !self.is_stopped() && !is_over() {
             let left = turn.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return;
@@ -163,10 +163,11 @@ mod tests {
     #[test]
     fn nobody_waits_for_what_was_stopped() {
         let meter = Meter::new().limit(NonZero::new(1).unwrap());
-        meter.pass(1 << 30);
-        meter.stop();
+        meter.pass(1 << 30, || false);
         // Due in thirty years.
-        meter.pass(1);
+        meter.pass(1, || true);
+        meter.stop();
+        meter.pass(1, || false);
         assert!(meter.is_stopped());
     }
 }

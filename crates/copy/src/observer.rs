@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::report::Report;
 use crate::error::Error;
+use crate::report::Report;
 
 /// Something that a copy has done.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +59,11 @@ pub enum Question<'a> {
 pub trait Observer: Sync {
     /// Whether [`Event::Begun`], [`Event::Removed`] and [`Event::Copied`] are wanted: they cost a path for each name.
     fn wants_every_name(&self) -> bool {
+        false
+    }
+
+    /// Whether names are to be copied one after the other, so that questions and answers are about one at a time.
+    fn wants_order(&self) -> bool {
         false
     }
 

@@ -134,6 +134,14 @@ pub struct Preserve {
     pub xattr: Attribute,
 }
 
+impl Preserve {
+    /// Whether any attribute is copied, apart from links.
+    pub(crate) fn is_anything(&self) -> bool {
+        self.mode != ModeFrom::SourceAndUmask
+            || [self.ownership, self.timestamps, self.context, self.xattr].into_iter().any(Attribute::wanted)
+    }
+}
+
 /// How files are to be copied. [`copy`](Self::copy) copies one; [`copy_all`](Self::copy_all) does all that cp(1) does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "options copy nothing until they are used"]
@@ -144,7 +152,6 @@ pub struct CopyOptions {
     pub(crate) evict: bool,
     pub(crate) resume: bool,
     pub(crate) placement: Placement,
-    pub(crate) threads: Option<NonZero<usize>>,
     pub(crate) recursive: bool,
     pub(crate) one_file_system: bool,
     pub(crate) follow: Follow,
@@ -171,7 +178,6 @@ impl Default for CopyOptions {
             evict: false,
             resume: false,
             placement: Placement::Auto,
-            threads: None,
             recursive: false,
             one_file_system: false,
             follow: Follow::Always,
@@ -211,7 +217,7 @@ impl CopyOptions {
 
     /// Uses this many threads for a tree, and for a large file.
     pub fn threads(mut self, threads: NonZero<usize>) -> Self {
-        self.threads = Some(threads);
+        self.request.threads = Some(threads);
         self
     }
 

@@ -106,8 +106,9 @@ impl Engine {
             Holes::Absent | Holes::Kept => true,
             // Zeros are found only where the bytes are looked at.
             Holes::Made => self == Self::ReadWrite,
-            // What shares blocks shares holes, and copy_file_range(2) may do that.
-            Holes::Filled => !matches!(self, Self::CopyFileRange | Self::Reflink),
+            // What shares blocks shares holes, and copy_file_range(2) may do that; a load from a mapped hole of tmpfs
+            // gives it a page, and sources are not to be changed.
+            Holes::Filled => !matches!(self, Self::CopyFileRange | Self::Reflink | Self::Mapped | Self::MappedSource),
         }
     }
 }

@@ -54,16 +54,6 @@ impl Source {
         self.len
     }
 
-    /// Permission bits when it was opened.
-    pub(crate) fn mode(&self) -> u32 {
-        self.metadata.mode() & 0o777
-    }
-
-    /// Whether `other` is this very file.
-    pub(crate) fn is(&self, other: &Metadata) -> bool {
-        (self.metadata.dev(), self.metadata.ino()) == (other.dev(), other.ino())
-    }
-
     /// Checks that the file is still what it was when it was opened, by length and time of modification.
     pub(crate) fn check_unchanged(&self) -> Result<(), Error> {
         let before = version(&self.metadata);

@@ -7,15 +7,19 @@ use super::work::{Job, Outcome, Piece, Work};
 use super::{NamedFile, Workspace, ended_early, file_bytes, read};
 use crate::error::Error;
 use crate::meter::Meter;
-use crate::plan::Holes;
+use crate::plan::{Engine, Holes};
 
+/// Bytes of the buffer, at most, of copies that were planned for another engine, or that may be of no bytes at all.
+const FALLBACK_BYTES: usize = 1 << 20;
 /// Zeros become a hole in blocks of this many bytes, which no file system's blocks are smaller than by default.
 const HOLE_BYTES: usize = 4096;
 
 /// Copies through one buffer.
 pub(super) fn copy(work: &mut Work<'_>, workspace: &mut Workspace) -> Result<Outcome, Error> {
     let job = work.job;
-    let most = work.at_most(job.plan.buffer_bytes.get());
+    let planned = job.plan.buffer_bytes.get();
+    // What is planned for another engine may be far too much for this one.
+    let most = work.at_most(if job.plan.engine == Engine::ReadWrite { planned } else { planned.min(FALLBACK_BYTES) });
     let buffer = workspace.buffer(most, job.destination)?;
     while let Some(piece) = work.next(most)? {
         copy_piece(job, piece, buffer)?;
@@ -42,7 +46,8 @@ pub(super) fn copy_piece(job: &Job<'_>, piece: Piece, buffer: &mut [u8]) -> Resu
 
 /// Copies everything up to the end, whatever the file says of its length.
 pub(super) fn copy_to_end(job: &Job<'_>, workspace: &mut Workspace) -> Result<(), Error> {
-    let buffer = workspace.buffer(job.plan.buffer_bytes.get(), job.destination)?;
+    let planned = job.plan.buffer_bytes.get();
+    let buffer = workspace.buffer(planned.min(FALLBACK_BYTES), job.destination)?;
     let mut offset = 0;
     loop {
         job.check_stopped()?;
@@ -50,7 +55,7 @@ pub(super) fn copy_to_end(job: &Job<'_>, workspace: &mut Workspace) -> Result<()
         match read(job.source, &mut buffer[..step], offset, job.meter)? {
             0 => break,
             read => {
-                job.meter.pass(read);
+                job.meter.pass(read, || false);
                 put(job, &buffer[..read], offset)?;
                 offset += file_bytes(read);
             }
@@ -89,13 +94,13 @@ fn put(job: &Job<'_>, bytes: &[u8], offset: u64) -> Result<(), Error> {
 
 /// The length of the bytes at the start that go one way, at least one block or all that there is, and whether they are
 /// to be a hole. `offset` is where they are in the file.
-fn first_run(bytes: &[u8], offset: u64) -> (usize, bool) {
+pub(super) fn first_run(bytes: &[u8], offset: u64) -> (usize, bool) {
     let mut run = 0;
     let mut kind = None;
     while run < bytes.len() {
         let within = usize::try_from((offset + file_bytes(run)) % file_bytes(HOLE_BYTES)).unwrap_or(0);
         let block = &bytes[run..bytes.len().min(run + HOLE_BYTES - within)];
-        let is_zero = block.iter().all(|&byte| byte == 0);
+        let is_zero = is_zero(block);
         if *kind.get_or_insert(is_zero) != is_zero {
             break;
         }
@@ -104,12 +109,12 @@ fn first_run(bytes: &[u8], offset: u64) -> (usize, bool) {
     (run, kind == Some(true))
 }
 
-pub(super) fn write_all(
-    destination: NamedFile<'_>,
-    mut bytes: &[u8],
-    mut offset: u64,
-    meter: &Meter,
-) -> Result<(), Error> {
+/// Whether all bytes are zero: the first is, and each is the one before, which memcmp finds out fast.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.first().is_none_or(|&first| first == 0 && bytes[1..] == bytes[..bytes.len() - 1])
+}
+
+fn write_all(destination: NamedFile<'_>, mut bytes: &[u8], mut offset: u64, meter: &Meter) -> Result<(), Error> {
     while !bytes.is_empty() {
         meter.add_calls(1);
         let written = match destination.file.write_at(bytes, offset) {
@@ -136,8 +141,10 @@ mod tests {
         assert_eq!(first_run(&bytes, 0), (HOLE_BYTES, true));
         assert_eq!(first_run(&bytes[HOLE_BYTES..], 4096), (HOLE_BYTES, false));
         // Blocks are those of the file, not of the buffer.
-        assert_eq!(first_run(&bytes, 4095), (1 + HOLE_BYTES - HOLE_BYTES, true));
+        assert_eq!(first_run(&bytes, 4095), (1, true));
         assert_eq!(first_run(&[0, 0, 1], 7), (3, false));
         assert_eq!(first_run(&[0], u64::from(u32::MAX)), (1, true));
+        assert_eq!(first_run(&[1, 1], 0), (2, false));
+        assert!(is_zero(&[]) && is_zero(&[0]) && !is_zero(&[1]) && !is_zero(&[0, 0, 1]) && !is_zero(&[1, 1]));
     }
 }

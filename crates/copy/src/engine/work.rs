@@ -19,7 +19,9 @@ use crate::plan::{Engine, Holes, Plan};
 pub(super) struct Job<'a> {
     pub(super) source: NamedFile<'a>,
     pub(super) destination: NamedFile<'a>,
-    /// Bytes to copy.
+    /// The first byte to copy; what is before it is there.
+    pub(super) start: u64,
+    /// Behind the last byte to copy.
     pub(super) len: u64,
     pub(super) plan: &'a Plan,
     pub(super) meter: &'a Meter,
@@ -68,6 +70,7 @@ impl<'a> Job<'a> {
     pub(super) fn new(
         source: NamedFile<'a>,
         destination: NamedFile<'a>,
+        start: u64,
         len: u64,
         plan: &'a Plan,
         meter: &'a Meter,
@@ -75,6 +78,7 @@ impl<'a> Job<'a> {
         Self {
             source,
             destination,
+            start,
             len,
             plan,
             meter,
@@ -119,12 +123,12 @@ impl<'a> Job<'a> {
         Ok(())
     }
 
-    /// What has been done.
-    pub(super) fn transferred(&self) -> Transferred {
+    /// What has been done, by which engine.
+    pub(super) fn transferred(&self, engine: Engine) -> Transferred {
         Transferred {
             bytes: self.bytes.load(Ordering::Relaxed),
             hole_bytes: self.hole_bytes.load(Ordering::Relaxed),
-            engine: self.engine(),
+            engine,
             fallback: self.fallback.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         }
     }
@@ -152,12 +156,12 @@ impl<'a> Work<'a> {
         }
         let piece =
             Piece { offset: self.offset, len: at_most(self.data_end - self.offset, self.job.meter.step_bytes(most)) };
-        self.job.meter.pass(piece.len);
+        self.job.meter.pass(piece.len, || self.job.failed.load(Ordering::Relaxed));
         self.offset = piece.end();
         Ok(Some(piece))
     }
 
-    /// Takes back the piece that was handed out last, of which nothing was counted.
+    /// Takes back the piece that was handed out last, or the end of it, of which nothing was counted.
     pub(super) fn give_back(&mut self, piece: Piece) {
         debug_assert_eq!(self.offset, piece.end(), "the last piece");
         self.offset = piece.offset;
@@ -189,6 +193,12 @@ impl Piece {
     /// Behind its last byte.
     pub(super) fn end(self) -> u64 {
         self.offset + file_bytes(self.len)
+    }
+
+    /// Leaves out its first bytes, which have been copied.
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.offset += file_bytes(bytes);
+        self.len -= bytes;
     }
 }
 

@@ -2,5 +2,8 @@
 
 mod comparing;
 mod contract;
+mod engines;
 mod nothing_lost;
+mod resume;
+mod streams;
 mod support;

@@ -12,13 +12,9 @@ pub(crate) fn every_way() -> Vec<(String, CopyOptions)> {
         let bytes = NonZero::new(bytes).expect("not zero");
         (format!("read-write {bytes}"), CopyOptions::new().engine(Engine::ReadWrite).buffer_bytes(bytes))
     };
-    vec![
-        ("auto".to_owned(), CopyOptions::new()),
-        ("mapped".to_owned(), CopyOptions::new().engine(Engine::Mapped)),
-        ("read-write".to_owned(), CopyOptions::new().engine(Engine::ReadWrite)),
-        read_write(4093),
-        read_write(1 << 30),
-    ]
+    let engines = Engine::ALL.map(|engine| (engine.name().to_owned(), CopyOptions::new().engine(engine)));
+    let auto = [("auto".to_owned(), CopyOptions::new()), read_write(4093), read_write(1 << 30)];
+    auto.into_iter().chain(engines).collect()
 }
 
 /// Checks that a folder holds exactly these files, so that no temporary one is left.

@@ -1,0 +1,426 @@
+//! The contents of one file: where they are written, how they get there, and what is checked before they have their name.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::time::Instant;
+
+use rustix::fs::{Advice, OFlags};
+use rustix::io::Errno;
+
+use crate::attributes::{self, Original};
+use crate::cache::{self, Absent};
+use crate::compare::{Comparison, compare_open};
+use crate::destination::{CANNOT_REPLACE, Destination};
+use crate::engine::{NamedFile, transfer_from, transfer_stream};
+use crate::entry::{Entry, Way, Worker};
+use crate::error::{Error, Refusal};
+use crate::file_system::FileSystem;
+use crate::meter::Meter;
+use crate::observer::Event;
+use crate::options::{Method, Placement, Sync};
+use crate::place::{Link, Place};
+use crate::plan::{Facts, Plan};
+use crate::report::{Placed, Report, Verified, VerifiedFrom};
+use crate::session::{add, count};
+use crate::status::Status;
+
+/// A resumed copy goes on at a multiple of this many bytes: a block of most file systems.
+const RESUME_ALIGN: u64 = 4096;
+
+/// The file that is read, and what it was when it was opened.
+#[derive(Debug)]
+struct Source {
+    file: File,
+    status: Status,
+    file_system: FileSystem,
+}
+
+/// Where contents are written.
+#[derive(Debug, Clone, Copy)]
+struct Spot<'a> {
+    /// The destination; behind the link, where there is one.
+    place: Place<'a>,
+    /// Whether it is a link all the same, and to be followed, because nobody knows where it leads.
+    link: Link,
+    placement: Placement,
+}
+
+impl Source {
+    /// Length in bytes; 0 for a file that is read to its end, wherever that is.
+    fn len(&self) -> u64 {
+        if self.file_system == FileSystem::Kernel || !self.status.is_regular() { 0 } else { self.status.len }
+    }
+
+    /// Checks that the file is still what it was, by length and time of modification.
+    fn check_unchanged(&self, place: Place<'_>) -> Result<(), Error> {
+        // The kernel's own files know neither their length nor when they change.
+        if !self.status.is_regular() || self.file_system == FileSystem::Kernel {
+            return Ok(());
+        }
+        let before = self.status.version();
+        let after = Status::of(&self.file).map_err(Error::os("cannot fstat", place.path()))?.version();
+        if before == after { Ok(()) } else { Err(Error::SourceChanged { path: place.path(), before, after }) }
+    }
+}
+
+impl Worker<'_> {
+    /// Copies contents and attributes.
+    pub(crate) fn copy_contents(
+        &mut self,
+        entry: Entry<'_>,
+        status: &Status,
+        opened: Option<File>,
+        way: &Way,
+    ) -> Result<(), Error> {
+        let report = self.copy_contents_reported(entry, status, opened, way)?;
+        if let Some(report) = report {
+            self.session.observer.event(Event::Copied(&report));
+        }
+        Ok(())
+    }
+
+    fn copy_contents_reported(
+        &mut self,
+        entry: Entry<'_>,
+        status: &Status,
+        opened: Option<File>,
+        way: &Way,
+    ) -> Result<Option<Report>, Error> {
+        let begun = Instant::now();
+        let source = self.open_source(entry, status, opened)?;
+        let behind = way.existing.as_ref().and_then(|_| behind_link(entry.target));
+        let placement = self.session.options.placement;
+        let spot = match &behind {
+            None => Spot { place: entry.target, link: Link::Itself, placement },
+            Some(Some(path)) => Spot { place: Place::new(path), link: Link::Itself, placement },
+            // A rename would replace the link.
+            Some(None) => Spot { place: entry.target, link: Link::Followed, placement: Placement::InPlace },
+        };
+        let written = self.write(entry, &source, spot, way, begun);
+        match written {
+            Err(error) if placement == Placement::Auto && is_mount_point(&error) => {
+                self.write(entry, &source, Spot { placement: Placement::InPlace, ..spot }, way, begun)
+            }
+            written => written,
+        }
+    }
+
+    fn open_source(&self, entry: Entry<'_>, status: &Status, opened: Option<File>) -> Result<Source, Error> {
+        let (file, status) = match opened {
+            Some(file) => (file, *status),
+            None => {
+                let mut flags = OFlags::RDONLY;
+                flags.set(OFlags::NOFOLLOW, entry.link(self.session.options.follow) == Link::Itself);
+                // A pipe that has taken a file's place must not be waited for; one that was asked for is.
+                flags.set(OFlags::NONBLOCK, status.is_regular());
+                let open = |errno: Errno| Error::Open { path: entry.source.path(), source: errno.into() };
+                let file = File::from(entry.source.open(flags, 0).map_err(open)?);
+                let now = Status::of(&file).map_err(Error::os("cannot fstat", entry.source.path()))?;
+                if now.id != status.id {
+                    return Err(entry.refused(Refusal::Replaced));
+                }
+                (file, now)
+            }
+        };
+        let file_system = self.session.file_system(status.id.device, &file);
+        Ok(Source { file, status, file_system })
+    }
+
+    /// Writes the destination and gives it its name.
+    fn write(
+        &mut self,
+        entry: Entry<'_>,
+        source: &Source,
+        spot: Spot<'_>,
+        way: &Way,
+        begun: Instant,
+    ) -> Result<Option<Report>, Error> {
+        let session = self.session;
+        let options = session.options;
+        let target = spot.place;
+        let (destination, placed) = self.land(entry, source, spot, way)?;
+        let (from_path, to_path) = (entry.source.path(), target.path());
+        let from = NamedFile { file: &source.file, path: &from_path };
+        let to = NamedFile { file: destination.file(), path: &to_path };
+        let calls = session.meter.calls();
+        let absent = options.evict.then(|| Absent::of(&source.file, source.len()));
+        let mut resumed_bytes = 0;
+        let moved = match options.method {
+            Method::AttributesOnly => None,
+            _ => {
+                let plan = self.plan(source, entry, destination.file());
+                let is_stream = !source.status.is_regular() || destination.is_stream();
+                let moved = if is_stream {
+                    transfer_stream(from, to, &plan, session.meter, &mut self.workspace)
+                } else {
+                    resumed_bytes = trusted_bytes(destination.left_bytes(), from, to, source.len())?;
+                    transfer_from(resumed_bytes, from, to, source.len(), &plan, session.meter, &mut self.workspace)
+                };
+                let moved = moved
+                    // A file that was cut is an error of the source's, whichever call has met it.
+                    .map_err(|error| source.check_unchanged(entry.source).err().unwrap_or(error))?;
+                source.check_unchanged(entry.source)?;
+                Some((plan, moved))
+            }
+        };
+        let is_new = !matches!(placed, Placed::InPlace) && way.existing.is_none();
+        let complain = |operation, errno| session.fail(target.refused(operation)(errno));
+        let original = Original { file: &source.file, status: &source.status };
+        attributes::copy(original, destination.file(), &options.preserve, is_new, &complain);
+        // A verification flushes first anyway.
+        if moved.as_ref().is_some_and(|(plan, _)| plan.flush) && !options.verify {
+            flush(to)?;
+        }
+        if let Some(absent) = absent {
+            absent.evict(&source.file);
+            cache::evict_written(to.file);
+        }
+        let copied = begun.elapsed();
+        let verified = if options.verify { Some(verify(entry, source, (from, to))?) } else { None };
+        if options.sync == Sync::Tree {
+            session.note_written(self.target_device(entry, destination.file()), destination.file());
+        }
+        let naming = Instant::now();
+        destination.commit()?;
+        // A folder of a tree is flushed once, when it is whole.
+        if options.sync == Sync::File && placed != Placed::InPlace && entry.is_operand() {
+            sync_folder(target)?;
+        }
+        let elapsed = copied + naming.elapsed();
+        let Some((plan, transferred)) = moved else { return Ok(None) };
+        count(&session.totals.files);
+        add(&session.totals.bytes, transferred.bytes);
+        add(&session.totals.hole_bytes, transferred.hole_bytes);
+        Ok(session.wants_every_name().then(|| Report {
+            source: entry.source.path(),
+            destination: target.path(),
+            placed,
+            plan,
+            transferred,
+            resumed_bytes,
+            calls: session.meter.calls() - calls,
+            elapsed,
+            verified,
+        }))
+    }
+
+    fn plan(&self, source: &Source, entry: Entry<'_>, destination: &File) -> Plan {
+        let session = self.session;
+        let device = self.target_device(entry, destination);
+        let facts = Facts {
+            from: source.file_system,
+            to: session.file_system(device, destination),
+            same_device: device == source.status.id.device,
+            to_disk: session.options.sync == Sync::File,
+            ..Facts::new(source.len())
+        };
+        let facts = facts.for_status(&source.file, &source.status, || session.processors());
+        Plan::new(session.options.request, facts)
+    }
+
+    /// The device that the destination is on.
+    fn target_device(&self, entry: Entry<'_>, destination: &File) -> u64 {
+        match entry.folder {
+            Some(folder) if folder.is_fresh => folder.target_device,
+            _ => Status::of(destination).map_or(0, |status| status.id.device),
+        }
+    }
+
+    /// Opens or makes the file that is written.
+    fn land<'p>(
+        &self,
+        entry: Entry<'_>,
+        source: &Source,
+        spot: Spot<'p>,
+        way: &Way,
+    ) -> Result<(Destination<'p>, Placed), Error> {
+        let options = self.session.options;
+        if let Some(existing) = &way.existing {
+            return self.land_on(existing, source, spot);
+        }
+        let Spot { place: target, placement, .. } = spot;
+        let mode = attributes::creation_mode(&options.preserve, &source.status);
+        if way.replaces && placement != Placement::InPlace {
+            return Ok((self.hidden(source, target, mode, true)?, Placed::Replaced));
+        }
+        if way.replaces {
+            target.remove().map_err(target.refused("cannot remove"))?;
+        }
+        let whole = placement == Placement::Atomic || (placement == Placement::Auto && entry.is_operand());
+        if whole {
+            self.refuse_dangling(entry, target)?;
+            if target.name.to_bytes().ends_with(b"/") {
+                return Err(target.refused("cannot create regular file")(Errno::NOTDIR));
+            }
+            if target.status(Link::Itself).is_err() {
+                return Ok((self.hidden(source, target, mode, false)?, Placed::Whole));
+            }
+        }
+        match Destination::direct(target, mode) {
+            Ok(destination) => Ok((destination, Placed::Written)),
+            Err(Errno::EXIST) => {
+                self.refuse_dangling(entry, target)?;
+                let file = target.open(OFlags::RDWR | OFlags::CREATE, mode);
+                let file = file.map_err(target.refused("cannot create regular file"))?;
+                Ok((Destination::in_place(target, file.into()), Placed::Written))
+            }
+            // What names a folder by its slash.
+            Err(Errno::ISDIR) => Err(target.refused("cannot create regular file")(Errno::NOTDIR)),
+            Err(errno) => Err(target.refused("cannot create regular file")(errno)),
+        }
+    }
+
+    /// Makes a file that nobody sees under the destination's name before it is whole.
+    fn hidden<'p>(
+        &self,
+        source: &Source,
+        target: Place<'p>,
+        mode: u32,
+        replaces: bool,
+    ) -> Result<Destination<'p>, Error> {
+        if self.session.options.resume && source.len() > 0 {
+            return Destination::partial(target, mode, replaces);
+        }
+        Destination::unnamed(target, mode, replaces)
+    }
+
+    /// Refuses to make the file that a dangling link names, unless that was asked for.
+    fn refuse_dangling(&self, entry: Entry<'_>, target: Place<'_>) -> Result<(), Error> {
+        let is_link = || target.status(Link::Itself).is_ok_and(|status| status.is_link());
+        if !self.session.options.write_through_dangling && is_link() {
+            return Err(entry.refused(Refusal::Dangling));
+        }
+        Ok(())
+    }
+
+    /// Opens what exists, or makes a file just like it that will replace it.
+    fn land_on<'p>(
+        &self,
+        existing: &Status,
+        source: &Source,
+        spot: Spot<'p>,
+    ) -> Result<(Destination<'p>, Placed), Error> {
+        let options = self.session.options;
+        let Spot { place: target, placement, .. } = spot;
+        let mut flags = if existing.is_regular() { OFlags::RDWR } else { OFlags::WRONLY | OFlags::NOCTTY };
+        // What was no link a moment ago must not lead elsewhere now.
+        flags.set(OFlags::NOFOLLOW, spot.link == Link::Itself);
+        // cp does not ask for the right to read, and may not have it.
+        let opened = target.open(flags, 0).or_else(|errno| match errno {
+            Errno::ACCESS if existing.is_regular() => target.open((flags - OFlags::RDWR) | OFlags::WRONLY, 0),
+            errno => Err(errno),
+        });
+        let old = match opened {
+            Ok(old) => File::from(old),
+            Err(_) if options.force => {
+                self.session.tell_removed(|| target.path());
+                let mode = attributes::creation_mode(&options.preserve, &source.status);
+                return Ok((self.hidden(source, target, mode, true)?, Placed::Replaced));
+            }
+            Err(errno) => return Err(target.refused("cannot create regular file")(errno)),
+        };
+        let status = Status::of(&old).map_err(Error::os("cannot fstat", target.path()))?;
+        if !status.is_regular() {
+            return Ok((Destination::stream(target, old), Placed::InPlace));
+        }
+        if options.method == Method::AttributesOnly {
+            return Ok((Destination::in_place(target, old), Placed::InPlace));
+        }
+        if placement == Placement::Atomic || (placement == Placement::Auto && status.nlink == 1) {
+            let original = Original { file: &old, status: &status };
+            match self.hidden(source, target, source.status.mode & status.mode & 0o777, true) {
+                Ok(destination) => match attributes::keep_identity(original, destination.file()) {
+                    Ok(()) => return Ok((destination, Placed::Replaced)),
+                    Err(errno) if placement == Placement::Atomic => {
+                        return Err(target.refused("cannot replace")(errno));
+                    }
+                    // There can't be another file just like it, so it stays that file.
+                    Err(_) => {}
+                },
+                Err(error) if placement == Placement::Atomic || !may_write_in_place(&error) => return Err(error),
+                Err(_) => {}
+            }
+        }
+        rustix::fs::ftruncate(&old, 0).map_err(target.refused("cannot truncate"))?;
+        Ok((Destination::in_place(target, old), Placed::InPlace))
+    }
+}
+
+/// How much of what an interrupted copy has left is what the source holds: each byte is compared before it is trusted.
+/// What follows is cut off.
+fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64) -> Result<u64, Error> {
+    let left = left.min(len);
+    if left == 0 {
+        return Ok(0);
+    }
+    let same = match compare_open((from, left), (to, left), &Meter::new())? {
+        Comparison::Same { bytes } => bytes,
+        Comparison::Differ { offset, .. } => offset - offset % RESUME_ALIGN,
+    };
+    to.file.set_len(same).map_err(Error::os("cannot truncate", to.path))?;
+    Ok(same)
+}
+
+/// Whether the destination turned out to be a mount point, which can't be renamed over, only written to.
+fn is_mount_point(error: &Error) -> bool {
+    let busy = Some(Errno::BUSY.raw_os_error());
+    matches!(error, Error::Os { operation: CANNOT_REPLACE, source, .. } if source.raw_os_error() == busy)
+}
+
+/// Whether a folder takes no new file although an old one in it may be written to.
+fn may_write_in_place(error: &Error) -> bool {
+    let Error::Os { source, .. } = error else { return false };
+    let errno = source.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::NOENT | Errno::OPNOTSUPP))
+}
+
+/// The path of the file behind a link that has the destination's name: `None` if it is no link, `Some(None)` if the path
+/// can't be found out.
+fn behind_link(place: Place<'_>) -> Option<Option<CString>> {
+    let is_link = place.status(Link::Itself).is_ok_and(|status| status.is_link());
+    is_link.then(|| path_behind(place))
+}
+
+/// The path of a file. The kernel knows where a name leads, through however many links.
+fn path_behind(place: Place<'_>) -> Option<CString> {
+    let file = place.open(OFlags::PATH, 0).ok()?;
+    let path = rustix::fs::readlink(format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new()).ok()?;
+    let there = Place::new(&path).status(Link::Itself).ok()?;
+    let meant = rustix::fs::fstat(&file).ok().map(|stat| Status::new(&stat))?;
+    (there.id == meant.id).then_some(path)
+}
+
+fn flush(destination: NamedFile<'_>) -> Result<(), Error> {
+    destination.file.sync_all().map_err(Error::os("flushing", destination.path))
+}
+
+/// Waits until the folder of a name is on the disk, and the name with it.
+fn sync_folder(place: Place<'_>) -> Result<(), Error> {
+    let folder = place.sibling(c".");
+    let synced = place.named(&folder).open(OFlags::RDONLY | OFlags::DIRECTORY, 0).and_then(rustix::fs::fsync);
+    synced.map_err(place.refused("flushing the folder of"))
+}
+
+/// Compares the copy, as the disk has it, to its source.
+fn verify(entry: Entry<'_>, source: &Source, files: (NamedFile<'_>, NamedFile<'_>)) -> Result<Verified, Error> {
+    let (from, to) = files;
+    let begun = Instant::now();
+    flush(to)?;
+    // The pages are clean now and nobody else uses them, so they can go. Where this is only advice that is not taken,
+    // the comparison is still one of what every reader will see.
+    let _ = rustix::fs::fadvise(to.file, 0, None, Advice::DontNeed);
+    let read_from = match FileSystem::of(to.file) {
+        FileSystem::Memory => VerifiedFrom::Memory,
+        _ => VerifiedFrom::Disk,
+    };
+    let len = to.file.metadata().map_err(Error::os("cannot fstat", to.path))?.len();
+    match compare_open((from, source.len()), (to, len), &Meter::new())? {
+        Comparison::Same { .. } => Ok(Verified { elapsed: begun.elapsed(), from: read_from }),
+        Comparison::Differ { offset, .. } => {
+            // A source that has been written to meanwhile is no fault of the copy.
+            source.check_unchanged(entry.source)?;
+            Err(Error::VerifyFailed { path: to.path.to_owned(), offset })
+        }
+    }
+}

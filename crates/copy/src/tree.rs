@@ -1,0 +1,478 @@
+//! Folders with all that is in them, by several threads.
+//!
+//! ```text
+//! stack of a thread        queue of all threads
+//! +--------------+
+//! | deepest      | -----> files, 64 names at a time  \
+//! |  ...         | -----> folders, already opened     > taken by threads that have nothing to do
+//! | top          |                                   /
+//! +--------------+
+//! ```
+//! A thread goes down first and keeps the folders on the way on a stack of its own; it hands out only what the queue has
+//! room for. So memory is bounded: by the depth of the tree, and by one listing buffer for each folder on the way,
+//! however many names there are. Descriptors are bounded, too: folders far above the deepest are closed, and opened again
+//! by `..` on the way back.
+//!
+//! A folder's attributes are set when all its names are made: nothing that happens further down changes its times.
+
+use std::collections::VecDeque;
+use std::ffi::{CStr, CString};
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+
+use rustix::fs::{FileType, Mode, OFlags, RawDir, SeekFrom};
+use rustix::io::Errno;
+
+use crate::attributes::{self, Original};
+use crate::entry::{Entry, Worker};
+use crate::error::{Error, Refusal};
+use crate::options::{Follow, Sync};
+use crate::place::{Link, Place, Trail};
+use crate::session::{Session, count, lock};
+use crate::status::{FileId, Status};
+
+/// Bytes that are asked of a listing at a time.
+const LISTING_BYTES: usize = 32 << 10;
+/// Files that are handed to another thread at a time.
+const BATCH: usize = 64;
+/// Tasks that wait in the queue, for each thread.
+const TASKS_PER_THREAD: usize = 4;
+/// Descriptors that a copy uses besides those of the folders on the stacks.
+const OTHER_DESCRIPTORS: u64 = 128;
+/// A thread keeps this many folders of its stack open, if the limit of descriptors allows.
+const OPEN_FOLDERS: usize = 64;
+
+/// A folder that is being copied.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    /// Both are closed while the thread that goes down is far below.
+    open: Option<Open>,
+    source_trail: Arc<Trail>,
+    target_trail: Arc<Trail>,
+    /// Of the source.
+    status: Status,
+    target_id: FileId,
+    pub(crate) target_device: u64,
+    /// Whether we have made it, so that nothing can be in it.
+    pub(crate) is_fresh: bool,
+    /// Permissions of the owner that were added so that it can be filled.
+    added_mode: u32,
+    /// The folders above it, if links are followed and might lead back to one of them.
+    above: Option<Arc<Above>>,
+    /// Whether it was reached by a link, so that `..` leads elsewhere.
+    by_link: bool,
+    /// Whether what is in it is left out, because it is on another file system.
+    is_left_empty: bool,
+}
+
+/// The two folders themselves.
+#[derive(Debug)]
+struct Open {
+    source: File,
+    target: File,
+}
+
+/// A folder above, and those above that.
+#[derive(Debug)]
+struct Above {
+    id: FileId,
+    above: Option<Arc<Above>>,
+}
+
+impl Folder {
+    pub(crate) fn target_trail(&self) -> &Arc<Trail> {
+        &self.target_trail
+    }
+
+    fn source_dir(&self) -> BorrowedFd<'_> {
+        self.open.as_ref().map_or(rustix::fs::CWD, |open| open.source.as_fd())
+    }
+
+    fn target_dir(&self) -> BorrowedFd<'_> {
+        self.open.as_ref().map_or(rustix::fs::CWD, |open| open.target.as_fd())
+    }
+
+    fn entry<'a>(&'a self, name: &'a CStr, hint: FileType) -> Entry<'a> {
+        Entry {
+            source: Place::inside(self.source_dir(), &self.source_trail, name),
+            target: Place::inside(self.target_dir(), &self.target_trail, name),
+            hint,
+            folder: Some(self),
+        }
+    }
+
+    /// Opens a folder again that was closed, from the one below it.
+    fn reopen(&mut self, below: &Self) -> Result<(), Error> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let up = |dir: BorrowedFd<'_>, id: FileId| {
+            let folder = File::from(rustix::fs::openat(dir, c"..", flags, Mode::empty())?);
+            match rustix::fs::fstat(&folder).map(|stat| Status::new(&stat).id) {
+                Ok(found) if found == id => Ok(folder),
+                // Somebody has moved the folder that we are in.
+                _ => Err(Errno::STALE),
+            }
+        };
+        let source = up(below.source_dir(), self.status.id)
+            .map_err(|errno| Error::os("cannot go back to", self.source_trail.path())(errno.into()))?;
+        let target = up(below.target_dir(), self.target_id)
+            .map_err(|errno| Error::os("cannot go back to", self.target_trail.path())(errno.into()))?;
+        self.open = Some(Open { source, target });
+        Ok(())
+    }
+
+    /// Sets the attributes, which nothing will change any more.
+    fn finish(&self, session: &Session<'_>) {
+        let preserve = &session.options.preserve;
+        let Some(open) = &self.open else { return };
+        let complain = |operation, errno: Errno| {
+            session.fail(Error::os(operation, self.target_trail.path())(errno.into()));
+        };
+        if preserve.is_anything() {
+            let original = Original { file: &open.source, status: &self.status };
+            attributes::copy(original, &open.target, preserve, self.is_fresh, &complain);
+        }
+        attributes::take_mode(&open.target, self.added_mode, preserve, &complain);
+        if session.options.sync == Sync::File
+            && let Err(errno) = rustix::fs::fsync(&open.target)
+        {
+            complain("flushing", errno);
+        }
+    }
+}
+
+impl Worker<'_> {
+    /// Makes the copy of a folder, and opens both. What is in it comes later.
+    pub(crate) fn copy_folder(
+        &mut self,
+        entry: Entry<'_>,
+        status: &Status,
+        existing: Option<&Status>,
+    ) -> Result<Option<Folder>, Error> {
+        let session = self.session;
+        if session.is_filled(status.id) {
+            return Err(into_itself(entry));
+        }
+        let link = entry.link(session.options.follow);
+        let above = entry.folder.and_then(|folder| folder.above.clone());
+        if std::iter::successors(above.as_deref(), |above| above.above.as_deref()).any(|above| above.id == status.id) {
+            return Err(entry.refused(Refusal::Cycle));
+        }
+        let mut added_mode = 0;
+        if existing.is_none() {
+            let mode = attributes::creation_mode(&session.options.preserve, status);
+            added_mode = 0o700 & !mode;
+            rustix::fs::mkdirat(entry.target.dir, entry.target.name, Mode::from_raw_mode(mode | 0o700))
+                .map_err(entry.target.refused("cannot create directory"))?;
+            self.tell_begun(entry, None);
+        }
+        count(&session.totals.folders);
+        let mut flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        flags.set(OFlags::NOFOLLOW, link == Link::Itself);
+        let source = entry.source.open(flags, 0).map(File::from).map_err(entry.source.refused("cannot access"))?;
+        let mut flags = OFlags::DIRECTORY;
+        flags.set(OFlags::NOFOLLOW, existing.is_none_or(|existing| !existing.is_link()) && !entry.is_operand());
+        let target = entry
+            .target
+            .open(flags | OFlags::RDONLY, 0)
+            .or_else(|_| entry.target.open(flags | OFlags::PATH, 0))
+            .map(File::from)
+            .map_err(entry.target.refused("cannot access"))?;
+        let opened = Status::of(&source).map_err(Error::os("cannot fstat", entry.source.path()))?;
+        if opened.id != status.id {
+            return Err(entry.refused(Refusal::Replaced));
+        }
+        let target_id = Status::of(&target).map_err(Error::os("cannot fstat", entry.target.path()))?.id;
+        if entry.is_operand() {
+            session.note_filled(target_id);
+        }
+        let other_device = |folder: &Folder| folder.status.id.device != status.id.device;
+        let is_left_empty = session.options.one_file_system && entry.folder.is_some_and(other_device);
+        let above = (session.options.follow == Follow::Always).then(|| Arc::new(Above { id: status.id, above }));
+        let trail = |parent: Option<&Arc<Trail>>, place: Place<'_>| Trail::new(parent.cloned(), place.name);
+        Ok(Some(Folder {
+            source_trail: trail(entry.folder.map(|folder| &folder.source_trail), entry.source),
+            target_trail: trail(entry.folder.map(|folder| &folder.target_trail), entry.target),
+            open: Some(Open { source, target }),
+            status: *status,
+            target_id,
+            target_device: target_id.device,
+            is_fresh: existing.is_none(),
+            added_mode,
+            above,
+            by_link: link == Link::Followed,
+            is_left_empty,
+        }))
+    }
+}
+
+/// The refusal to copy a folder into itself, by the names that the user gave.
+fn into_itself(entry: Entry<'_>) -> Error {
+    let (from, to) = match entry.folder {
+        None => (entry.source.path(), entry.target.path()),
+        Some(folder) => {
+            let top = |trail: &Trail| Place::new(trail.top()).path();
+            (top(&folder.source_trail), top(&folder.target_trail))
+        }
+    };
+    Error::Refused { refusal: Refusal::IntoItself, from, to }
+}
+
+/// Copies all that is in a folder, with the threads that there are, and finishes it.
+pub(crate) fn fill(worker: &mut Worker<'_>, top: Folder) {
+    let session = worker.session;
+    let threads = session.options.request.threads.unwrap_or_else(|| session.processors()).get();
+    let threads = if session.observer.wants_order() { 1 } else { threads };
+    let pool = Pool::new(threads, open_folders(threads));
+    pool.push(Task::Folder(Arc::new(top)));
+    thread::scope(|scope| {
+        for _ in 1..threads {
+            // A thread that can't be had is not needed: any of them does it all.
+            let _ = thread::Builder::new().spawn_scoped(scope, || pool.work(&mut Worker::new(session)));
+        }
+        pool.work(worker);
+    });
+}
+
+/// How many folders of its stack a thread may keep open.
+fn open_folders(threads: usize) -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    // Two for each folder, on stacks and in the queue.
+    let folders = usize::try_from(limit.saturating_sub(OTHER_DESCRIPTORS) / 2).unwrap_or(usize::MAX) / threads;
+    folders.saturating_sub(TASKS_PER_THREAD).clamp(2, OPEN_FOLDERS)
+}
+
+/// Something that a thread can do on its own.
+enum Task {
+    /// Copy all that is in a folder.
+    Folder(Arc<Folder>),
+    /// Copy these names of a folder.
+    Files(Arc<Folder>, Vec<(FileType, CString)>),
+}
+
+/// The threads of a tree, and what they have to do.
+struct Pool {
+    state: Mutex<State>,
+    /// Rung when there is something to do, or nothing any more.
+    bell: Condvar,
+    /// Tasks that may wait.
+    room: usize,
+    /// Folders that a thread keeps open on its stack.
+    open_folders: usize,
+}
+
+#[derive(Default)]
+struct State {
+    tasks: VecDeque<Task>,
+    /// Threads that do something, and may add tasks.
+    busy: usize,
+}
+
+impl Pool {
+    fn new(threads: usize, open_folders: usize) -> Self {
+        // One thread shares with nobody.
+        let room = if threads == 1 { 0 } else { threads * TASKS_PER_THREAD };
+        Self { state: Mutex::default(), bell: Condvar::new(), room, open_folders }
+    }
+
+    fn push(&self, task: Task) {
+        lock(&self.state).tasks.push_back(task);
+        self.bell.notify_one();
+    }
+
+    /// Hands a task to others, if there is room for it.
+    fn offer(&self, task: Task) -> Result<(), Task> {
+        let mut state = lock(&self.state);
+        if state.tasks.len() >= self.room {
+            return Err(task);
+        }
+        state.tasks.push_back(task);
+        drop(state);
+        self.bell.notify_one();
+        Ok(())
+    }
+
+    /// Does tasks until there are none, and nobody is left who could add one.
+    fn work(&self, worker: &mut Worker<'_>) {
+        let mut state = lock(&self.state);
+        loop {
+            if let Some(task) = state.tasks.pop_front() {
+                state.busy += 1;
+                drop(state);
+                self.perform(worker, task);
+                state = lock(&self.state);
+                state.busy -= 1;
+            } else if state.busy == 0 {
+                drop(state);
+                self.bell.notify_all();
+                return;
+            } else {
+                state = self.bell.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+            }
+        }
+    }
+
+    fn perform(&self, worker: &mut Worker<'_>, task: Task) {
+        match task {
+            Task::Folder(folder) => self.descend(worker, folder),
+            Task::Files(folder, names) => {
+                self.copy_names(worker, &folder, &names);
+                release(folder, worker.session);
+            }
+        }
+    }
+
+    /// Copies a folder with all that is below it and is not handed to others.
+    fn descend(&self, worker: &mut Worker<'_>, top: Arc<Folder>) {
+        let mut stack = vec![Frame::new(top)];
+        while let Some(frame) = stack.last_mut() {
+            match self.advance(worker, frame) {
+                Some(below) => {
+                    let below = match self.offer(Task::Folder(Arc::new(below))) {
+                        Err(Task::Folder(below)) => below,
+                        Err(Task::Files(..)) | Ok(()) => continue,
+                    };
+                    stack.push(Frame::new(below));
+                    if let Some(far) = stack.len().checked_sub(self.open_folders + 1) {
+                        let next_by_link = stack[far + 1].folder.by_link;
+                        stack[far].suspend(next_by_link);
+                    }
+                }
+                None => {
+                    let Some(done) = stack.pop() else { break };
+                    let back = stack.last_mut().map_or(Ok(()), |above| above.resume(&done.folder));
+                    release(done.folder, worker.session);
+                    if let Err(error) = back {
+                        worker.session.fail(error);
+                        stack.pop();
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on in a folder until there is one below it to go down to, which it answers, or until its end.
+    fn advance(&self, worker: &mut Worker<'_>, frame: &mut Frame) -> Option<Folder> {
+        loop {
+            if worker.session.meter.is_stopped() || frame.folder.is_left_empty {
+                return None;
+            }
+            let Some((kind, name)) = frame.names.pop_front() else {
+                match frame.list() {
+                    Ok(true) => continue,
+                    Ok(false) => {
+                        self.copy_files(worker, frame);
+                        return None;
+                    }
+                    Err(errno) => {
+                        let path = frame.folder.source_trail.path();
+                        worker.session.fail(Error::os("error reading directory", path)(errno.into()));
+                        self.copy_files(worker, frame);
+                        return None;
+                    }
+                }
+            };
+            // A link that is followed may lead to a folder; and some file systems do not tell the kind.
+            let follows = frame.folder.above.is_some();
+            if matches!(kind, FileType::Directory | FileType::Unknown) || (kind == FileType::Symlink && follows) {
+                if let Some(below) = worker.copy(frame.folder.entry(&name, kind)) {
+                    return Some(below);
+                }
+                continue;
+            }
+            frame.files.push((kind, name));
+            if frame.files.len() >= BATCH {
+                self.copy_files(worker, frame);
+            }
+        }
+    }
+
+    /// Copies the files that were gathered, or lets others do it.
+    fn copy_files(&self, worker: &mut Worker<'_>, frame: &mut Frame) {
+        let names = std::mem::take(&mut frame.files);
+        if names.is_empty() {
+            return;
+        }
+        if let Err(Task::Files(folder, names)) = self.offer(Task::Files(Arc::clone(&frame.folder), names)) {
+            self.copy_names(worker, &folder, &names);
+        }
+    }
+
+    fn copy_names(&self, worker: &mut Worker<'_>, folder: &Folder, names: &[(FileType, CString)]) {
+        for (kind, name) in names {
+            if worker.session.meter.is_stopped() {
+                return;
+            }
+            // What a listing tells is only a hint: it may be a folder by now.
+            if let Some(below) = worker.copy(folder.entry(name, *kind)) {
+                self.descend(worker, Arc::new(below));
+            }
+        }
+    }
+}
+
+/// Lets go of a folder; whoever is the last sets its attributes.
+fn release(folder: Arc<Folder>, session: &Session<'_>) {
+    if let Some(folder) = Arc::into_inner(folder) {
+        folder.finish(session);
+    }
+}
+
+/// A folder on the way down, and how far it has come.
+struct Frame {
+    folder: Arc<Folder>,
+    /// Names that were listed and not looked at yet.
+    names: VecDeque<(FileType, CString)>,
+    /// Files that are copied together.
+    files: Vec<(FileType, CString)>,
+    /// Where the listing goes on.
+    cookie: u64,
+}
+
+impl Frame {
+    fn new(folder: Arc<Folder>) -> Self {
+        Self { folder, names: VecDeque::new(), files: Vec::new(), cookie: 0 }
+    }
+
+    /// Lists some more names. `false`: there are none.
+    fn list(&mut self) -> Result<bool, Errno> {
+        let mut buffer = [MaybeUninit::<u8>::uninit(); LISTING_BYTES];
+        let mut entries = RawDir::new(self.folder.source_dir(), &mut buffer);
+        let mut met = false;
+        // One call fills the buffer; another one would be made when it is empty.
+        while !met || !entries.is_buffer_empty() {
+            let Some(entry) = entries.next() else { return Ok(met) };
+            let entry = entry?;
+            met = true;
+            self.cookie = entry.next_entry_cookie();
+            let name = entry.file_name();
+            if name != c"." && name != c".." {
+                self.names.push_back((entry.file_type(), name.to_owned()));
+            }
+        }
+        Ok(true)
+    }
+
+    /// Closes the folder until the way leads back to it, unless others still use it, or `..` would not find it.
+    fn suspend(&mut self, below_by_link: bool) {
+        if !below_by_link && let Some(folder) = Arc::get_mut(&mut self.folder) {
+            folder.open = None;
+        }
+    }
+
+    /// Opens the folder again, if it was closed, from the one below.
+    fn resume(&mut self, below: &Folder) -> Result<(), Error> {
+        let cookie = self.cookie;
+        match Arc::get_mut(&mut self.folder) {
+            Some(folder) if folder.open.is_none() => {
+                folder.reopen(below)?;
+                rustix::fs::seek(folder.source_dir(), SeekFrom::Start(cookie))
+                    .map_err(|errno| Error::os("cannot go back to", folder.source_trail.path())(errno.into()))?;
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+}
