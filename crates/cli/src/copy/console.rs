@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use indicatif::ProgressBar;
 use mapio_copy::{Error, Event, Meter, Observer, Question, Quoted, Report};
 
-use super::arguments::Arguments;
+use super::arguments::{Arguments, Asking};
 use super::tell;
 use crate::interrupt::StopSignals;
 use crate::output;
@@ -21,6 +21,8 @@ use crate::output;
 pub(super) struct Says {
     /// Each name before it is copied.
     names: bool,
+    /// Names one after the other, since each may be asked about.
+    in_order: bool,
     /// How each file was copied, in cp's words.
     debug: bool,
     /// Why each file was copied as it was.
@@ -35,6 +37,7 @@ impl Says {
     pub(super) fn from_arguments(arguments: &Arguments) -> Self {
         Self {
             names: arguments.verbose || arguments.debug,
+            in_order: arguments.asking == Asking::Ask,
             debug: arguments.debug,
             explain: arguments.explain,
             json: arguments.json,
@@ -148,6 +151,10 @@ impl<'a> Console<'a> {
 impl Observer for Console<'_> {
     fn wants_every_name(&self) -> bool {
         self.says.anything()
+    }
+
+    fn wants_order(&self) -> bool {
+        self.says.in_order
     }
 
     fn event(&self, event: Event<'_>) {

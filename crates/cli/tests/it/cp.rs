@@ -21,6 +21,7 @@ use rustix::process::geteuid;
 
 use crate::support::MAPIO;
 use cases::{Case, User};
+use snapshot::FolderTimes;
 
 /// The cp that is compared with, where it is.
 const SYSTEM_CP: &str = "/bin/cp";
@@ -43,15 +44,17 @@ impl Cp {
     /// Runs a command line in a folder, by a shell that finds this cp first.
     fn run(&self, case: &Case, folder: &Path) -> Output {
         let path = format!("{}:/usr/bin:/bin", self.folder.path().display());
-        let mut shell = match case.user {
-            User::Caller => Command::new("sh"),
-            User::Nobody => {
-                let mut setpriv = Command::new("setpriv");
-                setpriv.args(["--reuid=65534", "--regid=65534", "--clear-groups", "sh"]);
-                setpriv
-            }
-        };
-        shell.arg("-c").arg(OsStr::from_bytes(case.command.as_bytes())).current_dir(folder).stdin(Stdio::null());
+        // Nothing here takes long, so what does waits for something that will not come.
+        let mut shell = Command::new("timeout");
+        shell.arg("20");
+        if case.user == User::Nobody {
+            shell.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+        }
+        shell
+            .args(["sh", "-c"])
+            .arg(OsStr::from_bytes(case.command.as_bytes()))
+            .current_dir(folder)
+            .stdin(Stdio::null());
         shell.env_clear().envs([("PATH", path.as_str()), ("LC_ALL", "C.UTF-8")]).output().expect("a shell")
     }
 }
@@ -63,7 +66,7 @@ fn allow_everybody(folder: &Path) {
 
 /// What a command has done, as text.
 fn outcome(cp: &Cp, case: &Case) -> String {
-    let folder = scene::make(case.user);
+    let folder = scene::make(case);
     let output = cp.run(case, folder.path());
     let mut text = match output.status.code() {
         Some(code) => format!("status {code}\n"),
@@ -78,7 +81,10 @@ fn outcome(cp: &Cp, case: &Case) -> String {
             let _ = writeln!(text, "{name}: {line}");
         }
     }
-    text + &snapshot::of(folder.path())
+    let times = if case.keeps_times() { FolderTimes::Shown } else { FolderTimes::OfNewOnes };
+    let text = text + &snapshot::of(folder.path(), times);
+    text.replace(&folder.path().display().to_string(), "$PWD")
+        .replace(&folder.path().display().to_string()[1..], "$PWD")
 }
 
 /// The lines that only one of two texts has.

@@ -10,7 +10,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, utimensat};
 use tempfile::TempDir;
 
-use super::cases::User;
+use super::cases::{Case, User};
 
 /// The latest time that anything in the scene was modified, in seconds since 1970.
 pub(super) const NEWEST: i64 = 1_200_000_000;
@@ -23,13 +23,37 @@ const OLDER: i64 = 900_000_000;
 const ACL: &[u8] = b"\x02\0\0\0\x01\0\x06\0\xff\xff\xff\xff\x02\0\x04\0\xe8\x03\0\0\x04\0\x04\0\xff\xff\xff\xff\
     \x10\0\x04\0\xff\xff\xff\xff\x20\0\0\0\xff\xff\xff\xff";
 
+/// The folders of the scene.
+pub(super) const FOLDERS: [&str; 12] = [
+    "dir",
+    "dir/sub",
+    "dir/empty",
+    "into",
+    "into/sub",
+    "full",
+    "full/dir",
+    "protected",
+    "clash",
+    "clash/a",
+    "linked",
+    "odd",
+];
+
 /// Makes the scene in a new folder.
-pub(super) fn make(user: User) -> TempDir {
-    let folder = tempfile::tempdir().expect("a folder");
-    let root = folder.path();
+///
+/// It is in memory, where there is memory for that. Large files and odd names are there only if the command has them.
+pub(super) fn make(case: &Case) -> TempDir {
+    let folder = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
+    let (root, user) = (folder.path(), case.user);
     let is_root = rustix::process::geteuid().is_root();
+    let is_about = |words: &[&str]| words.iter().any(|word| case.command.contains(word));
     files(root);
-    odd_names(root);
+    if is_about(&["zeros", "large", "sparse"]) {
+        large_files(root);
+    }
+    if is_about(&["odd"]) {
+        odd_names(root);
+    }
     folders(root);
     links(root);
     special(root, is_root);
@@ -70,15 +94,18 @@ fn files(root: &Path) {
     // Where the file system has none of these, neither cp has anything to keep.
     let _ = set("attributes", "user.color", b"green");
     let _ = set("acl", "system.posix_acl_access", ACL);
+    for name in ["kept", "kept~", "counted", "counted.~1~", "counted.~9~"] {
+        write(root, name, format!("contents of {name}\n"));
+    }
+}
+
+fn large_files(root: &Path) {
     write(root, "zeros", vec![0; 256 << 10]);
     write(root, "large", vec![b'x'; 200_000]);
     let sparse = fs::File::create(root.join("sparse")).expect("room");
     sparse.write_all_at(b"start", 0).expect("room");
     sparse.write_all_at(&[b'm'; 8192], 512 << 10).expect("room");
     sparse.set_len(1 << 20).expect("room");
-    for name in ["kept", "kept~", "counted", "counted.~1~", "counted.~9~"] {
-        write(root, name, format!("contents of {name}\n"));
-    }
 }
 
 fn odd_names(root: &Path) {
@@ -91,8 +118,7 @@ fn odd_names(root: &Path) {
 }
 
 fn folders(root: &Path) {
-    for name in ["dir", "dir/sub", "dir/empty", "into", "into/sub", "full", "full/dir", "protected", "clash", "clash/a"]
-    {
+    for name in FOLDERS.iter().filter(|name| **name != "odd") {
         fs::create_dir(root.join(name)).expect("room");
     }
     for name in ["dir/f", "dir/sub/g", "dir/h1", "into/a", "into/b", "full/dir/f", "full/dir/old", "protected/f"] {
@@ -122,7 +148,6 @@ fn links(root: &Path) {
     ] {
         symlink(target, root.join(name)).expect("room");
     }
-    fs::create_dir(root.join("linked")).expect("room");
     symlink("../into", root.join("linked/dir")).expect("room");
     for name in ["hard1", "hard2"] {
         if name == "hard1" {

@@ -11,13 +11,25 @@ use std::path::Path;
 use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
-use super::scene::NEWEST;
+use super::scene::{self, NEWEST};
 
 /// Files of at least this length have their holes looked at, in bytes.
 const HOLES_FROM: u64 = 64 << 10;
 
+/// How long a path is followed, in bytes.
+const LONGEST_PATH: usize = 3000;
+
+/// Which folders' times are looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FolderTimes {
+    Shown,
+    /// Only of folders that were not there before: a file that is replaced instead of written in place changes its
+    /// folder's time.
+    OfNewOnes,
+}
+
 /// Describes what is below a folder.
-pub(super) fn of(folder: &Path) -> String {
+pub(super) fn of(folder: &Path, times: FolderTimes) -> String {
     let mut names = Vec::new();
     collect(folder, folder, &mut names);
     names.sort();
@@ -30,7 +42,7 @@ pub(super) fn of(folder: &Path) -> String {
         let first = files.entry((metadata.dev(), metadata.ino())).or_insert_with(|| shown.clone());
         let links =
             if metadata.nlink() > 1 && !metadata.is_dir() { format!(" linked to {first}") } else { String::new() };
-        let _ = writeln!(text, "{shown}: {}{links}", describe(&path, &metadata));
+        let _ = writeln!(text, "{shown}: {}{links}", describe(&path, &metadata, times));
     }
     text
 }
@@ -39,13 +51,14 @@ fn collect(root: &Path, folder: &Path, names: &mut Vec<Vec<u8>>) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         names.push(path.strip_prefix(root).expect("below it").as_os_str().as_bytes().to_vec());
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+        // What was copied into itself may go deeper than a path can say.
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) && path.as_os_str().len() < LONGEST_PATH {
             collect(root, &path, names);
         }
     }
 }
 
-fn describe(path: &Path, metadata: &Metadata) -> String {
+fn describe(path: &Path, metadata: &Metadata, times: FolderTimes) -> String {
     let kind = metadata.file_type();
     let what = if kind.is_dir() {
         "folder".to_owned()
@@ -61,7 +74,9 @@ fn describe(path: &Path, metadata: &Metadata) -> String {
         format!("device {:x}", metadata.rdev())
     };
     // What is older than the test was kept; what is younger was made, and both may have been made at another time.
+    let is_scenes = scene::FOLDERS.iter().any(|folder| path.ends_with(folder));
     let modified = match metadata.mtime() {
+        _ if times == FolderTimes::OfNewOnes && kind.is_dir() && is_scenes => String::new(),
         seconds if seconds > NEWEST => "now".to_owned(),
         seconds => format!("{seconds}.{:09}", metadata.mtime_nsec()),
     };
