@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::num::NonZero;
 
-use crate::plan::{Engine, Request};
+use crate::plan::{Engine, Reflink, Request, Sparse};
 
 /// Which symbolic links in a source are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -218,6 +218,18 @@ impl CopyOptions {
     /// Uses this many threads for a tree, and for a large file.
     pub fn threads(mut self, threads: NonZero<usize>) -> Self {
         self.request.threads = Some(threads);
+        self
+    }
+
+    /// Says what becomes of holes.
+    pub fn sparse(mut self, sparse: Sparse) -> Self {
+        self.request.sparse = sparse;
+        self
+    }
+
+    /// Says whether blocks may be shared instead of copied.
+    pub fn reflink(mut self, reflink: Reflink) -> Self {
+        self.request.reflink = reflink;
         self
     }
 
