@@ -6,8 +6,9 @@
 //! temporary  open(dir, ".mapio-x") -> written -> rename                             where there are no unnamed files
 //! direct     open(dir, "name", O_EXCL) -> written                                   a new file of a new folder
 //! in place   open(dir, "name") -> ftruncate -> written                              an old file that stays the same
+//! partial    open(dir, ".mapio-x-partial") -> written, maybe by several runs -> rename
 //! ```
-//! Invariant of the first two: until [`Destination::commit`] has succeeded, whatever had the destination's name still
+//! Invariant of the first two and the last: until [`Destination::commit`] has succeeded, whatever had the destination's name still
 //! has it, unchanged.
 //!
 //! The temporary name follows from the destination's, and a file that has it is locked (flock(2)) by whoever is writing
@@ -28,6 +29,8 @@ use crate::status::Status;
 
 /// How the names of temporary files begin.
 pub(crate) const TEMPORARY_PREFIX: &str = ".mapio-";
+/// What a rename that was refused is called.
+pub(crate) const CANNOT_REPLACE: &str = "cannot replace";
 /// How many temporary names are tried, should others be copying to the same name.
 const TEMPORARY_NAMES: u32 = 64;
 
@@ -38,6 +41,8 @@ enum Naming {
     Unnamed,
     /// It has this one until it is renamed.
     Temporary(CString),
+    /// It has this one, and keeps it until it is whole, even if that takes another run.
+    Partial(CString),
     /// It was made under its own name, and goes if it can't be filled.
     Direct,
     /// It is the old file, whatever happens to it.
@@ -54,6 +59,8 @@ pub(crate) struct Destination<'a> {
     naming: Naming,
     /// Whether something has the name that is to be replaced.
     replaces: bool,
+    /// Bytes that an interrupted copy has left in it.
+    left_bytes: u64,
 }
 
 impl<'a> Destination<'a> {
@@ -61,6 +68,7 @@ impl<'a> Destination<'a> {
     pub(crate) fn unnamed(place: Place<'a>, mode: u32, replaces: bool) -> Result<Self, Error> {
         let fail = place.refused("cannot create regular file");
         remove_stale(place, &temporary_name(place, 0));
+        remove_stale(place, &partial_name(place));
         let (file, naming) = match unnamed_file(place, mode) {
             Ok(file) => (file, Naming::Unnamed),
             // Not every file system has files without a name (open(2)); EISDIR comes from kernels that know none.
@@ -70,23 +78,60 @@ impl<'a> Destination<'a> {
             },
             Err(errno) => return Err(fail(errno)),
         };
-        Ok(Self { place, file, naming, replaces })
+        Ok(Self { place, file, naming, replaces, left_bytes: 0 })
+    }
+
+    /// Opens the file that an interrupted copy has left for this name, or makes it: one that stays until it is whole.
+    /// What is in it is to be checked.
+    pub(crate) fn partial(place: Place<'a>, mode: u32, replaces: bool) -> Result<Self, Error> {
+        let name = partial_name(place);
+        let partial = place.named(&name);
+        let fail = place.refused("cannot go on with the copy for");
+        let open = |flags| partial.open(OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | flags, mode);
+        let opened = open(OFlags::CREATE | OFlags::EXCL).or_else(|errno| match errno {
+            Errno::EXIST => open(OFlags::empty()),
+            errno => Err(errno),
+        });
+        let file = match opened {
+            Ok(file) => File::from(file),
+            Err(errno) => return Err(fail(errno)),
+        };
+        let status = match Status::of(&file) {
+            Ok(status) => status,
+            Err(error) => return Err(Error::os("cannot fstat", partial.path())(error)),
+        };
+        // A file that somebody else has put there could be changed by him later; one with other names is in use.
+        let is_own = status.is_regular() && status.nlink == 1 && status.uid == rustix::process::geteuid().as_raw();
+        if !is_own {
+            return Err(fail(Errno::PERM));
+        }
+        // It may have been finished, or removed, by whoever had the lock.
+        if !lock(&file) || !partial.status(Link::Itself).is_ok_and(|there| there.id == status.id) {
+            let reason = std::io::Error::new(std::io::ErrorKind::WouldBlock, "another copy is at it");
+            return Err(Error::os("cannot go on with the copy for", place.path())(reason));
+        }
+        Ok(Self { place, file, naming: Naming::Partial(name), replaces, left_bytes: status.len })
     }
 
     /// Makes a file under its name, which must be free: `EEXIST` otherwise.
     pub(crate) fn direct(place: Place<'a>, mode: u32) -> Result<Self, Errno> {
         let file = place.open(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
-        Ok(Self { place, file: file.into(), naming: Naming::Direct, replaces: false })
+        Ok(Self { place, file: file.into(), naming: Naming::Direct, replaces: false, left_bytes: 0 })
     }
 
     /// Takes a file that is open for writing as it is.
     pub(crate) fn in_place(place: Place<'a>, file: File) -> Self {
-        Self { place, file, naming: Naming::InPlace, replaces: false }
+        Self { place, file, naming: Naming::InPlace, replaces: false, left_bytes: 0 }
     }
 
     /// Takes a pipe or a device that is open for writing.
     pub(crate) fn stream(place: Place<'a>, file: File) -> Self {
-        Self { place, file, naming: Naming::Stream, replaces: false }
+        Self { place, file, naming: Naming::Stream, replaces: false, left_bytes: 0 }
+    }
+
+    /// Bytes that an interrupted copy has left in it, which nobody has checked.
+    pub(crate) fn left_bytes(&self) -> u64 {
+        self.left_bytes
     }
 
     pub(crate) fn is_stream(&self) -> bool {
@@ -115,9 +160,9 @@ impl<'a> Destination<'a> {
                 .map_err(self.place.refused("cannot give a temporary name beside"))?;
             self.naming = Naming::Temporary(name);
         }
-        if let Naming::Temporary(name) = &self.naming {
+        if let Naming::Temporary(name) | Naming::Partial(name) = &self.naming {
             rustix::fs::renameat(self.place.dir, name, self.place.dir, self.place.name)
-                .map_err(self.place.refused("cannot replace"))?;
+                .map_err(self.place.refused(CANNOT_REPLACE))?;
         }
         // It is somebody's file now.
         self.naming = Naming::InPlace;
@@ -132,7 +177,7 @@ impl Drop for Destination<'_> {
         let _ = match &self.naming {
             Naming::Temporary(name) => self.place.named(name).remove(),
             Naming::Direct if self.is_still_there() => self.place.remove(),
-            Naming::Direct | Naming::Unnamed | Naming::InPlace | Naming::Stream => Ok(()),
+            Naming::Direct | Naming::Unnamed | Naming::Partial(_) | Naming::InPlace | Naming::Stream => Ok(()),
         };
     }
 }
@@ -155,6 +200,12 @@ fn temporary_name(place: Place<'_>, number: u32) -> CString {
         _ => format!("{TEMPORARY_PREFIX}{hash:016x}-{number}"),
     };
     place.sibling(&CString::new(bytes).unwrap_or_default())
+}
+
+/// The name of the file that is kept if a copy is interrupted.
+fn partial_name(place: Place<'_>) -> CString {
+    let name = temporary_name(place, 0);
+    CString::new([name.as_bytes(), b"-partial"].concat()).unwrap_or(name)
 }
 
 /// Removes a temporary file that nobody is writing any more. Whatever else has the name stays.
@@ -265,7 +316,8 @@ mod tests {
             let place = Place::new(&name);
             let (file, temporary) = temporary_file(place, 0o640).unwrap();
             io::Write::write_all(&mut &file, b"new").unwrap();
-            let destination = Destination { place, file, naming: Naming::Temporary(temporary), replaces: existing };
+            let destination =
+                Destination { place, file, naming: Naming::Temporary(temporary), replaces: existing, left_bytes: 0 };
             if committed {
                 destination.commit().unwrap();
             } else {

@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::num::NonZero;
 
-use crate::plan::{Engine, Request};
+use crate::plan::{Engine, Reflink, Request, Sparse};
 
 /// Which symbolic links in a source are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -152,7 +152,6 @@ pub struct CopyOptions {
     pub(crate) evict: bool,
     pub(crate) resume: bool,
     pub(crate) placement: Placement,
-    pub(crate) threads: Option<NonZero<usize>>,
     pub(crate) recursive: bool,
     pub(crate) one_file_system: bool,
     pub(crate) follow: Follow,
@@ -179,7 +178,6 @@ impl Default for CopyOptions {
             evict: false,
             resume: false,
             placement: Placement::Auto,
-            threads: None,
             recursive: false,
             one_file_system: false,
             follow: Follow::Always,
@@ -219,7 +217,19 @@ impl CopyOptions {
 
     /// Uses this many threads for a tree, and for a large file.
     pub fn threads(mut self, threads: NonZero<usize>) -> Self {
-        self.threads = Some(threads);
+        self.request.threads = Some(threads);
+        self
+    }
+
+    /// Says what becomes of holes.
+    pub fn sparse(mut self, sparse: Sparse) -> Self {
+        self.request.sparse = sparse;
+        self
+    }
+
+    /// Says whether blocks may be shared instead of copied.
+    pub fn reflink(mut self, reflink: Reflink) -> Self {
+        self.request.reflink = reflink;
         self
     }
 

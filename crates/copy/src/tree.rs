@@ -29,7 +29,7 @@ use rustix::io::Errno;
 use crate::attributes::{self, Original};
 use crate::entry::{Entry, Worker};
 use crate::error::{Error, Refusal};
-use crate::options::Follow;
+use crate::options::{Follow, Sync};
 use crate::place::{Link, Place, Trail};
 use crate::session::{Session, count, lock};
 use crate::status::{FileId, Status};
@@ -135,6 +135,11 @@ impl Folder {
             attributes::copy(original, &open.target, preserve, self.is_fresh, &complain);
         }
         attributes::take_mode(&open.target, self.added_mode, preserve, &complain);
+        if session.options.sync == Sync::File
+            && let Err(errno) = rustix::fs::fsync(&open.target)
+        {
+            complain("flushing", errno);
+        }
     }
 }
 
@@ -218,7 +223,7 @@ fn into_itself(entry: Entry<'_>) -> Error {
 /// Copies all that is in a folder, with the threads that there are, and finishes it.
 pub(crate) fn fill(worker: &mut Worker<'_>, top: Folder) {
     let session = worker.session;
-    let threads = session.options.threads.unwrap_or_else(|| session.processors()).get();
+    let threads = session.options.request.threads.unwrap_or_else(|| session.processors()).get();
     let threads = if session.observer.wants_order() { 1 } else { threads };
     let pool = Pool::new(threads, open_folders(threads));
     pool.push(Task::Folder(Arc::new(top)));

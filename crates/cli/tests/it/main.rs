@@ -1,6 +1,7 @@
 //! The command, run as a user runs it.
 
 mod commands;
+mod cp;
 mod docs;
 mod pages;
 mod support;

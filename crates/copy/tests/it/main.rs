@@ -5,5 +5,6 @@ mod contract;
 mod engines;
 mod killed;
 mod nothing_lost;
+mod resume;
 mod streams;
 mod support;

@@ -1,0 +1,1 @@
+//! What is newer than the cp that the others are compared with: written down from GNU's manual.
