@@ -49,8 +49,7 @@ impl Peer {
     /// # Panics
     /// The process has ended: its body has panicked, or `test` is not the test's name.
     pub fn ask(&mut self, request: &str) -> String {
-        self.try_ask(request)
-            .unwrap_or_else(|| panic!("the other process has ended instead of answering `{request}`"))
+        self.try_ask(request).unwrap_or_else(|| panic!("the other process has ended instead of answering `{request}`"))
     }
 
     /// Sends a request, and waits for the answer; `None` if the process dies instead.

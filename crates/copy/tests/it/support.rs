@@ -84,9 +84,9 @@ pub(crate) fn assert_no_temporaries(folder: &Path, case: &str) {
     assert!(left.is_empty(), "{case}: left behind: {left:?}");
 }
 
-/// What can be told of everything below a folder: kind, mode, owner, contents, extended attribute, and which names are
-/// one file; for comparing. Times are left out.
-pub(crate) fn picture_of(folder: &Path) -> BTreeMap<PathBuf, String> {
+/// What can be told of everything below a folder: contents, and the identity, which is kind, mode, owner, extended
+/// attribute, and which names are one file; for comparing. Times are left out.
+pub(crate) fn picture_of(folder: &Path) -> BTreeMap<PathBuf, (String, String)> {
     let mut first_names = BTreeMap::new();
     let mut picture = BTreeMap::new();
     for path in names_below(folder) {
@@ -98,14 +98,16 @@ pub(crate) fn picture_of(folder: &Path) -> BTreeMap<PathBuf, String> {
             let bytes = fs::read(&path).expect("readable");
             let mut hasher = DefaultHasher::new();
             hasher.write(&bytes);
-            format!("{} bytes, {:x}, {:?}", bytes.len(), hasher.finish(), mark_of(&path))
+            format!("{} bytes, {:x}", bytes.len(), hasher.finish())
         } else if kind.is_symlink() {
             format!("{:?}", fs::read_link(&path).expect("a link"))
         } else {
             String::new()
         };
         let (mode, uid, gid) = (metadata.mode(), metadata.uid(), metadata.gid());
-        picture.insert(name, format!("{mode:o} {uid} {gid} {contents} of {first:?}"));
+        let mark = if kind.is_file() { mark_of(&path) } else { None };
+        let identity = format!("{mode:o} {uid} {gid} {mark:?} of {first:?}");
+        picture.insert(name, (contents, identity));
     }
     picture
 }
