@@ -4,11 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::num::NonZero;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use mapio_copy::{
-    Engine, Error, Facts, Meter, NamedFile, Plan, Reflink, Request, Sparse, Transferred, Workspace, transfer,
+    Engine, Error, Facts, FileSystem, Meter, NamedFile, Plan, Reflink, Request, Sparse, Transferred, Workspace,
+    transfer,
 };
 use mapio_map::FaultKind;
 use mapio_testkit::{FaultyFs, SmallFs, pattern, report, skip};
@@ -377,6 +379,46 @@ fn a_limited_copy_is_whole_with_every_engine() {
         transfer(from, to, file_len(MIB + 5), &plan, &meter, &mut Workspace::new()).expect("a copy");
         assert!(bytes_of(&destination) == pattern(MIB + 5), "{engine}");
     }
+}
+
+/// The blocks that GNU cp gives the copy, as the oracle.
+#[test]
+fn a_copy_has_as_many_blocks_as_one_by_cp() {
+    let test = "engines::a_copy_has_as_many_blocks_as_one_by_cp";
+    let dir = tempfile::tempdir().expect("a folder");
+    let file_system = FileSystem::of(File::open(dir.path()).expect("a folder"));
+    if !matches!(file_system, FileSystem::Ext | FileSystem::Memory) {
+        return skip(test, &format!("{file_system} gives files more blocks than they need, and takes its time"));
+    }
+    // The last nine: those with holes, and the two longest without.
+    for case in cases().into_iter().skip(7) {
+        let path = case.make(dir.path());
+        let source = File::open(&path).expect("the source");
+        for (sparse, name) in [(Sparse::Auto, "auto"), (Sparse::Always, "always"), (Sparse::Never, "never")] {
+            let copied = dir.path().join("copied");
+            // Blocks are not to be shared, which cp does where it can.
+            let mut cp = Command::new("cp");
+            let cp = cp.args(["--reflink=never", &format!("--sparse={name}")]).args([&path, &copied]);
+            match cp.status() {
+                Ok(status) if status.success() => {}
+                other => return skip(test, &format!("cp, of GNU coreutils, is needed: {other:?}")),
+            }
+            let expected = blocks_on_disk(&File::open(&copied).expect("the copy"));
+            for engine in Engine::ALL.map(Some).into_iter().chain([None]) {
+                let request = Request { engine, sparse, reflink: Reflink::Never, ..Request::default() };
+                let (transferred, destination) = copy(&source, file_len(case.len), request, dir.path());
+                if transferred.expect("a copy").engine != Engine::Reflink {
+                    assert_eq!(blocks_on_disk(&destination), expected, "{request:?}, {}", case.name);
+                }
+            }
+        }
+    }
+}
+
+/// The blocks of a file, after it has got them.
+fn blocks_on_disk(file: &File) -> u64 {
+    file.sync_all().expect("a disk");
+    file.metadata().expect("a file").blocks()
 }
 
 #[test]
