@@ -18,7 +18,7 @@ use crate::error::{Error, Refusal};
 use crate::file_system::FileSystem;
 use crate::meter::Meter;
 use crate::observer::Event;
-use crate::options::{Method, Placement, Sync};
+use crate::options::{Existing, Method, Placement, Sync};
 use crate::place::{Link, Place};
 use crate::plan::{Facts, Plan};
 use crate::report::{Placed, Report, Verified, VerifiedFrom};
@@ -180,7 +180,7 @@ impl Worker<'_> {
             session.note_written(self.target_device(entry, destination.file()), destination.file());
         }
         let naming = Instant::now();
-        destination.commit()?;
+        destination.commit(options.existing)?;
         // A folder of a tree is flushed once, when it is whole.
         if options.sync == Sync::File && placed != Placed::InPlace && entry.is_operand() {
             sync_folder(target)?;
@@ -266,7 +266,16 @@ impl Worker<'_> {
             Ok(destination) => Ok((destination, Placed::Written)),
             Err(Errno::EXIST) => {
                 self.refuse_dangling(entry, target)?;
-                let file = target.open(OFlags::RDWR | OFlags::CREATE, mode);
+                let is_link = target.status(Link::Itself).is_ok_and(|status| status.is_link());
+                if !is_link && options.existing != Existing::Overwrite {
+                    return Err(target.refused("cannot create regular file")(Errno::EXIST));
+                }
+                if !is_link && placement != Placement::InPlace {
+                    // Somebody has made it meanwhile, and may still be writing it.
+                    return Ok((self.hidden(source, target, mode, true)?, Placed::Replaced));
+                }
+                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC;
+                let file = target.open(flags, mode);
                 let file = file.map_err(target.refused("cannot create regular file"))?;
                 Ok((Destination::in_place(target, file.into()), Placed::Written))
             }

@@ -20,10 +20,11 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
 use std::os::fd::AsRawFd;
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::options::Existing;
 use crate::place::{Link, Place};
 use crate::status::Status;
 
@@ -101,9 +102,13 @@ impl<'a> Destination<'a> {
             Err(error) => return Err(Error::os("cannot fstat", partial.path())(error)),
         };
         // A file that somebody else has put there could be changed by him later; one with other names is in use.
-        let is_own = status.is_regular() && status.nlink == 1 && status.uid == rustix::process::geteuid().as_raw();
-        if !is_own {
-            return Err(fail(Errno::PERM));
+        // Whoever owns what is replaced will own this, and may have got it already.
+        let may_own = |uid: u32| {
+            uid == rustix::process::geteuid().as_raw()
+                || (replaces && place.status(Link::Itself).is_ok_and(|old| old.uid == uid))
+        };
+        if !status.is_regular() || status.nlink != 1 || !may_own(status.uid) {
+            return Err(fail(Errno::EXIST));
         }
         // It may have been finished, or removed, by whoever had the lock.
         if !lock(&file) || !partial.status(Link::Itself).is_ok_and(|there| there.id == status.id) {
@@ -143,12 +148,15 @@ impl<'a> Destination<'a> {
     }
 
     /// Gives the file the destination's name, replacing what has it.
-    pub(crate) fn commit(mut self) -> Result<(), Error> {
+    ///
+    /// What has got it since it was looked at is replaced only if `existing` says that it may be.
+    pub(crate) fn commit(mut self, existing: Existing) -> Result<(), Error> {
+        let may_replace = self.replaces || existing == Existing::Overwrite;
         if matches!(self.naming, Naming::Unnamed) {
             if !self.replaces {
                 match link(&self.file, self.place) {
                     // Somebody has made it meanwhile: it is replaced.
-                    Err(Errno::EXIST) => {}
+                    Err(Errno::EXIST) if may_replace => {}
                     Err(errno) => return Err(self.place.refused("cannot create regular file")(errno)),
                     Ok(()) => {
                         self.naming = Naming::InPlace;
@@ -161,8 +169,7 @@ impl<'a> Destination<'a> {
             self.naming = Naming::Temporary(name);
         }
         if let Naming::Temporary(name) | Naming::Partial(name) = &self.naming {
-            rustix::fs::renameat(self.place.dir, name, self.place.dir, self.place.name)
-                .map_err(self.place.refused(CANNOT_REPLACE))?;
+            rename(self.place, name, may_replace).map_err(self.place.refused(CANNOT_REPLACE))?;
         }
         // It is somebody's file now.
         self.naming = Naming::InPlace;
@@ -208,9 +215,42 @@ fn partial_name(place: Place<'_>) -> CString {
     CString::new([name.as_bytes(), b"-partial"].concat()).unwrap_or(name)
 }
 
-/// Removes a temporary file that nobody is writing any more. Whatever else has the name stays.
+/// Makes something that is not written any more, under a temporary name beside its own, and renames it in one step.
+pub(crate) fn make_beside(place: Place<'_>, make: impl Fn(Place<'_>) -> Result<(), Errno>) -> Result<(), Errno> {
+    for _attempt in 0..TEMPORARY_NAMES {
+        let ((), name) = with_temporary_name(place, &make)?;
+        let beside = place.named(&name);
+        match rustix::fs::renameat(place.dir, &name, place.dir, place.name) {
+            Ok(()) => {
+                // rename(2) of one hard link to another of the same file does nothing, and leaves both.
+                let id = |place: Place<'_>| place.status(Link::Itself).ok().map(|status| status.id);
+                return if id(beside).is_some_and(|left| id(place) == Some(left)) { beside.remove() } else { Ok(()) };
+            }
+            // What can't be locked looks like a left one: another copy to the same name has removed it.
+            Err(Errno::NOENT) => {}
+            Err(errno) => {
+                // The next copy to this name will try again.
+                let _ = beside.remove();
+                return Err(errno);
+            }
+        }
+    }
+    Err(Errno::EXIST)
+}
+
+/// Removes what has a temporary name, if nobody is writing it any more. Links, pipes and devices never are.
 fn remove_stale(place: Place<'_>, name: &CString) {
     let place = place.named(name);
+    match place.status(Link::Itself) {
+        Ok(there) if there.is_regular() => {}
+        // A folder stays: it is none of ours.
+        Ok(there) if !there.is_folder() => {
+            // As below.
+            let _ = place.remove();
+            return;
+        }
+        Ok(_) | Err(_) => return,
+    }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let Ok(file) = place.open(flags, 0).map(File::from) else { return };
     let is_regular = || place.status(Link::Itself).is_ok_and(|there| there.is_regular() && is_file(&file, &there));
@@ -279,6 +319,19 @@ fn is_file(file: &File, status: &Status) -> bool {
     Status::of(file).is_ok_and(|own| own.id == status.id)
 }
 
+/// Gives a file that has a temporary name its own.
+fn rename(place: Place<'_>, temporary: &CString, may_replace: bool) -> Result<(), Errno> {
+    if !may_replace {
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(place.dir, temporary, place.dir, place.name, flags) {
+            // Not every file system can tell (rename(2)). The name was free when it was looked at.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            renamed => return renamed,
+        }
+    }
+    rustix::fs::renameat(place.dir, temporary, place.dir, place.name)
+}
+
 /// Gives a file without a name this one, if it is free.
 fn link(file: &File, place: Place<'_>) -> Result<(), Errno> {
     let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
@@ -319,7 +372,7 @@ mod tests {
             let destination =
                 Destination { place, file, naming: Naming::Temporary(temporary), replaces: existing, left_bytes: 0 };
             if committed {
-                destination.commit().unwrap();
+                destination.commit(Existing::Overwrite).unwrap();
             } else {
                 drop(destination);
             }
@@ -337,7 +390,7 @@ mod tests {
         let destination = Destination::unnamed(Place::new(&name), 0o600, false).unwrap();
         io::Write::write_all(&mut &destination.file, b"new").unwrap();
         fs::write(&path, "somebody else's").unwrap();
-        destination.commit().unwrap();
+        destination.commit(Existing::Overwrite).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
         assert_eq!(temporary_files(dir.path()), 0);
     }
@@ -352,7 +405,7 @@ mod tests {
         assert_ne!(left_name, written_name, "the first is locked");
         // Its process is gone, and the lock with it.
         drop(left);
-        Destination::unnamed(place, 0o600, false).unwrap().commit().unwrap();
+        Destination::unnamed(place, 0o600, false).unwrap().commit(Existing::Overwrite).unwrap();
         assert!(place.named(&left_name).status(Link::Itself).is_err());
         assert!(place.named(&written_name).status(Link::Itself).is_ok());
         assert!(place.status(Link::Itself).is_ok());

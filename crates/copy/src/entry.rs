@@ -17,6 +17,9 @@ use crate::session::{Session, count, lock};
 use crate::status::Status;
 use crate::tree::Folder;
 
+/// How often the number of a backup is looked for again, should others take it.
+const BACKUP_ATTEMPTS: u32 = 64;
+
 /// A name to copy, and the name that the copy gets.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Entry<'a> {
@@ -123,18 +126,30 @@ impl<'s> Worker<'s> {
             return self.copy_folder(entry, &status, way.existing.as_ref());
         }
         self.tell_begun(entry, way.backup.as_ref());
-        let may_have_other_names = status.nlink > 1 || link == Link::Followed;
+        let copied = self.copy_file(entry, &status, opened.map(|(file, _)| file), &way);
+        if let (Err(_), Some(backup)) = (&copied, &way.backup)
+            && let Err(errno) = backup::take_back(entry.target, backup)
+        {
+            self.session.fail(entry.target.refused("cannot take back the backup of")(errno));
+        }
+        copied.map(|()| None)
+    }
+
+    /// Copies what is not a folder, or links it to the copy of another name of it.
+    fn copy_file(&mut self, entry: Entry<'_>, status: &Status, opened: Option<File>, way: &Way) -> Result<(), Error> {
+        let options = self.session.options;
+        let may_have_other_names = status.nlink > 1 || entry.link(options.follow) == Link::Followed;
         if options.preserve.links.wanted() && may_have_other_names {
             let slot = self.session.links.slot(status.id);
             let mut slot = lock(&slot);
             if let Some(copied) = &*slot {
-                return self.link_again(copied, entry, &way).map(|()| None);
+                return self.link_again(copied, entry, way);
             }
-            self.copy_other(entry, &status, opened.map(|(file, _)| file), &way)?;
+            self.copy_other(entry, status, opened, way)?;
             *slot = Some(entry.copied());
-            return Ok(None);
+            return Ok(());
         }
-        self.copy_other(entry, &status, opened.map(|(file, _)| file), &way).map(|()| None)
+        self.copy_other(entry, status, opened, way)
     }
 
     /// Opens what must be a regular file, and is only to be read: that spares a look at it before.
@@ -277,12 +292,21 @@ impl<'s> Worker<'s> {
     fn back_up(&self, entry: Entry<'_>, source: &Status) -> Result<Way, Error> {
         let options = self.session.options;
         let target = entry.target;
-        let name = backup::name(target, options.backup, &options.suffix).map_err(target.refused("cannot backup"))?;
+        let named = || backup::name(target, options.backup, &options.suffix).map_err(target.refused("cannot backup"));
+        let mut name = named()?;
         let is_source = || target.named(&name).status(Link::Followed).is_ok_and(|backup| backup.id == source.id);
         if backup::would_take(target, &options.suffix, entry.source.name.to_bytes()) && is_source() {
             return Err(entry.refused(Refusal::BackupOverSource));
         }
-        let replaces = backup::make(target, &name).map_err(target.refused("cannot backup"))?;
+        let mut made = backup::make(target, &name);
+        for _attempt in 0..BACKUP_ATTEMPTS {
+            if made != Err(Errno::EXIST) {
+                break;
+            }
+            name = named()?;
+            made = backup::make(target, &name);
+        }
+        let replaces = made.map_err(target.refused("cannot backup"))?;
         Ok(Way { existing: None, replaces, backup: Some(name) })
     }
 

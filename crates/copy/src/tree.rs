@@ -88,11 +88,12 @@ impl Folder {
     }
 
     fn source_dir(&self) -> BorrowedFd<'_> {
-        self.open.as_ref().map_or(rustix::fs::CWD, |open| open.source.as_fd())
+        // Nothing is named in a folder that is closed; if it were, no other folder must be taken for it.
+        self.open.as_ref().map_or(rustix::fs::ABS, |open| open.source.as_fd())
     }
 
     fn target_dir(&self) -> BorrowedFd<'_> {
-        self.open.as_ref().map_or(rustix::fs::CWD, |open| open.target.as_fd())
+        self.open.as_ref().map_or(rustix::fs::ABS, |open| open.target.as_fd())
     }
 
     fn entry<'a>(&'a self, name: &'a CStr, hint: FileType) -> Entry<'a> {
@@ -388,6 +389,11 @@ impl Pool {
                     if let Err(error) = back {
                         worker.session.fail(error);
                         stack.pop();
+                        // Nor is there a way to those above it that are closed.
+                        while let Some(closed) = stack.pop_if(|frame| frame.folder.open.is_none()) {
+                            let path = closed.folder.source_trail.path();
+                            worker.session.fail(Error::os("cannot go back to", path)(Errno::STALE.into()));
+                        }
                     }
                 }
             }

@@ -3,6 +3,7 @@
 mod comparing;
 mod contract;
 mod engines;
+mod killed;
 mod nothing_lost;
 mod resume;
 mod streams;
