@@ -208,9 +208,9 @@ impl Bench<'_> {
         let copy = self.new_copy()?;
         let meter = Meter::new();
         let (before, begun) = (Usage::of_process()?, Instant::now());
-        let source = NamedFile { file: &self.source, path: &self.arguments.file };
+        let source = NamedFile::new(&self.source, &self.arguments.file);
         let unnamed = self.folder.join("(temporary file)");
-        transfer(source, NamedFile { file: &copy, path: &unnamed }, sample, plan, &meter, &mut self.workspace)?;
+        transfer(source, NamedFile::new(&copy, &unnamed), sample, plan, &meter, &mut self.workspace)?;
         let real = begun.elapsed();
         Ok(cost(Usage::of_process()? - before, real, meter.calls()))
     }

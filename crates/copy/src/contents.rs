@@ -140,9 +140,7 @@ impl Worker<'_> {
         let options = session.options;
         let target = spot.place;
         let (destination, placed) = self.land(entry, source, spot, way)?;
-        let (from_path, to_path) = (entry.source.path(), target.path());
-        let from = NamedFile { file: &source.file, path: &from_path };
-        let to = NamedFile { file: destination.file(), path: &to_path };
+        let (from, to) = (NamedFile::at(&source.file, entry.source), NamedFile::at(destination.file(), target));
         let calls = session.meter.calls();
         let absent = options.evict.then(|| Absent::of(&source.file, source.len()));
         let mut resumed_bytes = 0;
@@ -358,7 +356,7 @@ fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64) ->
         Comparison::Same { bytes } => bytes,
         Comparison::Differ { offset, .. } => offset - offset % RESUME_ALIGN,
     };
-    to.file.set_len(same).map_err(Error::os("cannot truncate", to.path))?;
+    to.file.set_len(same).map_err(Error::os("cannot truncate", to.name))?;
     Ok(same)
 }
 
@@ -392,7 +390,7 @@ fn path_behind(place: Place<'_>) -> Option<CString> {
 }
 
 fn flush(destination: NamedFile<'_>) -> Result<(), Error> {
-    destination.file.sync_all().map_err(Error::os("flushing", destination.path))
+    destination.file.sync_all().map_err(Error::os("flushing", destination.name))
 }
 
 /// Waits until the folder of a name is on the disk, and the name with it.
@@ -414,13 +412,13 @@ fn verify(entry: Entry<'_>, source: &Source, files: (NamedFile<'_>, NamedFile<'_
         FileSystem::Memory => VerifiedFrom::Memory,
         _ => VerifiedFrom::Disk,
     };
-    let len = to.file.metadata().map_err(Error::os("cannot fstat", to.path))?.len();
+    let len = to.file.metadata().map_err(Error::os("cannot fstat", to.name))?.len();
     match compare_open((from, source.len()), (to, len), &Meter::new())? {
         Comparison::Same { .. } => Ok(Verified { elapsed: begun.elapsed(), from: read_from }),
         Comparison::Differ { offset, .. } => {
             // A source that has been written to meanwhile is no fault of the copy.
             source.check_unchanged(entry.source)?;
-            Err(Error::VerifyFailed { path: to.path.to_owned(), offset })
+            Err(Error::VerifyFailed { path: to.name.into(), offset })
         }
     }
 }
