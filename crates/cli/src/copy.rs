@@ -135,7 +135,8 @@ impl Request {
             && let Some(signal) = signals.caught()
         {
             let (files, bytes) = (summary.files, output::bytes_text(summary.bytes));
-            console.complain(format!("stopped: {files} files and {bytes} were copied, and nothing is left half done"));
+            let rest = if self.arguments.resume { "; --resume goes on from here" } else { "" };
+            console.complain(format!("stopped: {files} files and {bytes} were copied{rest}"));
             signal.end_program();
         }
         if summary.failed > 0 || output_failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
