@@ -343,9 +343,10 @@ impl Pool {
             if let Some(task) = state.tasks.pop_front() {
                 state.busy += 1;
                 drop(state);
+                let busy = Busy(self);
                 self.perform(worker, task);
+                drop(busy);
                 state = lock(&self.state);
-                state.busy -= 1;
             } else if state.busy == 0 {
                 drop(state);
                 self.bell.notify_all();
@@ -456,6 +457,20 @@ impl Pool {
             if let Some(below) = worker.copy(folder.entry(name, *kind)) {
                 self.descend(worker, Arc::new(below));
             }
+        }
+    }
+}
+
+/// A thread that does something. It stops being counted even if it panics, so that the others do not wait for it.
+struct Busy<'a>(&'a Pool);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.busy -= 1;
+        if state.busy == 0 {
+            drop(state);
+            self.0.bell.notify_all();
         }
     }
 }
