@@ -165,7 +165,7 @@ impl Observer for Console<'_> {
                 self.line(&tell::names(source, destination, backup));
             }
             Event::ParentMade { source, destination } if self.says.names => {
-                self.line(&format!("{} -> {}", source.display(), destination.display()));
+                self.line(&output::printable(&format!("{} -> {}", source.display(), destination.display())));
             }
             Event::Removed(path) if self.says.names => self.line(&format!("removed {}", Quoted(path))),
             Event::Repeated { source, is_folder } => {
