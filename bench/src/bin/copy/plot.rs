@@ -83,13 +83,18 @@ fn draw_to(sweep: &Sweep, text: &mut String) -> Result<(), Box<dyn std::error::E
     for (row, &color) in across.iter().zip(COLORS.iter().skip(1).cycle()) {
         let speed = megabytes(row);
         chart.draw_series([PathElement::new([(left, speed), (right, speed)], color.stroke_width(2))])?;
-        labels.push(Label { text: label(&row.engine, speed), color, end: chart.backend_coord(&(right, speed)) });
+        labels.push(Label {
+            text: label(&format!("{},", row.engine), speed),
+            color,
+            end: chart.backend_coord(&(right, speed)),
+        });
     }
     let color = COLORS[0];
     chart.draw_series([PathElement::new(buffers.clone(), color.stroke_width(3))])?;
     chart.draw_series(buffers.iter().map(|&point| Circle::new(point, 4, color.filled())))?;
     if let Some(&last) = buffers.last() {
-        labels.push(Label { text: label("read-write", last.1), color, end: chart.backend_coord(&last) });
+        let best = buffers.iter().fold(0.0, |best: f64, point| best.max(point.1));
+        labels.push(Label { text: label("read-write, up to", best), color, end: chart.backend_coord(&last) });
     }
     draw_labels(&picture, labels)?;
     picture.present()?;
@@ -105,8 +110,8 @@ fn megabytes(row: &Row) -> f64 {
     row.bytes_per_second / 1e6
 }
 
-fn label(engine: &str, speed: f64) -> String {
-    format!("{engine}, {speed:.0}")
+fn label(what: &str, speed: f64) -> String {
+    format!("{what} {speed:.0}")
 }
 
 /// Writes the labels from top to bottom, each joined to its line.
