@@ -39,7 +39,7 @@ fn compare_answers_by_status_and_tells_the_first_difference() {
 }
 
 #[test]
-fn bench_copy_measures_every_buffer_and_the_mapped_engine() {
+fn bench_copy_measures_every_buffer_and_every_engine() {
     let folder = Folder::new();
     folder.write("a", pattern(3_000_000));
     let said = folder.done(&["bench", "copy", "--runs", "1", "--json", "a"]);
@@ -47,18 +47,21 @@ fn bench_copy_measures_every_buffer_and_the_mapped_engine() {
     let rows = json["rows"].as_array().expect("rows");
     let buffers: Vec<_> = rows.iter().map(|row| row["buffer_bytes"].as_u64()).collect();
     let kib = |n: u64| Some(n << 10);
-    let expected =
-        [Some(5), Some(10), Some(100), kib(1), kib(4), kib(16), kib(64), kib(256), kib(1024), kib(4096), kib(16384)];
-    assert_eq!(buffers[..11], expected);
-    assert_eq!((buffers.len(), &rows[11]["engine"]), (12, &"mapped".into()));
+    let expected = [Some(5), Some(10), Some(100), kib(1), kib(4), kib(16), kib(64), kib(256)];
+    assert_eq!(buffers[..8], expected);
+    assert_eq!(buffers[8..13], [kib(1024), kib(4096), kib(16384), kib(65536), None]);
+    assert_eq!(rows[12]["engine"], "mapped");
+    let refused = json["refused"].as_array().expect("engines");
+    assert_eq!(rows.len() + refused.len(), 12 + 8, "every engine but read-write once: {said}");
+    assert!(refused.iter().all(|engine| engine["reason"].as_str().is_some_and(|reason| !reason.is_empty())), "{said}");
     assert_eq!(rows[0]["extrapolated"], true, "5 bytes would take 600,000 reads");
     assert_eq!(rows[1]["extrapolated"], false);
     let calls: Vec<_> = rows.iter().filter_map(|row| row["system_calls"].as_f64()).collect();
     assert_eq!(calls[1], 600_000.0, "a read and a write for every ten bytes");
     assert_eq!(calls[0], 1_200_000.0, "extrapolated");
-    assert!(calls[11] <= 11.0, "nine for the two mappings, one or two for the room: {}", calls[11]);
+    assert!(calls[12] <= 11.0, "nine for the two mappings, one or two for the room: {}", calls[12]);
     let pages = 3_000_000.0 / f64::from(u32::try_from(rustix::param::page_size()).expect("small"));
-    assert!(rows[11]["minor_faults"].as_f64() > Some(0.1 * pages), "a fault for each page or some: {}", rows[11]);
+    assert!(rows[12]["minor_faults"].as_f64() > Some(0.1 * pages), "a fault for each page or some: {}", rows[12]);
     assert_eq!(folder.names(), ["a"]);
 }
 
@@ -68,9 +71,9 @@ fn bench_copy_prints_a_table_and_two_lines_of_what_it_shows() {
     folder.write("a", pattern(2_000_000));
     let said = folder.done(&["bench", "copy", "--runs", "2", "--to", ".", "a"]);
     let lines: Vec<_> = said.lines().collect();
-    assert_eq!(lines.len(), 1 + 1 + 1 + 12 + 1 + 2, "{said}");
-    assert!(lines[16].starts_with("System calls are what small buffers pay for: 5 bytes take 800000 calls"), "{said}");
-    assert!(lines[17].starts_with("Page faults are what the mapped copy pays for: "), "{said}");
+    assert_eq!(lines.len(), 1 + 1 + 1 + 20 + 1 + 2, "{said}");
+    assert!(lines[24].starts_with("System calls are what small buffers pay for: 5 bytes take 800000 calls"), "{said}");
+    assert!(lines[25].starts_with("Page faults are what the mapped copy pays for: "), "{said}");
     folder.write("small", "bytes");
     assert!(folder.done(&["bench", "copy", "--runs", "1", "small"]).ends_with("take one of some megabytes.\n"));
     folder.write("empty", "");
