@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::place::{Place, Trail};
 use crate::session::lock;
@@ -58,9 +58,9 @@ impl Copied {
     fn open_folder(&self) -> Result<Option<OwnedFd>, Errno> {
         let Some(trail) = &self.trail else { return Ok(None) };
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut folder = rustix::fs::openat(CWD, trail.top(), flags, Mode::empty())?;
+        let mut folder = retry_on_intr(|| rustix::fs::openat(CWD, trail.top(), flags, Mode::empty()))?;
         for name in trail.below_top() {
-            folder = rustix::fs::openat(&folder, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
+            folder = retry_on_intr(|| rustix::fs::openat(&folder, name, flags | OFlags::NOFOLLOW, Mode::empty()))?;
         }
         Ok(Some(folder))
     }
