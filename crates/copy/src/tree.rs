@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
@@ -114,18 +114,30 @@ impl Folder {
     /// Opens a folder again that was closed, from the one below it.
     fn reopen(&mut self, below: &Self) -> Result<(), Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let up = |dir: BorrowedFd<'_>, id: FileId| {
-            let folder = File::from(retry_on_intr(|| rustix::fs::openat(dir, c"..", flags, Mode::empty()))?);
-            match rustix::fs::fstat(&folder).map(|stat| Status::new(&stat).id) {
-                Ok(found) if found == id => Ok(folder),
-                // Somebody has moved the folder that we are in.
-                _ => Err(Errno::STALE),
+        let up = |dir: BorrowedFd<'_>| retry_on_intr(|| rustix::fs::openat(dir, c"..", flags, Mode::empty()));
+        self.open_again(up(below.source_dir()), up(below.target_dir()))
+    }
+
+    /// Opens a folder again that was closed, by the names that lead to it.
+    fn reopen_by_name(&mut self) -> Result<(), Error> {
+        let (source, target) = (self.source_trail.open(OFlags::RDONLY), self.target_trail.open(OFlags::RDONLY));
+        self.open_again(source, target)
+    }
+
+    /// Takes what was found for this folder and its copy, if that is what they are.
+    fn open_again(&mut self, source: Result<OwnedFd, Errno>, target: Result<OwnedFd, Errno>) -> Result<(), Error> {
+        let check = |found: Result<OwnedFd, Errno>, id: FileId, trail: &Trail| {
+            let is_it = |folder: &OwnedFd| rustix::fs::fstat(folder).is_ok_and(|stat| Status::new(&stat).id == id);
+            match found {
+                Ok(folder) if is_it(&folder) => Ok(File::from(folder)),
+                // Somebody has moved it, or a folder below it.
+                Ok(_) => Err(Errno::STALE),
+                Err(errno) => Err(errno),
             }
+            .map_err(|errno| Error::os("cannot go back to", trail.path())(errno.into()))
         };
-        let source = up(below.source_dir(), self.status.id)
-            .map_err(|errno| Error::os("cannot go back to", self.source_trail.path())(errno.into()))?;
-        let target = up(below.target_dir(), self.target_id)
-            .map_err(|errno| Error::os("cannot go back to", self.target_trail.path())(errno.into()))?;
+        let source = check(source, self.status.id, &self.source_trail)?;
+        let target = check(target, self.target_id, &self.target_trail)?;
         self.open = Some(Open { source, target });
         Ok(())
     }
@@ -360,10 +372,10 @@ impl Pool {
                     if let Err(error) = back {
                         worker.session.fail(error);
                         stack.pop();
-                        // Nor is there a way to those above it that are closed.
-                        while let Some(closed) = stack.pop_if(|frame| frame.folder.open.is_none()) {
-                            let path = closed.folder.source_trail.path();
-                            worker.session.fail(Error::os("cannot go back to", path)(Errno::STALE.into()));
+                        // What is below a folder that was moved is lost; those above it are where they were.
+                        while let Some(Err(error)) = stack.last_mut().map(Frame::resume_by_name) {
+                            worker.session.fail(error);
+                            stack.pop();
                         }
                     }
                 }
@@ -480,12 +492,21 @@ impl Frame {
         }
     }
 
+    /// Opens the folder again, if it was closed, by the names that lead to it.
+    fn resume_by_name(&mut self) -> Result<(), Error> {
+        self.resume_with(Folder::reopen_by_name)
+    }
+
     /// Opens the folder again, if it was closed, from the one below.
     fn resume(&mut self, below: &Folder) -> Result<(), Error> {
+        self.resume_with(|folder| folder.reopen(below))
+    }
+
+    fn resume_with(&mut self, reopen: impl FnOnce(&mut Folder) -> Result<(), Error>) -> Result<(), Error> {
         let cookie = self.cookie;
         match Arc::get_mut(&mut self.folder) {
             Some(folder) if folder.open.is_none() => {
-                folder.reopen(below)?;
+                reopen(folder)?;
                 rustix::fs::seek(folder.source_dir(), SeekFrom::Start(cookie))
                     .map_err(|errno| Error::os("cannot go back to", folder.source_trail.path())(errno.into()))?;
                 Ok(())
