@@ -42,6 +42,11 @@ struct Request {
 
 /// Carries out a command line, without the name of the command.
 pub(crate) fn run(called: &Called, words: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut words = words.peekable();
+    // cp has no such option, and all of our own commands have.
+    if called.is_subcommand() && words.peek().is_some_and(|word| word == "-h") {
+        return explain(called, Stop::Help);
+    }
     match read(words) {
         Ok(request) => request.run(called),
         Err(stop) => explain(called, stop),
@@ -60,7 +65,7 @@ fn read(words: impl Iterator<Item = OsString>) -> Result<Request, Stop> {
 fn explain(called: &Called, stop: Stop) -> ExitCode {
     let (text, may_help) = match stop {
         Stop::Help => return say(called, &help::text(&called.command)),
-        Stop::Version => return say(called, &format!("{}\n", help::version(&called.command))),
+        Stop::Version => return say(called, &format!("{}\n", help::version(called))),
         Stop::Words(text) => (text, true),
         Stop::Plain(text) => (text, false),
     };
@@ -130,7 +135,8 @@ impl Request {
             && let Some(signal) = signals.caught()
         {
             let (files, bytes) = (summary.files, output::bytes_text(summary.bytes));
-            console.complain(format!("stopped: {files} files and {bytes} were copied, and nothing is left half done"));
+            let rest = if self.arguments.resume { "; --resume goes on from here" } else { "" };
+            console.complain(format!("stopped: {files} files and {bytes} were copied{rest}"));
             signal.end_program();
         }
         if summary.failed > 0 || output_failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }

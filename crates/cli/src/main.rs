@@ -62,7 +62,7 @@ fn main() -> ExitCode {
         Err(error) => return explain(&error),
     };
     let answer = match arguments.command {
-        Command::Copy { words } => return copy::run(&as_subcommand(), words.into_iter()),
+        Command::Copy { words } => return copy::run(&copy::Called::as_subcommand(), words.into_iter()),
         Command::Compare(arguments) => arguments.run(),
         Command::Pages(arguments) => arguments.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
@@ -85,14 +85,9 @@ fn copy_words() -> Option<(copy::Called, std::env::ArgsOs)> {
     let mut words = std::env::args_os();
     let name = words.next()?;
     if Path::new(&name).file_name() == Some("cp".as_ref()) {
-        let name = output::printable(&name.to_string_lossy());
-        return Some((copy::Called { program: name.clone(), command: name }, words));
+        return Some((copy::Called::as_cp(output::printable(&name.to_string_lossy())), words));
     }
-    (words.next()? == "copy").then(|| (as_subcommand(), words))
-}
-
-fn as_subcommand() -> copy::Called {
-    copy::Called { program: "mapio".to_owned(), command: "mapio copy".to_owned() }
+    (words.next()? == "copy").then(|| (copy::Called::as_subcommand(), words))
 }
 
 /// Prints the help that was asked for, or what is wrong with the words that were given.

@@ -228,19 +228,26 @@ impl Worker<'_> {
     /// Opens or makes the file that is written.
     fn land<'p>(
         &self,
-        entry: Entry<'_>,
+        entry: Entry<'p>,
         source: &Source,
         spot: Spot<'p>,
         way: &Way,
     ) -> Result<(Destination<'p>, Placed), Error> {
         let options = self.session.options;
         if let Some(existing) = &way.existing {
-            return self.land_on(existing, source, spot);
+            return self.land_on(existing, entry, source, spot);
         }
         let Spot { place: target, placement, .. } = spot;
         let mode = attributes::creation_mode(&options.preserve, &source.status);
         if way.replaces && placement != Placement::InPlace {
-            return Ok((self.hidden(source, target, mode, true)?, Placed::Replaced));
+            // cp would have removed it first.
+            let named = |error| match error {
+                Error::Os { path, source, .. } if options.remove_destination => {
+                    Error::Os { operation: "cannot remove", path, source }
+                }
+                error => error,
+            };
+            return Ok((self.hidden(source, target, mode, true).map_err(named)?, Placed::Replaced));
         }
         if way.replaces {
             target.remove().map_err(target.refused("cannot remove"))?;
@@ -305,6 +312,7 @@ impl Worker<'_> {
     fn land_on<'p>(
         &self,
         existing: &Status,
+        entry: Entry<'p>,
         source: &Source,
         spot: Spot<'p>,
     ) -> Result<(Destination<'p>, Placed), Error> {
@@ -321,11 +329,12 @@ impl Worker<'_> {
         let old = match opened {
             Ok(old) => File::from(old),
             Err(_) if options.force => {
-                self.session.tell_removed(|| target.path());
+                // The name itself gives way, even if it is a link.
+                self.session.tell_removed(|| entry.target.path());
                 let mode = attributes::creation_mode(&options.preserve, &source.status);
-                return Ok((self.hidden(source, target, mode, true)?, Placed::Replaced));
+                return Ok((self.hidden(source, entry.target, mode, true)?, Placed::Replaced));
             }
-            Err(errno) => return Err(target.refused("cannot create regular file")(errno)),
+            Err(errno) => return Err(entry.target.refused("cannot create regular file")(errno)),
         };
         let status = Status::of(&old).map_err(Error::os("cannot fstat", target.path()))?;
         if !status.is_regular() {

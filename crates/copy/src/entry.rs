@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs::File;
 
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{Access, AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 
 use crate::backup;
@@ -195,6 +195,9 @@ impl<'s> Worker<'s> {
             Err(Errno::LOOP) if options.force => return Ok(Some(Way { replaces: true, ..Way::default() })),
             Err(errno) => return Err(entry.target.refused("cannot stat")(errno)),
         };
+        if !source.is_folder() && options.existing == Existing::Keep {
+            return Ok(None);
+        }
         match self.relation(entry, source, &existing) {
             Relation::Apart => {}
             Relation::Done => return Ok(None),
@@ -236,25 +239,27 @@ impl<'s> Worker<'s> {
         let options = self.session.options;
         let time = |status: &Status| (status.modified.tv_sec, status.modified.tv_nsec);
         match options.existing {
-            Existing::Overwrite => Ok(false),
-            Existing::Keep => Ok(true),
-            Existing::Fail => Err(entry.refused(Refusal::Exists)),
-            Existing::ReplaceOlder => Ok(time(existing) >= time(source)),
-            Existing::Ask => {
-                let path = entry.target.path();
-                let flags = rustix::fs::AtFlags::EACCESS;
-                let access =
-                    rustix::fs::accessat(entry.target.dir, entry.target.name, rustix::fs::Access::WRITE_OK, flags);
-                let question = match access {
-                    Err(_) if !existing.is_link() => {
-                        let replace = options.remove_destination || options.force;
-                        Question::OverwriteUnwritable { path: &path, mode: existing.mode, replace }
-                    }
-                    _ => Question::Overwrite(&path),
-                };
-                Ok(!self.session.observer.ask(question))
-            }
+            Existing::Keep => return Ok(true),
+            Existing::Fail => return Err(entry.refused(Refusal::Exists)),
+            Existing::ReplaceOlder if time(existing) >= time(source) => return Ok(true),
+            Existing::Overwrite | Existing::ReplaceOlder => {}
         }
+        Ok(options.ask && !self.may_overwrite(entry, existing))
+    }
+
+    /// Asks.
+    fn may_overwrite(&self, entry: Entry<'_>, existing: &Status) -> bool {
+        let options = self.session.options;
+        let path = entry.target.path();
+        let access = rustix::fs::accessat(entry.target.dir, entry.target.name, Access::WRITE_OK, AtFlags::EACCESS);
+        let question = match access {
+            Err(_) if !existing.is_link() => {
+                let replace = options.remove_destination || options.force;
+                Question::OverwriteUnwritable { path: &path, mode: existing.mode, replace }
+            }
+            _ => Question::Overwrite(&path),
+        };
+        self.session.observer.ask(question)
     }
 
     /// Refuses to put a folder in the place of something else, or the reverse, or to undo what was just done.
@@ -266,7 +271,8 @@ impl<'s> Worker<'s> {
                 return Err(entry.refused(Refusal::OtherByFolder));
             }
         }
-        if entry.is_operand() && !existing.is_folder() {
+        // With numbered backups nothing gets lost.
+        if entry.is_operand() && !existing.is_folder() && options.backup != Backup::Numbered {
             let name = entry.target.name.to_owned();
             if self.session.was_made(existing.id, &name) {
                 return Err(entry.refused(Refusal::JustCreated));
@@ -373,7 +379,7 @@ impl<'s> Worker<'s> {
 }
 
 /// Whether two names are one: the same last component in the same folder.
-fn is_one_name(left: Place<'_>, right: Place<'_>) -> bool {
+pub(crate) fn is_one_name(left: Place<'_>, right: Place<'_>) -> bool {
     let last = |place: Place<'_>| backup::last_component(place.name.to_bytes()).to_vec();
     let folder = |place: Place<'_>| {
         let folder = place.sibling(c".");

@@ -37,8 +37,6 @@ pub enum Existing {
     /// It gets the new contents.
     #[default]
     Overwrite,
-    /// The observer is asked (`-i`).
-    Ask,
     /// It stays as it is, and that is no error (`-n`, `--update=none`).
     Keep,
     /// It stays as it is, and that is an error (`--update=none-fail`).
@@ -158,6 +156,7 @@ pub struct CopyOptions {
     pub(crate) method: Method,
     pub(crate) special_contents: bool,
     pub(crate) existing: Existing,
+    pub(crate) ask: bool,
     pub(crate) force: bool,
     pub(crate) remove_destination: bool,
     pub(crate) backup: Backup,
@@ -184,6 +183,7 @@ impl Default for CopyOptions {
             method: Method::Contents,
             special_contents: false,
             existing: Existing::Overwrite,
+            ask: false,
             force: false,
             remove_destination: false,
             backup: Backup::None,
@@ -299,6 +299,12 @@ impl CopyOptions {
     /// Says what happens to a destination that exists.
     pub fn existing(mut self, existing: Existing) -> Self {
         self.existing = existing;
+        self
+    }
+
+    /// Asks the observer before a destination that exists is overwritten (`-i`).
+    pub fn ask(mut self) -> Self {
+        self.ask = true;
         self
     }
 

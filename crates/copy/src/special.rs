@@ -11,7 +11,7 @@ use rustix::io::Errno;
 
 use crate::entry::{Entry, Way, Worker};
 use crate::error::{Error, Refusal};
-use crate::options::{Existing, Method};
+use crate::options::Method;
 use crate::place::{Link, Place};
 use crate::session::count;
 use crate::status::Status;
@@ -54,7 +54,7 @@ impl Worker<'_> {
     /// Whether what exists gives way to a link.
     fn link_replaces(&self, way: &Way) -> bool {
         let options = self.session.options;
-        way.replaces || (way.existing.is_some() && (options.force || options.existing == Existing::Ask))
+        way.replaces || (way.existing.is_some() && options.force)
     }
 
     fn link_symbolically(&self, entry: Entry<'_>, way: &Way) -> Result<(), Error> {
@@ -84,7 +84,9 @@ impl Worker<'_> {
             _ => AtFlags::empty(),
         };
         let from = entry.source;
-        let linked = self.make(entry.target, self.link_replaces(way), |place| {
+        // As cp does for hard links, and only for them.
+        let replaces = self.link_replaces(way) || (way.existing.is_some() && self.session.options.ask);
+        let linked = self.make(entry.target, replaces, |place| {
             rustix::fs::linkat(from.dir, from.name, place.dir, place.name, flags)
         });
         linked.map_err(|errno| {

@@ -19,7 +19,7 @@ use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
@@ -179,31 +179,40 @@ impl Worker<'_> {
         if std::iter::successors(above.as_deref(), |above| above.above.as_deref()).any(|above| above.id == status.id) {
             return Err(entry.refused(Refusal::Cycle));
         }
-        let mut added_mode = 0;
         if existing.is_none() {
             let mode = attributes::creation_mode(&session.options.preserve, status);
-            added_mode = 0o700 & !mode;
             rustix::fs::mkdirat(entry.target.dir, entry.target.name, Mode::from_raw_mode(mode | 0o700))
                 .map_err(entry.target.refused("cannot create directory"))?;
             self.tell_begun(entry, None);
         }
         count(&session.totals.folders);
+        let (target, target_status) = match existing {
+            None => open_new(entry.target)?,
+            Some(existing) => open_existing(entry, existing)?,
+        };
+        let target_id = target_status.id;
+        let mut added_mode = 0;
+        if existing.is_none() {
+            let wanted = attributes::creation_mode(&session.options.preserve, status);
+            added_mode = 0o700 & !(wanted & target_status.mode);
+        }
         let mut flags = OFlags::RDONLY | OFlags::DIRECTORY;
         flags.set(OFlags::NOFOLLOW, link == Link::Itself);
-        let source = entry.source.open(flags, 0).map(File::from).map_err(entry.source.refused("cannot access"))?;
-        let mut flags = OFlags::DIRECTORY;
-        flags.set(OFlags::NOFOLLOW, existing.is_none_or(|existing| !existing.is_link()) && !entry.is_operand());
-        let target = entry
-            .target
-            .open(flags | OFlags::RDONLY, 0)
-            .or_else(|_| entry.target.open(flags | OFlags::PATH, 0))
-            .map(File::from)
-            .map_err(entry.target.refused("cannot access"))?;
+        let source = match entry.source.open(flags, 0).map(File::from) {
+            Ok(source) => source,
+            Err(errno) => {
+                // What can be copied of it is that it is there.
+                let complain = |operation, errno| session.fail(entry.target.refused(operation)(errno));
+                let original = Original { file: &target, status };
+                attributes::copy(original, &target, &session.options.preserve, existing.is_none(), &complain);
+                attributes::take_mode(&target, added_mode, &session.options.preserve, &complain);
+                return Err(entry.source.refused("cannot access")(errno));
+            }
+        };
         let opened = Status::of(&source).map_err(Error::os("cannot fstat", entry.source.path()))?;
         if opened.id != status.id {
             return Err(entry.refused(Refusal::Replaced));
         }
-        let target_id = Status::of(&target).map_err(Error::os("cannot fstat", entry.target.path()))?.id;
         if entry.is_operand() {
             session.note_filled(target_id);
         }
@@ -225,6 +234,38 @@ impl Worker<'_> {
             is_left_empty,
         }))
     }
+}
+
+/// Opens a folder that is to be filled, and answers its status.
+fn open_existing(entry: Entry<'_>, existing: &Status) -> Result<(File, Status), Error> {
+    let place = entry.target;
+    let mut flags = OFlags::DIRECTORY;
+    flags.set(OFlags::NOFOLLOW, !entry.is_operand() && !existing.is_link());
+    // It need not be readable to be filled.
+    let folder = place.open(flags | OFlags::RDONLY, 0).or_else(|_| place.open(flags | OFlags::PATH, 0));
+    let folder = folder.map(File::from).map_err(place.refused("cannot access"))?;
+    let status = Status::of(&folder).map_err(Error::os("cannot fstat", place.path()))?;
+    Ok((folder, status))
+}
+
+/// Opens a folder that was just made, and answers its status before that. The umask may have left its owner without the
+/// right to fill it; then he gets it now.
+fn open_new(place: Place<'_>) -> Result<(File, Status), Error> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    let status = |file: &File| Status::of(file).map_err(Error::os("cannot fstat", place.path()));
+    if let Ok(folder) = place.open(flags | OFlags::RDONLY, 0).map(File::from) {
+        let found = status(&folder)?;
+        if found.mode & 0o700 == 0o700 {
+            return Ok((folder, found));
+        }
+    }
+    let folder = place.open(flags | OFlags::PATH, 0).map(File::from).map_err(place.refused("cannot access"))?;
+    let found = status(&folder)?;
+    let mode = Mode::from_raw_mode(found.mode | 0o700);
+    rustix::fs::chmod(format!("/proc/self/fd/{}", folder.as_raw_fd()), mode)
+        .and_then(|()| place.open(flags | OFlags::RDONLY, 0))
+        .map(|folder| (folder.into(), found))
+        .map_err(place.refused("setting permissions for"))
 }
 
 /// The refusal to copy a folder into itself, by the names that the user gave.
@@ -323,9 +364,10 @@ impl Pool {
             if let Some(task) = state.tasks.pop_front() {
                 state.busy += 1;
                 drop(state);
+                let busy = Busy(self);
                 self.perform(worker, task);
+                drop(busy);
                 state = lock(&self.state);
-                state.busy -= 1;
             } else if state.busy == 0 {
                 drop(state);
                 self.bell.notify_all();
@@ -439,6 +481,20 @@ impl Pool {
             if let Some(below) = worker.copy(folder.entry(name, *kind)) {
                 self.descend(worker, Arc::new(below));
             }
+        }
+    }
+}
+
+/// A thread that does something. It stops being counted even if it panics, so that the others do not wait for it.
+struct Busy<'a>(&'a Pool);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.busy -= 1;
+        if state.busy == 0 {
+            drop(state);
+            self.0.bell.notify_all();
         }
     }
 }

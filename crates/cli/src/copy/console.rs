@@ -129,6 +129,8 @@ impl<'a> Console<'a> {
                 break end + 1;
             }
             if self.signals.is_some_and(|signals| !signals.wait_for_input(self.meter)) {
+                // What is said next has a line of its own.
+                output::complain_plain("");
                 return false;
             }
             let mut bytes = [0; 1024];

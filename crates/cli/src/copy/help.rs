@@ -4,12 +4,31 @@
 #[derive(Debug, Clone)]
 pub(crate) struct Called {
     /// What messages begin with: the name it was called by, as cp has it; `mapio` otherwise.
-    pub(crate) program: String,
+    pub(super) program: String,
     /// What is to be typed to call it: `cp`, or `mapio copy`.
-    pub(crate) command: String,
+    pub(super) command: String,
 }
 
-/// Prints all options: what `--help` says.
+/// What is typed to call it as one of mapio's commands.
+const SUBCOMMAND: &str = "mapio copy";
+
+impl Called {
+    /// As one of mapio's commands.
+    pub(crate) fn as_subcommand() -> Self {
+        Self { program: "mapio".to_owned(), command: SUBCOMMAND.to_owned() }
+    }
+
+    /// As cp, by this name.
+    pub(crate) fn as_cp(name: String) -> Self {
+        Self { program: name.clone(), command: name }
+    }
+
+    pub(super) fn is_subcommand(&self) -> bool {
+        self.command == SUBCOMMAND
+    }
+}
+
+/// All options: what `--help` says.
 pub(super) fn text(command: &str) -> String {
     format!(
         "\
@@ -22,9 +41,9 @@ Copy SOURCE to DEST, or many of them into DIRECTORY: what cp does, with cp's opt
 }
 
 /// What the program says it is.
-pub(super) fn version(command: &str) -> String {
+pub(super) fn version(called: &Called) -> String {
     let version = env!("CARGO_PKG_VERSION");
-    if command == "mapio copy" {
+    if called.is_subcommand() {
         format!("mapio copy {version}")
     } else {
         format!("cp (mapio) {version}: takes the options of GNU cp 9.5")

@@ -34,6 +34,9 @@ pub(super) enum TargetKind {
     Name,
 }
 
+/// A method of the options that has no argument.
+type Switch = fn(CopyOptions) -> CopyOptions;
+
 /// Says how to copy.
 pub(super) fn options(arguments: &Arguments) -> Result<CopyOptions, Stop> {
     refuse_nonsense(arguments)?;
@@ -53,7 +56,8 @@ pub(super) fn options(arguments: &Arguments) -> Result<CopyOptions, Stop> {
         .reflink(arguments.reflink)
         .sync(arguments.sync)
         .placement(placement(arguments));
-    let switches: [(bool, fn(CopyOptions) -> CopyOptions); 12] = [
+    let switches: [(bool, Switch); 13] = [
+        (arguments.asking == Asking::Ask, CopyOptions::ask),
         (arguments.recursive, CopyOptions::recursive),
         (arguments.one_file_system, CopyOptions::one_file_system),
         (arguments.copy_contents, CopyOptions::special_contents),
@@ -167,9 +171,8 @@ fn existing(arguments: &Arguments) -> Existing {
     match (arguments.asking, arguments.update) {
         (Asking::Never, _) | (_, Update::None) => Existing::Keep,
         (_, Update::NoneFail) => Existing::Fail,
-        (Asking::Ask, _) => Existing::Ask,
-        (Asking::Unsaid, Update::Older) => Existing::ReplaceOlder,
-        (Asking::Unsaid, Update::All) => Existing::Overwrite,
+        (_, Update::Older) => Existing::ReplaceOlder,
+        (_, Update::All) => Existing::Overwrite,
     }
 }
 

@@ -1,6 +1,7 @@
 //! The command, run as a user runs it.
 
 mod commands;
+mod copy;
 mod cp;
 mod docs;
 mod pages;

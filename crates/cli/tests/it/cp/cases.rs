@@ -86,8 +86,27 @@ const CLONE: &str = "cp leaves an empty file, and empties one that was there";
 /// Why a file that is copied to itself with a backup differs.
 const SELF_BACKUP: &str = "cp moves its own source away, and fails; nothing is moved here";
 
+/// Why a folder that is copied into itself differs.
+const SELF: &str =
+    "cp stops when it meets the copy, or copies what it has copied so far; only the copy is left out here";
+/// Why an update of files that are up to date differs.
+const UPDATE: &str = "cp makes hard links of what it is not to touch, unasked";
+
 /// Deliberate differences: the command, and the reason.
-const DIFFERENT: [(&str, &str); 14] = [
+const DIFFERENT: [(&str, &str); 27] = [
+    ("cd dir && cp -r .. ../into", SELF),
+    ("cp -a . into 2> /dev/null; true", SELF),
+    ("cp -a . into/all; true", SELF),
+    ("cp -r . into", SELF),
+    ("cp -r dir dir/sub", SELF),
+    ("cp -r dir dirlink/new", SELF),
+    ("cp -r dir/f dir/sub into into", SELF),
+    ("cp -rL dirlink dirlink", SELF),
+    ("cp -rT dir dir/sub", SELF),
+    ("cp -rv dir dir/sub/new/", SELF),
+    ("cp -rT dir new && cp -rTu dir new", UPDATE),
+    ("cp -ru dir full; cp -ru dir full", UPDATE),
+    ("cp -r --strip-trailing-slashes dirlink/ new", "as for a file, below"),
     ("cp --reflink large b", CLONE),
     ("cp --reflink=always empty new", CLONE),
     ("cp --reflink=always large into/large", CLONE),
