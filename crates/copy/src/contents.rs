@@ -6,7 +6,7 @@ use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use rustix::fs::{Advice, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::attributes::{self, Original};
 use crate::cache::{self, Absent};
@@ -358,7 +358,7 @@ impl Worker<'_> {
                 Err(_) => {}
             }
         }
-        rustix::fs::ftruncate(&old, 0).map_err(target.refused("cannot truncate"))?;
+        retry_on_intr(|| rustix::fs::ftruncate(&old, 0)).map_err(target.refused("cannot truncate"))?;
         Ok((Destination::in_place(target, old), Placed::InPlace))
     }
 }
@@ -414,7 +414,8 @@ fn flush(destination: NamedFile<'_>) -> Result<(), Error> {
 /// Waits until the folder of a name is on the disk, and the name with it.
 fn sync_folder(place: Place<'_>) -> Result<(), Error> {
     let folder = place.sibling(c".");
-    let synced = place.named(&folder).open(OFlags::RDONLY | OFlags::DIRECTORY, 0).and_then(rustix::fs::fsync);
+    let opened = place.named(&folder).open(OFlags::RDONLY | OFlags::DIRECTORY, 0);
+    let synced = opened.and_then(|folder| retry_on_intr(|| rustix::fs::fsync(&folder)));
     synced.map_err(place.refused("flushing the folder of"))
 }
 
