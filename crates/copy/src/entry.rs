@@ -117,10 +117,6 @@ impl<'s> Worker<'s> {
         let Some(way) = way else {
             count(&self.session.totals.skipped);
             self.session.tell(|observer| observer.event(Event::Kept(&entry.target.path())));
-            if options.preserve.links.wanted() && status.nlink > 1 {
-                // Other names of the source can still be linked to what is there.
-                lock(&self.session.links.slot(status.id)).get_or_insert_with(|| entry.copied());
-            }
             return Ok(None);
         };
         if status.is_folder() {
@@ -242,7 +238,13 @@ impl<'s> Worker<'s> {
         match options.existing {
             Existing::Keep => return Ok(true),
             Existing::Fail => return Err(entry.refused(Refusal::Exists)),
-            Existing::ReplaceOlder if time(existing) >= time(source) => return Ok(true),
+            Existing::ReplaceOlder if time(existing) >= time(source) => {
+                if options.preserve.links.wanted() && source.nlink > 1 {
+                    // As cp does: it counts as the copy, and other names of the source are linked to it.
+                    lock(&self.session.links.slot(source.id)).get_or_insert_with(|| entry.copied());
+                }
+                return Ok(true);
+            }
             Existing::Overwrite | Existing::ReplaceOlder => {}
         }
         Ok(options.ask && !self.may_overwrite(entry, existing))

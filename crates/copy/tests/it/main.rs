@@ -1,5 +1,6 @@
 //! Tests of the crate from outside: each module is one promise.
 
+mod combined;
 mod comparing;
 mod contract;
 mod engines;
