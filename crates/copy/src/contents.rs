@@ -59,7 +59,7 @@ impl Source {
             return Ok(());
         }
         let before = self.status.version();
-        let after = Status::of(&self.file).map_err(Error::os("cannot fstat", place.path()))?.version();
+        let after = Status::of(&self.file).map_err(place.refused("cannot fstat"))?.version();
         if before == after { Ok(()) } else { Err(Error::SourceChanged { path: place.path(), before, after }) }
     }
 }
@@ -116,7 +116,7 @@ impl Worker<'_> {
                 flags.set(OFlags::NONBLOCK, status.is_regular());
                 let open = |errno: Errno| Error::Open { path: entry.source.path(), source: errno.into() };
                 let file = File::from(entry.source.open(flags, 0).map_err(open)?);
-                let now = Status::of(&file).map_err(Error::os("cannot fstat", entry.source.path()))?;
+                let now = Status::of(&file).map_err(entry.source.refused("cannot fstat"))?;
                 if now.id != status.id {
                     return Err(entry.refused(Refusal::Replaced));
                 }
@@ -336,7 +336,7 @@ impl Worker<'_> {
             }
             Err(errno) => return Err(entry.target.refused("cannot create regular file")(errno)),
         };
-        let status = Status::of(&old).map_err(Error::os("cannot fstat", target.path()))?;
+        let status = Status::of(&old).map_err(target.refused("cannot fstat"))?;
         if !status.is_regular() {
             return Ok((Destination::stream(target, old), Placed::InPlace));
         }

@@ -97,10 +97,7 @@ impl<'a> Destination<'a> {
             Ok(file) => File::from(file),
             Err(errno) => return Err(fail(errno)),
         };
-        let status = match Status::of(&file) {
-            Ok(status) => status,
-            Err(error) => return Err(Error::os("cannot fstat", partial.path())(error)),
-        };
+        let status = Status::of(&file).map_err(partial.refused("cannot fstat"))?;
         // A file that somebody else has put there could be changed by him later; one with other names is in use.
         // Whoever owns what is replaced will own this, and may have got it already.
         let may_own = |uid: u32| {

@@ -1,10 +1,10 @@
 //! What stat(2) says of a file, in one form for every processor.
 
 use std::fs::File;
-use std::io;
 use std::time::Duration;
 
 use rustix::fs::{FileType, Stat, Timespec, Timestamps};
+use rustix::io::Errno;
 
 use crate::error::Version;
 
@@ -56,8 +56,8 @@ impl Status {
     }
 
     /// Of an open file.
-    pub(crate) fn of(file: &File) -> io::Result<Self> {
-        Ok(Self::new(&rustix::fs::fstat(file)?))
+    pub(crate) fn of(file: &File) -> Result<Self, Errno> {
+        rustix::fs::fstat(file).map(|stat| Self::new(&stat))
     }
 
     pub(crate) fn is_folder(&self) -> bool {

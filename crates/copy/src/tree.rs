@@ -209,7 +209,7 @@ impl Worker<'_> {
                 return Err(entry.source.refused("cannot access")(errno));
             }
         };
-        let opened = Status::of(&source).map_err(Error::os("cannot fstat", entry.source.path()))?;
+        let opened = Status::of(&source).map_err(entry.source.refused("cannot fstat"))?;
         if opened.id != status.id {
             return Err(entry.refused(Refusal::Replaced));
         }
@@ -244,7 +244,7 @@ fn open_existing(entry: Entry<'_>, existing: &Status) -> Result<(File, Status), 
     // It need not be readable to be filled.
     let folder = place.open(flags | OFlags::RDONLY, 0).or_else(|_| place.open(flags | OFlags::PATH, 0));
     let folder = folder.map(File::from).map_err(place.refused("cannot access"))?;
-    let status = Status::of(&folder).map_err(Error::os("cannot fstat", place.path()))?;
+    let status = Status::of(&folder).map_err(place.refused("cannot fstat"))?;
     Ok((folder, status))
 }
 
@@ -252,7 +252,7 @@ fn open_existing(entry: Entry<'_>, existing: &Status) -> Result<(File, Status), 
 /// right to fill it; then he gets it now.
 fn open_new(place: Place<'_>) -> Result<(File, Status), Error> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
-    let status = |file: &File| Status::of(file).map_err(Error::os("cannot fstat", place.path()));
+    let status = |file: &File| Status::of(file).map_err(place.refused("cannot fstat"));
     if let Ok(folder) = place.open(flags | OFlags::RDONLY, 0).map(File::from) {
         let found = status(&folder)?;
         if found.mode & 0o700 == 0o700 {
