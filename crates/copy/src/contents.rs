@@ -106,7 +106,7 @@ impl Worker<'_> {
         }
     }
 
-    fn open_source(&self, entry: Entry<'_>, status: &Status, opened: Option<File>) -> Result<Source, Error> {
+    fn open_source(&mut self, entry: Entry<'_>, status: &Status, opened: Option<File>) -> Result<Source, Error> {
         let (file, status) = match opened {
             Some(file) => (file, *status),
             None => {
@@ -123,7 +123,7 @@ impl Worker<'_> {
                 (file, now)
             }
         };
-        let file_system = self.session.file_system(status.id.device, &file);
+        let file_system = self.file_system(status.id.device, &file);
         Ok(Source { file, status, file_system })
     }
 
@@ -203,12 +203,12 @@ impl Worker<'_> {
         }))
     }
 
-    fn plan(&self, source: &Source, entry: Entry<'_>, destination: &File) -> Plan {
+    fn plan(&mut self, source: &Source, entry: Entry<'_>, destination: &File) -> Plan {
         let session = self.session;
         let device = self.target_device(entry, destination);
         let facts = Facts {
             from: source.file_system,
-            to: session.file_system(device, destination),
+            to: self.file_system(device, destination),
             same_device: device == source.status.id.device,
             to_disk: session.options.sync == Sync::File,
             ..Facts::new(source.len())

@@ -1,5 +1,6 @@
 //! One name: what cp(1) decides about it before anything is written.
 
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::fs::File;
 
@@ -9,6 +10,7 @@ use rustix::io::Errno;
 use crate::backup;
 use crate::engine::Workspace;
 use crate::error::{Error, Refusal};
+use crate::file_system::FileSystem;
 use crate::links::Copied;
 use crate::observer::{Event, Question};
 use crate::options::{Backup, Existing, Follow, Method};
@@ -87,11 +89,18 @@ enum Relation {
 pub(crate) struct Worker<'s> {
     pub(crate) session: &'s Session<'s>,
     pub(crate) workspace: Workspace,
+    /// File systems, by device number. Each thread asks for itself, and waits for no other.
+    file_systems: HashMap<u64, FileSystem>,
 }
 
 impl<'s> Worker<'s> {
     pub(crate) fn new(session: &'s Session<'s>) -> Self {
-        Self { session, workspace: Workspace::new() }
+        Self { session, workspace: Workspace::new(), file_systems: HashMap::new() }
+    }
+
+    /// The file system that an open file is on, asked once for each device.
+    pub(crate) fn file_system(&mut self, device: u64, file: &File) -> FileSystem {
+        *self.file_systems.entry(device).or_insert_with(|| FileSystem::of(file))
     }
 
     /// Copies a name, and tells of an error. Answers the folder that is to be filled, if it is one.

@@ -10,7 +10,6 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use crate::error::Error;
-use crate::file_system::FileSystem;
 use crate::links::LinkTable;
 use crate::meter::Meter;
 use crate::observer::{Event, Observer};
@@ -31,8 +30,6 @@ pub(crate) struct Session<'a> {
     made: Mutex<HashSet<(FileId, CString)>>,
     /// Folders that are being filled: a source that is one of them would be copied into itself.
     filled: Mutex<HashSet<FileId>>,
-    /// File systems, by device number.
-    file_systems: Mutex<HashMap<u64, FileSystem>>,
     /// A folder of each file system that was written to, for `Sync::Tree`.
     written: Mutex<HashMap<u64, File>>,
     processors: OnceLock<NonZero<usize>>,
@@ -88,7 +85,6 @@ impl<'a> Session<'a> {
             wants_every_name: observer.wants_every_name(),
             made: Mutex::default(),
             filled: Mutex::default(),
-            file_systems: Mutex::default(),
             written: Mutex::default(),
             processors: OnceLock::new(),
         }
@@ -134,11 +130,6 @@ impl<'a> Session<'a> {
 
     pub(crate) fn is_filled(&self, id: FileId) -> bool {
         lock(&self.filled).contains(&id)
-    }
-
-    /// The file system that an open file is on, asked once for each device.
-    pub(crate) fn file_system(&self, device: u64, file: &File) -> FileSystem {
-        *lock(&self.file_systems).entry(device).or_insert_with(|| FileSystem::of(file))
     }
 
     /// Notes that a file system was written to.
