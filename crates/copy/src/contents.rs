@@ -274,10 +274,11 @@ impl Worker<'_> {
                     // Somebody has made it meanwhile, and may still be writing it.
                     return Ok((self.hidden(source, target, mode, true)?, Placed::Replaced));
                 }
-                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC;
-                let file = target.open(flags, mode);
-                let file = file.map_err(target.refused("cannot create regular file"))?;
-                Ok((Destination::in_place(target, file.into()), Placed::Written))
+                let mut flags = OFlags::RDWR | OFlags::CREATE;
+                // What was no link a moment ago must not lead elsewhere now.
+                flags.set(OFlags::NOFOLLOW, !is_link);
+                let file = target.open(flags, mode).map_err(target.refused("cannot create regular file"))?;
+                Ok((cut_in_place(entry, source, target, file.into())?, Placed::Written))
             }
             // What names a folder by its slash.
             Err(Errno::ISDIR) => Err(target.refused("cannot create regular file")(Errno::NOTDIR)),
@@ -358,9 +359,26 @@ impl Worker<'_> {
                 Err(_) => {}
             }
         }
-        retry_on_intr(|| rustix::fs::ftruncate(&old, 0)).map_err(target.refused("cannot truncate"))?;
-        Ok((Destination::in_place(target, old), Placed::InPlace))
+        Ok((cut_in_place(entry, source, target, old)?, Placed::InPlace))
     }
+}
+
+/// Takes a file that stays the same for the new contents, unless the name has come to mean the source meanwhile.
+fn cut_in_place<'p>(
+    entry: Entry<'_>,
+    source: &Source,
+    target: Place<'p>,
+    file: File,
+) -> Result<Destination<'p>, Error> {
+    let status = Status::of(&file).map_err(target.refused("cannot fstat"))?;
+    if status.id == source.status.id {
+        return Err(Error::SameFile { from: entry.source.path(), to: entry.target.path() });
+    }
+    if !status.is_regular() {
+        return Ok(Destination::stream(target, file));
+    }
+    retry_on_intr(|| rustix::fs::ftruncate(&file, 0)).map_err(target.refused("cannot truncate"))?;
+    Ok(Destination::in_place(target, file))
 }
 
 /// How much of what an interrupted copy has left is what the source holds: each byte is compared before it is trusted.

@@ -241,3 +241,26 @@ fn two_copies_to_one_name_leave_one_of_both_whole() {
     }
     report("two copies to one name", &format!("{} pairs, {failed} errors", 6 * ROUNDS));
 }
+
+#[test]
+fn a_destination_that_becomes_the_source_is_not_cut() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (from, to, link) = (dir.path().join("from"), dir.path().join("to"), dir.path().join("link"));
+    let bytes = pattern(5000);
+    fs::write(&from, &bytes).expect("room");
+    fs::write(&to, "old").expect("room");
+    fs::hard_link(&from, &link).expect("room");
+    let mut failures = 0;
+    while_harmed(
+        || exchange(&to, &link),
+        || {
+            for round in 0..20 * ROUNDS {
+                let in_place = options().placement(Placement::InPlace);
+                let (_, errors) = copy_all(&in_place, &[from.clone()], Target::Name(&to));
+                failures += errors.len();
+                assert!(fs::read(&from).expect("the source") == bytes, "round {round}: {errors:?}");
+            }
+        },
+    );
+    report("a destination that becomes the source", &format!("{} copies, {failures} errors", 20 * ROUNDS));
+}
