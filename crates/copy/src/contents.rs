@@ -11,7 +11,7 @@ use rustix::io::{Errno, retry_on_intr};
 use crate::attributes::{self, Original};
 use crate::cache::{self, Absent};
 use crate::compare::{Comparison, compare_open};
-use crate::destination::{CANNOT_REPLACE, Destination};
+use crate::destination::{self, CANNOT_REPLACE, Destination};
 use crate::engine::{NamedFile, transfer_from, transfer_stream};
 use crate::entry::{Entry, Way, Worker};
 use crate::error::{Error, Refusal};
@@ -100,6 +100,7 @@ impl Worker<'_> {
         let written = self.write(entry, &source, spot, way, begun);
         match written {
             Err(error) if placement == Placement::Auto && is_mount_point(&error) => {
+                destination::remove_partial(spot.place);
                 self.write(entry, &source, Spot { placement: Placement::InPlace, ..spot }, way, begun)
             }
             written => written,
@@ -294,7 +295,8 @@ impl Worker<'_> {
         mode: u32,
         replaces: bool,
     ) -> Result<Destination<'p>, Error> {
-        if self.session.options.resume && source.len() > 0 {
+        let options = self.session.options;
+        if options.resume && options.method == Method::Contents && source.len() > 0 {
             return Destination::partial(target, mode, replaces);
         }
         Destination::unnamed(target, mode, replaces)
@@ -349,11 +351,14 @@ impl Worker<'_> {
             match self.hidden(source, target, source.status.mode & status.mode & 0o777, true) {
                 Ok(destination) => match attributes::keep_identity(original, destination.file()) {
                     Ok(()) => return Ok((destination, Placed::Replaced)),
-                    Err(errno) if placement == Placement::Atomic => {
-                        return Err(target.refused("cannot replace")(errno));
+                    Err(errno) => {
+                        drop(destination);
+                        destination::remove_partial(target);
+                        if placement == Placement::Atomic {
+                            return Err(target.refused(CANNOT_REPLACE)(errno));
+                        }
+                        // There can't be another file just like it, so it stays that file.
                     }
-                    // There can't be another file just like it, so it stays that file.
-                    Err(_) => {}
                 },
                 Err(error) if placement == Placement::Atomic || !may_write_in_place(&error) => return Err(error),
                 Err(_) => {}

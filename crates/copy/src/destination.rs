@@ -20,9 +20,10 @@ use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
 use std::os::fd::AsRawFd;
 
-use rustix::fs::{AtFlags, CWD, FlockOperation, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use crate::attributes;
 use crate::error::Error;
 use crate::options::Existing;
 use crate::place::{Link, Place};
@@ -69,7 +70,7 @@ impl<'a> Destination<'a> {
     pub(crate) fn unnamed(place: Place<'a>, mode: u32, replaces: bool) -> Result<Self, Error> {
         let fail = place.refused("cannot create regular file");
         remove_stale(place, &temporary_name(place, 0));
-        remove_stale(place, &partial_name(place));
+        remove_partial(place);
         let (file, naming) = match unnamed_file(place, mode) {
             Ok(file) => (file, Naming::Unnamed),
             // Not every file system has files without a name (open(2)); EISDIR comes from kernels that know none.
@@ -89,12 +90,12 @@ impl<'a> Destination<'a> {
         let partial = place.named(&name);
         let fail = place.refused("cannot go on with the copy for");
         let open = |flags| partial.open(OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | flags, mode);
-        let opened = open(OFlags::CREATE | OFlags::EXCL).or_else(|errno| match errno {
-            Errno::EXIST => open(OFlags::empty()),
-            errno => Err(errno),
-        });
-        let file = match opened {
-            Ok(file) => File::from(file),
+        let (file, was_left) = match open(OFlags::CREATE | OFlags::EXCL) {
+            Ok(file) => (File::from(file), false),
+            Err(Errno::EXIST) => match open(OFlags::empty()) {
+                Ok(file) => (File::from(file), true),
+                Err(errno) => return Err(fail(errno)),
+            },
             Err(errno) => return Err(fail(errno)),
         };
         let status = Status::of(&file).map_err(partial.refused("cannot fstat"))?;
@@ -111,6 +112,11 @@ impl<'a> Destination<'a> {
         if !lock(&file) || !partial.status(Link::Itself).is_ok_and(|there| there.id == status.id) {
             let reason = std::io::Error::new(std::io::ErrorKind::WouldBlock, "another copy is at it");
             return Err(Error::os("cannot go on with the copy for", place.path())(reason));
+        }
+        // The copy that has left it may have been told to give it another mode.
+        let mode = mode & !attributes::umask();
+        if was_left && status.mode != mode {
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(fail)?;
         }
         Ok(Self { place, file, naming: Naming::Partial(name), replaces, left_bytes: status.len })
     }
@@ -210,6 +216,11 @@ fn temporary_name(place: Place<'_>, number: u32) -> CString {
 fn partial_name(place: Place<'_>) -> CString {
     let name = temporary_name(place, 0);
     CString::new([name.as_bytes(), b"-partial"].concat()).unwrap_or(name)
+}
+
+/// Removes what an interrupted copy has left to go on with, as none will.
+pub(crate) fn remove_partial(place: Place<'_>) {
+    remove_stale(place, &partial_name(place));
 }
 
 /// Makes something that is not written any more, under a temporary name beside its own, and renames it in one step.

@@ -1,13 +1,15 @@
 //! Copies that are interrupted and go on.
 
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::num::NonZero;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 
-use mapio_copy::{CopyOptions, Error, Meter};
+use mapio_copy::{CopyOptions, Error, Meter, Method, Target};
 use mapio_testkit::pattern;
+
+use crate::support::copy_all;
 
 const LEN: usize = 32 << 20;
 
@@ -115,4 +117,26 @@ fn a_left_file_that_another_copy_is_writing_is_refused() {
     file.unlock().expect("own lock");
     assert!(options.copy(&source, &target).expect("a copy").resumed_bytes > 0);
     assert_whole(dir.path(), &source, &target);
+}
+
+#[test]
+fn a_left_file_gets_the_mode_that_this_copy_gives() {
+    let (dir, source, target, options) = folder();
+    interrupt(&options, &source, &target);
+    let left = partial(dir.path());
+    fs::set_permissions(&left, Permissions::from_mode(0o644)).expect("own file");
+    fs::set_permissions(&source, Permissions::from_mode(0o600)).expect("own file");
+    options.copy(&source, &target).expect("a copy");
+    assert_whole(dir.path(), &source, &target);
+    assert_eq!(target.metadata().expect("a file").permissions().mode() & 0o7777, 0o600);
+}
+
+#[test]
+fn a_copy_of_attributes_takes_no_bytes_from_a_left_file() {
+    let (dir, source, target, options) = folder();
+    interrupt(&options, &source, &target);
+    let (_, errors) = copy_all(&options.method(Method::AttributesOnly), &[source], Target::Name(&target));
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(target.metadata().expect("a file").len(), 0);
+    assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 2, "nothing else is left");
 }
