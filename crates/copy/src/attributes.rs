@@ -33,13 +33,18 @@ pub(crate) struct Original<'a> {
 
 /// The mode to make a new file with, so that nobody gets more than the final mode allows before it has the final owner.
 pub(crate) fn creation_mode(preserve: &Preserve, source: &Status) -> u32 {
-    let mode = match preserve.mode {
+    let mode = open_mode(preserve, source);
+    if preserve.ownership.wanted() { mode & 0o1700 } else { mode }
+}
+
+/// The mode of a new file whose owner nobody changes; the umask is taken off.
+fn open_mode(preserve: &Preserve, source: &Status) -> u32 {
+    match preserve.mode {
         ModeFrom::SourceAndUmask | ModeFrom::Source if source.is_folder() => source.mode & 0o1777,
         ModeFrom::SourceAndUmask | ModeFrom::Source => source.mode & 0o777,
         ModeFrom::Umask if source.is_folder() => 0o777,
         ModeFrom::Umask => 0o666,
-    };
-    if preserve.ownership.wanted() { mode & 0o1700 } else { mode }
+    }
 }
 
 /// Copies the attributes that are wanted to an open file or folder. `is_new`: it has just been made, with
@@ -60,11 +65,10 @@ pub(crate) fn copy(from: Original<'_>, to: &File, preserve: &Preserve, is_new: b
         ModeFrom::Source => {
             copy_lists(from, to).and_then(|()| set_mode(from.status.mode & if owned { 0o7777 } else { 0o777 }))
         }
-        ModeFrom::SourceAndUmask if is_new && preserve.ownership.wanted() => {
-            set_mode(from.status.mode & 0o777 & !umask())
-        }
-        ModeFrom::Umask if is_new && preserve.ownership.wanted() => {
-            set_mode(if from.status.is_folder() { 0o777 } else { 0o666 } & !umask())
+        ModeFrom::SourceAndUmask | ModeFrom::Umask if is_new && preserve.ownership.wanted() => {
+            // A folder keeps the set-group-id bit that it has from the one above.
+            let has = rustix::fs::fstat(to).map(|stat| Status::new(&stat).mode);
+            has.and_then(|has| set_mode((has & 0o7000) | (open_mode(preserve, from.status) & !umask())))
         }
         ModeFrom::SourceAndUmask | ModeFrom::Umask => Ok(()),
     };
@@ -84,8 +88,15 @@ pub(crate) fn copy_unopened(from: &Status, place: Place<'_>, preserve: &Preserve
         owned = given.is_ok();
         tell(forgive_strangers(given), preserve.ownership, "failed to preserve ownership for", complain);
     }
-    if preserve.mode == ModeFrom::Source && !from.is_link() {
-        let mode = Mode::from_raw_mode(from.mode & if owned { 0o7777 } else { 0o777 });
+    let mode = match preserve.mode {
+        _ if from.is_link() => None,
+        ModeFrom::Source => Some(from.mode & if owned { 0o7777 } else { 0o777 }),
+        ModeFrom::SourceAndUmask | ModeFrom::Umask => {
+            preserve.ownership.wanted().then(|| open_mode(preserve, from) & !umask())
+        }
+    };
+    if let Some(mode) = mode {
+        let mode = Mode::from_raw_mode(mode);
         // By descriptor: a link that takes its place meanwhile would be followed otherwise.
         let changed = place
             .open(OFlags::PATH | OFlags::NOFOLLOW, 0)
@@ -123,12 +134,22 @@ pub(crate) fn keep_identity(old: Original<'_>, new: &File) -> Result<(), Errno> 
     copy_xattrs(old.file, new, |name| name != c"security.capability" && name != ACCESS_LIST)?;
     // The new file may have inherited an access control list that the old one does not have.
     copy_lists(old, new)?;
-    // Nor are set-id bits, as a write by anybody but root would have cleared them.
+    // Set-id bits come last, as they are not for a file that is not whole.
     let mode = old.status.mode & 0o777;
     if own.st_mode & 0o7777 != mode {
         rustix::fs::fchmod(new, Mode::from_raw_mode(mode))?;
     }
     Ok(())
+}
+
+/// Gives a new file the set-id bits of the one that it replaces. A write in place, which is what cp does, takes them away
+/// unless it is root's.
+pub(crate) fn keep_set_id(old_mode: u32, new: &File, preserve: &Preserve, complain: Complain<'_>) {
+    let is_kept = preserve.mode != ModeFrom::Source && !preserve.ownership.wanted();
+    if old_mode & 0o6000 != 0 && is_kept && rustix::process::geteuid().is_root() {
+        let kept = rustix::fs::fchmod(new, Mode::from_raw_mode(old_mode));
+        tell(kept, Attribute::Require, "preserving permissions for", complain);
+    }
 }
 
 /// The bits that new files do not get (umask(2)).

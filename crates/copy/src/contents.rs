@@ -163,10 +163,13 @@ impl Worker<'_> {
                 Some((plan, moved))
             }
         };
-        let is_new = !matches!(placed, Placed::InPlace) && way.existing.is_none();
+        let is_new = placed != Placed::InPlace && destination.old_mode().is_none();
         let complain = |operation, errno| session.fail(target.refused(operation)(errno));
         let original = Original { file: &source.file, status: &source.status };
         attributes::copy(original, destination.file(), &options.preserve, is_new, &complain);
+        if let Some(mode) = destination.old_mode() {
+            attributes::keep_set_id(mode, destination.file(), &options.preserve, &complain);
+        }
         // A verification flushes first anyway.
         if moved.as_ref().is_some_and(|(plan, _)| plan.flush) && !options.verify {
             flush(to)?;
@@ -349,7 +352,7 @@ impl Worker<'_> {
         if placement == Placement::Atomic || (placement == Placement::Auto && status.nlink == 1) {
             let original = Original { file: &old, status: &status };
             match self.hidden(source, target, source.status.mode & status.mode & 0o777, true) {
-                Ok(destination) => match attributes::keep_identity(original, destination.file()) {
+                Ok(mut destination) => match destination.keep_identity(original) {
                     Ok(()) => return Ok((destination, Placed::Replaced)),
                     Err(errno) => {
                         drop(destination);

@@ -23,7 +23,7 @@ use std::os::fd::AsRawFd;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use crate::attributes;
+use crate::attributes::{self, Original};
 use crate::error::Error;
 use crate::options::Existing;
 use crate::place::{Link, Place};
@@ -63,6 +63,8 @@ pub(crate) struct Destination<'a> {
     replaces: bool,
     /// Bytes that an interrupted copy has left in it.
     left_bytes: u64,
+    /// The mode of the file that it has its identity from.
+    old_mode: Option<u32>,
 }
 
 impl<'a> Destination<'a> {
@@ -80,7 +82,7 @@ impl<'a> Destination<'a> {
             },
             Err(errno) => return Err(fail(errno)),
         };
-        Ok(Self { place, file, naming, replaces, left_bytes: 0 })
+        Ok(Self { place, file, naming, replaces, left_bytes: 0, old_mode: None })
     }
 
     /// Opens the file that an interrupted copy has left for this name, or makes it: one that stays until it is whole.
@@ -118,23 +120,35 @@ impl<'a> Destination<'a> {
         if was_left && status.mode != mode {
             rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(fail)?;
         }
-        Ok(Self { place, file, naming: Naming::Partial(name), replaces, left_bytes: status.len })
+        Ok(Self { place, file, naming: Naming::Partial(name), replaces, left_bytes: status.len, old_mode: None })
     }
 
     /// Makes a file under its name, which must be free: `EEXIST` otherwise.
     pub(crate) fn direct(place: Place<'a>, mode: u32) -> Result<Self, Errno> {
         let file = place.open(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
-        Ok(Self { place, file: file.into(), naming: Naming::Direct, replaces: false, left_bytes: 0 })
+        Ok(Self { place, file: file.into(), naming: Naming::Direct, replaces: false, left_bytes: 0, old_mode: None })
     }
 
     /// Takes a file that is open for writing as it is.
     pub(crate) fn in_place(place: Place<'a>, file: File) -> Self {
-        Self { place, file, naming: Naming::InPlace, replaces: false, left_bytes: 0 }
+        Self { place, file, naming: Naming::InPlace, replaces: false, left_bytes: 0, old_mode: None }
     }
 
     /// Takes a pipe or a device that is open for writing.
     pub(crate) fn stream(place: Place<'a>, file: File) -> Self {
-        Self { place, file, naming: Naming::Stream, replaces: false, left_bytes: 0 }
+        Self { place, file, naming: Naming::Stream, replaces: false, left_bytes: 0, old_mode: None }
+    }
+
+    /// Makes it a file just like the one that it will replace. An error means that there can't be one.
+    pub(crate) fn keep_identity(&mut self, old: Original<'_>) -> Result<(), Errno> {
+        attributes::keep_identity(old, &self.file)?;
+        self.old_mode = Some(old.status.mode);
+        Ok(())
+    }
+
+    /// The mode of the file that it has its identity from; `None` if it has one of its own.
+    pub(crate) fn old_mode(&self) -> Option<u32> {
+        self.old_mode
     }
 
     /// Bytes that an interrupted copy has left in it, which nobody has checked.
@@ -377,8 +391,14 @@ mod tests {
             let place = Place::new(&name);
             let (file, temporary) = temporary_file(place, 0o640).unwrap();
             io::Write::write_all(&mut &file, b"new").unwrap();
-            let destination =
-                Destination { place, file, naming: Naming::Temporary(temporary), replaces: existing, left_bytes: 0 };
+            let destination = Destination {
+                place,
+                file,
+                naming: Naming::Temporary(temporary),
+                replaces: existing,
+                left_bytes: 0,
+                old_mode: None,
+            };
             if committed {
                 destination.commit(Existing::Overwrite).unwrap();
             } else {

@@ -1,8 +1,12 @@
 //! Options together: what one of them promises, no other takes away.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
+use std::os::unix::net::UnixListener;
 
-use mapio_copy::{Attribute, CopyOptions, Existing, Preserve, Target};
+use mapio_copy::{Attribute, CopyOptions, Existing, Follow, Preserve, Target};
+use mapio_testkit::skip;
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::support::copy_all;
 
@@ -29,4 +33,55 @@ fn names_of_a_file_are_not_linked_to_a_destination_that_was_kept() {
     assert_eq!((summary.files, summary.skipped, summary.links), (1, 1, 0));
     assert_eq!(fs::read_to_string(target.join("a")).expect("a file"), "kept");
     assert_eq!(fs::read_to_string(target.join("b")).expect("a file"), "new");
+}
+
+#[test]
+fn who_keeps_owners_only_gives_the_modes_that_new_files_get() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("modes with --preserve=ownership", "only root may give files away");
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+    fs::create_dir(&source).expect("room");
+    fs::create_dir(&target).expect("room");
+    fs::write(source.join("file"), "bytes").expect("room");
+    fs::write(source.join("over"), "bytes").expect("room");
+    mknodat(CWD, source.join("pipe"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("room");
+    fs::create_dir(source.join("folder")).expect("room");
+    // A socket can't be opened, even by root.
+    UnixListener::bind(target.join("over")).expect("room");
+    for (name, mode) in [("file", 0o755), ("over", 0o755), ("pipe", 0o755), ("folder", 0o1755)] {
+        fs::set_permissions(source.join(name), Permissions::from_mode(mode)).expect("own file");
+        lchown(source.join(name), Some(7), Some(7)).expect("root may");
+    }
+    fs::set_permissions(&target, Permissions::from_mode(0o2755)).expect("own folder");
+    let options = CopyOptions::new().recursive().follow(Follow::Never).force();
+    let options = options.preserve(preserve(|preserve| preserve.ownership = Attribute::Require));
+    let sources = ["file", "over", "pipe", "folder"].map(|name| source.join(name));
+    let (_, errors) = copy_all(&options, &sources, Target::Folder(&target));
+    assert!(errors.is_empty(), "{errors:?}");
+    for (name, mode) in [("file", 0o755), ("over", 0o755), ("pipe", 0o755), ("folder", 0o3755)] {
+        let found = target.join(name).symlink_metadata().expect("a copy");
+        assert_eq!((found.mode() & 0o7777, found.uid()), (mode, 7), "{name}: {:o}", found.mode());
+    }
+}
+
+#[test]
+fn a_program_that_root_replaces_keeps_its_set_id_bits() {
+    if !rustix::process::geteuid().is_root() {
+        return skip("set-id bits of what is replaced", "a write by anybody but root clears them");
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+    fs::write(&source, "new").expect("room");
+    fs::write(&target, "old").expect("room");
+    lchown(&target, Some(7), Some(7)).expect("root may");
+    fs::set_permissions(&target, Permissions::from_mode(0o4755)).expect("own file");
+    for (ownership, mode) in [(Attribute::Leave, 0o4755), (Attribute::Require, 0o755)] {
+        let options = CopyOptions::new().preserve(preserve(|preserve| preserve.ownership = ownership));
+        let (_, errors) = copy_all(&options, &[source.clone()], Target::Name(&target));
+        assert!(errors.is_empty(), "{errors:?}");
+        assert_eq!(fs::read_to_string(&target).expect("a file"), "new");
+        assert_eq!(target.metadata().expect("a file").mode() & 0o7777, mode, "{ownership:?}");
+    }
 }
