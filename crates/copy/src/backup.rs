@@ -53,10 +53,14 @@ pub(crate) fn make(place: Place<'_>, backup: &CString) -> Result<bool, Errno> {
         return Err(Errno::EXIST);
     }
     // An earlier backup is replaced in one step.
-    destination::make_beside(place.named(backup), |beside| {
+    let made = destination::make_beside(place.named(backup), |beside| {
         rustix::fs::linkat(place.dir, place.name, beside.dir, beside.name, AtFlags::empty())
-    })?;
-    Ok(true)
+    });
+    match made {
+        Ok(()) => Ok(true),
+        // As above: that a name is taken is told before that there are no hard links.
+        Err(_) => rustix::fs::renameat(place.dir, place.name, place.dir, backup).map(|()| false),
+    }
 }
 
 /// Takes a backup back, after the copy has failed: the destination has its name again, or only that.

@@ -7,14 +7,14 @@ use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
 
-use mapio_copy::{CopyOptions, Error, Follow, Placement, Sync, Target};
+use mapio_copy::{Backup, CopyOptions, Error, Follow, Placement, Sync, Target};
 use mapio_testkit::{FaultyFs, Injection, Peer, SmallFs, pattern, report, skip};
 
 use crate::support::{assert_holds, assert_no_temporaries, copy_all, line_of};
 
 /// The system calls that may fail.
 const CALLS: &str = "openat,newfstatat,?fstat,linkat,?renameat,renameat2,pwrite64,pread64,ftruncate,fallocate,fchmod,\
-                     fchown,fsync,fsetxattr,flistxattr,flock,fadvise64,?access,?faccessat,?faccessat2";
+                     fchown,fsync,fsetxattr,flistxattr,flock,fadvise64,?fdatasync,?syncfs,?access,?faccessat,?faccessat2";
 /// Why they may.
 const REASONS: [&str; 12] = [
     "EIO",
@@ -45,6 +45,9 @@ fn options_of(kind: &str) -> CopyOptions {
         "new" | "replaced" => options,
         "atomic" => options.placement(Placement::Atomic),
         "flushed" => options.sync(Sync::File).verify(),
+        "backup" => options.backup(Backup::Simple),
+        "evicted" => options.evict(),
+        "synced" => options.recursive().sync(Sync::Tree),
         "tree" => options.recursive().follow(Follow::Never).threads(NonZero::<usize>::MIN),
         _ => unreachable!("no such kind"),
     }
@@ -144,6 +147,43 @@ fn a_mount_point_is_written_in_place_unless_it_must_not() {
         assert!(bytes == expected && errors.is_empty() == is_copied, "{kind}, {reason}: {errors:?}");
         assert_no_temporaries(dir.path(), kind);
     }
+}
+
+#[test]
+fn an_earlier_backup_gives_way_where_there_are_no_hard_links() {
+    let test = "injected::an_earlier_backup_gives_way_where_there_are_no_hard_links";
+    let mut peer = Peer::start(test, serve);
+    if let Err(error) = Injection::attach(peer.id(), CALLS, &[]) {
+        return skip(test, &format!("strace can't be used: {error}"));
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    prepare(dir.path(), "backup");
+    fs::write(dir.path().join("to~"), "an earlier one").expect("room");
+    // The first finds that the name is taken.
+    let errors = copy_with(&mut peer, "backup", dir.path(), "linkat:error=EPERM:when=2");
+    assert!(errors.is_empty(), "{errors:?}");
+    assert!(fs::read(dir.path().join("to")).expect("the copy") == new_bytes());
+    assert_eq!(fs::read(dir.path().join("to~")).expect("the backup"), OLD);
+    assert_holds(dir.path(), &["from", "to", "to~"]);
+}
+
+#[test]
+fn an_error_of_the_disk_is_told_whoever_meets_it() {
+    let test = "injected::an_error_of_the_disk_is_told_whoever_meets_it";
+    let mut peer = Peer::start(test, serve);
+    if let Err(error) = Injection::attach(peer.id(), CALLS, &[]) {
+        return skip(test, &format!("strace can't be used: {error}"));
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    prepare(dir.path(), "evicted");
+    let errors = copy_with(&mut peer, "evicted", dir.path(), "fdatasync:error=EIO");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(fs::read(dir.path().join("to")).expect("it is there"), OLD);
+    // A tree without a file is flushed, too.
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::create_dir_all(dir.path().join("from/folder")).expect("room");
+    let errors = copy_with(&mut peer, "synced", dir.path(), "syncfs:error=EIO");
+    assert_eq!(errors.len(), 1, "{errors:?}");
 }
 
 #[test]
