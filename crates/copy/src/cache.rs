@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use mapio_map::MapOptions;
 use rustix::fs::Advice;
+use rustix::io::{Errno, retry_on_intr};
 
 /// Bytes that are mapped at a time to ask for their pages.
 const WINDOW_BYTES: u64 = 1 << 30;
@@ -49,12 +50,16 @@ impl Absent {
     }
 }
 
-/// Drops what was just written, after it has reached the disk: only clean pages can go.
-pub(crate) fn evict_written(file: &File) {
-    // An error of the disk is told by whoever asks for the disk; here it only means that the pages stay.
-    if rustix::fs::fdatasync(file).is_ok() {
-        evict(file, 0, None);
+/// Drops what was just written, after it has reached the disk: only clean pages can go. The kernel tells an error of the
+/// disk once, so whoever hears it here must pass it on.
+pub(crate) fn evict_written(file: &File) -> Result<(), Errno> {
+    match retry_on_intr(|| rustix::fs::fdatasync(file)) {
+        Ok(()) => evict(file, 0, None),
+        // What has no disk, as a pipe has none, has no pages either: fsync(2).
+        Err(Errno::INVAL) => {}
+        Err(errno) => return Err(errno),
     }
+    Ok(())
 }
 
 /// It is advice: pages that others use stay.

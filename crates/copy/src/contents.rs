@@ -141,6 +141,10 @@ impl Worker<'_> {
         let options = session.options;
         let target = spot.place;
         let (destination, placed) = self.land(entry, source, spot, way)?;
+        if options.verify && (!source.status.is_regular() || destination.is_stream()) {
+            // What was read from a pipe, or written to one, is gone.
+            return Err(target.refused("cannot verify")(Errno::OPNOTSUPP));
+        }
         let (from, to) = (NamedFile::at(&source.file, entry.source), NamedFile::at(destination.file(), target));
         let calls = session.meter.calls();
         let absent = options.evict.then(|| Absent::of(&source.file, source.len()));
@@ -176,15 +180,16 @@ impl Worker<'_> {
         }
         if let Some(absent) = absent {
             absent.evict(&source.file);
-            cache::evict_written(to.file);
+            cache::evict_written(to.file).map_err(target.refused("flushing"))?;
         }
         let copied = begun.elapsed();
         let verified = if options.verify { Some(verify(entry, source, (from, to))?) } else { None };
         if options.sync == Sync::Tree {
-            session.note_written(self.target_device(entry, destination.file()), destination.file());
+            let device = self.target_device(entry, destination.file());
+            session.note_written(device, destination.file()).map_err(target.refused("noting the file system of"))?;
         }
         let naming = Instant::now();
-        destination.commit(options.existing)?;
+        destination.commit(options.existing_meanwhile())?;
         // A folder of a tree is flushed once, when it is whole.
         if options.sync == Sync::File && placed != Placed::InPlace && entry.is_operand() {
             sync_folder(target)?;
@@ -271,7 +276,7 @@ impl Worker<'_> {
             Err(Errno::EXIST) => {
                 self.refuse_dangling(entry, target)?;
                 let is_link = target.status(Link::Itself).is_ok_and(|status| status.is_link());
-                if !is_link && options.existing != Existing::Overwrite {
+                if !is_link && options.existing_meanwhile() != Existing::Overwrite {
                     return Err(target.refused("cannot create regular file")(Errno::EXIST));
                 }
                 if !is_link && placement != Placement::InPlace {
@@ -434,11 +439,16 @@ fn path_behind(place: Place<'_>) -> Option<CString> {
 }
 
 fn flush(destination: NamedFile<'_>) -> Result<(), Error> {
-    destination.file.sync_all().map_err(Error::os("flushing", destination.name))
+    match retry_on_intr(|| rustix::fs::fsync(destination.file)) {
+        // What has no disk, as a pipe has none, can't be flushed: fsync(2).
+        Err(Errno::INVAL) if !Status::of(destination.file).is_ok_and(|status| status.is_regular()) => Ok(()),
+        Ok(()) => Ok(()),
+        Err(errno) => Err(Error::os("flushing", destination.name)(errno.into())),
+    }
 }
 
 /// Waits until the folder of a name is on the disk, and the name with it.
-fn sync_folder(place: Place<'_>) -> Result<(), Error> {
+pub(crate) fn sync_folder(place: Place<'_>) -> Result<(), Error> {
     let folder = place.sibling(c".");
     let opened = place.named(&folder).open(OFlags::RDONLY | OFlags::DIRECTORY, 0);
     let synced = opened.and_then(|folder| retry_on_intr(|| rustix::fs::fsync(&folder)));

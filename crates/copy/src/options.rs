@@ -198,6 +198,12 @@ impl Default for CopyOptions {
 }
 
 impl CopyOptions {
+    /// What happens to a destination that was not there when it was looked at: nobody was asked about it, and it has no
+    /// backup.
+    pub(crate) fn existing_meanwhile(&self) -> Existing {
+        if self.ask || self.backup != Backup::None { Existing::Fail } else { self.existing }
+    }
+
     /// Copies in the way that is fastest for the case, follows links, keeps no attributes and does not verify.
     pub fn new() -> Self {
         Self::default()

@@ -1,5 +1,6 @@
 //! What all threads of one copy share: the options, who watches, and what was met so far.
 
+use std::collections::hash_map::Entry as Slot;
 use std::collections::{HashMap, HashSet};
 use std::ffi::CString;
 use std::fs::File;
@@ -8,6 +9,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::links::LinkTable;
@@ -30,7 +33,7 @@ pub(crate) struct Session<'a> {
     made: Mutex<HashSet<(FileId, CString)>>,
     /// Folders that are being filled: a source that is one of them would be copied into itself.
     filled: Mutex<HashSet<FileId>>,
-    /// A folder of each file system that was written to, for `Sync::Tree`.
+    /// A file or folder of each file system that was written to, for `Sync::Tree`.
     written: Mutex<HashMap<u64, File>>,
     processors: OnceLock<NonZero<usize>>,
 }
@@ -133,13 +136,11 @@ impl<'a> Session<'a> {
     }
 
     /// Notes that a file system was written to.
-    pub(crate) fn note_written(&self, device: u64, file: &File) {
-        let mut written = lock(&self.written);
-        if !written.contains_key(&device)
-            && let Ok(file) = file.try_clone()
-        {
-            written.insert(device, file);
+    pub(crate) fn note_written(&self, device: u64, file: &File) -> Result<(), Errno> {
+        if let Slot::Vacant(slot) = lock(&self.written).entry(device) {
+            slot.insert(rustix::io::fcntl_dupfd_cloexec(file, 0)?.into());
         }
+        Ok(())
     }
 
     /// Waits until everything that was written is on the disk.

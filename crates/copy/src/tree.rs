@@ -88,6 +88,16 @@ struct Above {
     above: Option<Arc<Above>>,
 }
 
+impl Drop for Above {
+    /// One after the other: a deep tree must not end the stack.
+    fn drop(&mut self) {
+        let mut next = self.above.take();
+        while let Some(above) = next {
+            next = Arc::into_inner(above).and_then(|mut above| above.above.take());
+        }
+    }
+}
+
 impl Folder {
     pub(crate) fn target_trail(&self) -> &Arc<Trail> {
         &self.target_trail
@@ -215,6 +225,11 @@ impl Worker<'_> {
         }
         if entry.is_operand() {
             session.note_filled(target_id);
+        }
+        if existing.is_none() && session.options.sync == Sync::Tree {
+            session
+                .note_written(target_id.device, &target)
+                .map_err(entry.target.refused("noting the file system of"))?;
         }
         let other_device = |folder: &Folder| folder.status.id.device != status.id.device;
         let is_left_empty = session.options.one_file_system && entry.folder.is_some_and(other_device);
@@ -569,5 +584,17 @@ impl Frame {
             }
             _ => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folders_above_the_deepest_go_without_a_deep_stack() {
+        let id = FileId { device: 0, inode: 0 };
+        let deepest = (0..1_000_000).fold(None, |above, _| Some(Arc::new(Above { id, above })));
+        drop(deepest);
     }
 }

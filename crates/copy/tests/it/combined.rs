@@ -1,14 +1,17 @@
 //! Options together: what one of them promises, no other takes away.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, File, Permissions};
+use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::thread;
 
-use mapio_copy::{Attribute, CopyOptions, Existing, Follow, Preserve, Target};
+use mapio_copy::{Attribute, Backup, CopyOptions, Existing, Follow, Preserve, Sync, Target};
 use mapio_testkit::skip;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
-use crate::support::copy_all;
+use crate::support::{copy_all, line_of};
 
 /// What is to be kept, beginning with nothing.
 fn preserve(change: impl FnOnce(&mut Preserve)) -> Preserve {
@@ -84,4 +87,38 @@ fn a_program_that_root_replaces_keeps_its_set_id_bits() {
         assert_eq!(fs::read_to_string(&target).expect("a file"), "new");
         assert_eq!(target.metadata().expect("a file").mode() & 0o7777, mode, "{ownership:?}");
     }
+}
+
+#[test]
+fn a_destination_that_nobody_was_asked_about_is_not_replaced() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+    mknodat(CWD, &source, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("room");
+    for options in [CopyOptions::new().ask(), CopyOptions::new().backup(Backup::Simple)] {
+        let (_, errors) = thread::scope(|scope| {
+            let copying = scope.spawn(|| copy_all(&options, &[source.clone()], Target::Name(&target)));
+            // It has looked at the destination when it opens the source.
+            let mut pipe = File::options().write(true).open(&source).expect("somebody reads");
+            fs::write(&target, "somebody's").expect("room");
+            pipe.write_all(b"new").expect("somebody reads");
+            drop(pipe);
+            copying.join().expect("no panic")
+        });
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert_eq!(fs::read_to_string(&target).expect("a file"), "somebody's");
+        fs::remove_file(&target).expect("own file");
+    }
+}
+
+#[test]
+fn what_can_not_be_read_again_is_not_verified() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let source = dir.path().join("source");
+    fs::write(&source, "bytes").expect("room");
+    let null = Path::new("/dev/null");
+    let (_, errors) = copy_all(&CopyOptions::new().verify(), &[source.clone()], Target::Name(null));
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(line_of(&errors[0]).starts_with("cannot verify '/dev/null'"), "{errors:?}");
+    let (_, errors) = copy_all(&CopyOptions::new().sync(Sync::File), &[source], Target::Name(null));
+    assert!(errors.is_empty(), "{errors:?}");
 }
