@@ -16,7 +16,7 @@ use crate::observer::{Event, Question};
 use crate::options::{Backup, Existing, Follow, Method};
 use crate::place::{Link, Place};
 use crate::session::{Session, count, lock};
-use crate::status::Status;
+use crate::status::{FileId, Status};
 use crate::tree::Folder;
 
 /// How often the number of a backup is looked for again, should others take it.
@@ -137,6 +137,13 @@ impl<'s> Worker<'s> {
             && let Err(errno) = backup::take_back(entry.target, backup)
         {
             self.session.fail(entry.target.refused("cannot take back the backup of")(errno));
+        }
+        if copied.is_ok()
+            && entry.is_operand()
+            && self.session.has_several_operands
+            && let Ok(made) = entry.target.status(Link::Itself)
+        {
+            self.session.note_made(made.id, entry.target.name.to_owned());
         }
         copied.map(|()| None)
     }
@@ -390,14 +397,17 @@ impl<'s> Worker<'s> {
     }
 }
 
-/// Whether two names are one: the same last component in the same folder.
-pub(crate) fn is_one_name(left: Place<'_>, right: Place<'_>) -> bool {
+/// Whether two names are one.
+fn is_one_name(left: Place<'_>, right: Place<'_>) -> bool {
     let last = |place: Place<'_>| backup::last_component(place.name.to_bytes()).to_vec();
-    let folder = |place: Place<'_>| {
-        let folder = place.sibling(c".");
-        place.named(&folder).status(Link::Followed).map(|status| status.id)
-    };
-    last(left) == last(right) && matches!((folder(left), folder(right)), (Ok(left), Ok(right)) if left == right)
+    last(left) == last(right) && name_in_folder(left).is_some_and(|left| Some(left) == name_in_folder(right))
+}
+
+/// What tells one name from another, by whatever path it is called: the folder that it is in, and the last component.
+pub(crate) fn name_in_folder(place: Place<'_>) -> Option<(FileId, Vec<u8>)> {
+    let folder = place.sibling(c".");
+    let folder = place.named(&folder).status(Link::Followed).ok()?;
+    Some((folder.id, backup::last_component(place.name.to_bytes()).to_vec()))
 }
 
 /// Whether the last component is `.` or `..`, which have no backup.

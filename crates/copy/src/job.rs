@@ -1,6 +1,6 @@
 //! Several sources and a destination: what the operands of cp(1) mean.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -14,7 +14,8 @@ use rustix::io::Errno;
 
 use crate::attributes::{self, Original};
 use crate::backup::{self, last_component};
-use crate::entry::{Entry, Worker, is_one_name};
+use crate::contents::sync_folder;
+use crate::entry::{Entry, Worker, name_in_folder};
 use crate::error::{Error, Refusal};
 use crate::meter::Meter;
 use crate::observer::{Event, Observer};
@@ -86,7 +87,8 @@ impl CopyOptions {
         let (options, renamed) = self.backing_up_itself(sources, target);
         let options = options.as_ref().unwrap_or(self);
         let target = renamed.as_deref().map_or(target, Target::Name);
-        let session = Session::new(options, meter, observer);
+        let mut session = Session::new(options, meter, observer);
+        session.has_several_operands = sources.len() > 1;
         match Operands::new(&session, sources, target) {
             Ok(operands) => operands.copy(sources),
             Err(error) => session.fail(error),
@@ -163,31 +165,26 @@ impl<'s> Operands<'s> {
 
     fn copy(&self, sources: &[PathBuf]) {
         let worker = &mut Worker::new(self.session);
-        let mut seen = HashMap::<&[u8], Vec<&Path>>::new();
+        let mut seen = HashSet::new();
         for source in sources {
             if self.session.meter.is_stopped() {
                 return;
             }
-            let namesakes = seen.entry(last_component(source.as_os_str().as_bytes())).or_default();
-            if self.session.options.backup == Backup::None && self.is_repeated(source, namesakes) {
-                continue;
+            if sources.len() > 1 && self.session.options.backup == Backup::None {
+                // What can't be found is told of each time.
+                let name = c_string(source).ok().and_then(|name| name_in_folder(Place::new(&name)));
+                if name.is_some_and(|name| !seen.insert(name)) && self.is_repeated(source) {
+                    continue;
+                }
             }
-            namesakes.push(source);
-            if let Err(error) = self.copy_operand(worker, source, sources.len() > 1) {
+            if let Err(error) = self.copy_operand(worker, source) {
                 self.session.fail(error);
             }
         }
     }
 
-    /// Whether an operand that was named before, maybe by another path, is to be left out; the observer is told.
-    fn is_repeated(&self, source: &Path, namesakes: &[&Path]) -> bool {
-        let is_named = |other: &&Path| match (c_string(source), c_string(other)) {
-            (Ok(source), Ok(other)) => source == other || is_one_name(Place::new(&source), Place::new(&other)),
-            _ => false,
-        };
-        if !namesakes.iter().any(is_named) {
-            return false;
-        }
+    /// Whether an operand that was named before, maybe by another path, is to be left out; then the observer is told.
+    fn is_repeated(&self, source: &Path) -> bool {
         let Ok(metadata) = source.metadata() else { return false };
         let is_folder = metadata.is_dir();
         if !is_folder || self.session.options.recursive {
@@ -197,7 +194,7 @@ impl<'s> Operands<'s> {
         false
     }
 
-    fn copy_operand(&self, worker: &mut Worker<'_>, source: &Path, is_one_of_several: bool) -> Result<(), Error> {
+    fn copy_operand(&self, worker: &mut Worker<'_>, source: &Path) -> Result<(), Error> {
         let mut source = source.as_os_str().as_bytes();
         if self.session.options.strip_trailing_slashes {
             source = trimmed(source);
@@ -213,8 +210,9 @@ impl<'s> Operands<'s> {
         };
         if let Some(folder) = worker.copy(entry) {
             tree::fill(worker, folder);
-        } else if is_one_of_several && let Ok(made) = entry.target.status(Link::Itself) {
-            self.session.note_made(made.id, target_name.clone());
+            if self.session.options.sync == Sync::File {
+                sync_folder(entry.target)?;
+            }
         }
         for parent in parents.into_iter().rev() {
             parent.finish(self.session);

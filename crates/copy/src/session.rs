@@ -28,6 +28,8 @@ pub(crate) struct Session<'a> {
     /// Files that may be met again under other names.
     pub(crate) links: LinkTable,
     pub(crate) totals: Totals,
+    /// Whether one operand may get the name that another has just got.
+    pub(crate) has_several_operands: bool,
     wants_every_name: bool,
     /// Destinations of operands: what was made may not be overwritten by a later operand.
     made: Mutex<HashSet<(FileId, CString)>>,
@@ -85,6 +87,7 @@ impl<'a> Session<'a> {
             meter,
             links: LinkTable::default(),
             totals: Totals::default(),
+            has_several_operands: false,
             wants_every_name: observer.wants_every_name(),
             made: Mutex::default(),
             filled: Mutex::default(),

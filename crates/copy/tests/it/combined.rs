@@ -1,11 +1,12 @@
 //! Options together: what one of them promises, no other takes away.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, File, FileTimes, Permissions};
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use mapio_copy::{Attribute, Backup, CopyOptions, Existing, Follow, Preserve, Sync, Target};
 use mapio_testkit::skip;
@@ -121,4 +122,27 @@ fn what_can_not_be_read_again_is_not_verified() {
     assert!(line_of(&errors[0]).starts_with("cannot verify '/dev/null'"), "{errors:?}");
     let (_, errors) = copy_all(&CopyOptions::new().sync(Sync::File), &[source], Target::Name(null));
     assert!(errors.is_empty(), "{errors:?}");
+}
+
+#[test]
+fn a_destination_that_was_kept_may_be_replaced_by_a_later_operand() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (older, newer, target) = (dir.path().join("a"), dir.path().join("folder/a"), dir.path().join("target"));
+    fs::create_dir(dir.path().join("folder")).expect("room");
+    fs::create_dir(&target).expect("room");
+    for (path, seconds) in [(&older, 1_000), (&target.join("a"), 2_000), (&newer, 3_000)] {
+        fs::write(path, seconds.to_string()).expect("room");
+        set_modified(path, seconds);
+    }
+    let options = CopyOptions::new().existing(Existing::ReplaceOlder);
+    let (summary, errors) = copy_all(&options, &[older, newer], Target::Folder(&target));
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!((summary.files, summary.skipped), (1, 1));
+    assert_eq!(fs::read_to_string(target.join("a")).expect("a file"), "3000");
+}
+
+fn set_modified(path: &Path, seconds: u64) {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let file = File::open(path).expect("own file");
+    file.set_times(FileTimes::new().set_modified(time)).expect("own file");
 }
