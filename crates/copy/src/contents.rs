@@ -5,7 +5,7 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::time::Instant;
 
-use rustix::fs::{Advice, OFlags};
+use rustix::fs::{Advice, AtFlags, OFlags, StatxAttributes, StatxFlags};
 use rustix::io::{Errno, retry_on_intr};
 
 use crate::attributes::{self, Original};
@@ -90,7 +90,12 @@ impl Worker<'_> {
         let begun = Instant::now();
         let source = self.open_source(entry, status, opened)?;
         let behind = way.existing.as_ref().and_then(|_| behind_link(entry.target));
-        let placement = self.session.options.placement;
+        let mut placement = self.session.options.placement;
+        let is_regular = source.status.is_regular();
+        if !is_regular && placement == Placement::Auto && way.existing.is_some() && is_mount_root(entry.target) {
+            // A rename that is refused comes too late for what can be read only once.
+            placement = Placement::InPlace;
+        }
         let spot = match &behind {
             None => Spot { place: entry.target, link: Link::Itself, placement },
             Some(Some(path)) => Spot { place: Place::new(path), link: Link::Itself, placement },
@@ -99,7 +104,7 @@ impl Worker<'_> {
         };
         let written = self.write(entry, &source, spot, way, begun);
         match written {
-            Err(error) if placement == Placement::Auto && is_mount_point(&error) => {
+            Err(error) if placement == Placement::Auto && is_regular && is_mount_point(&error) => {
                 destination::remove_partial(spot.place);
                 self.write(entry, &source, Spot { placement: Placement::InPlace, ..spot }, way, begun)
             }
@@ -407,6 +412,12 @@ fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64) ->
     };
     to.file.set_len(same).map_err(Error::os("cannot truncate", to.name))?;
     Ok(same)
+}
+
+/// Whether something is mounted on the destination, as far as the kernel tells: from Linux 5.8 on.
+fn is_mount_root(place: Place<'_>) -> bool {
+    let statx = rustix::fs::statx(place.dir, place.name, AtFlags::empty(), StatxFlags::empty());
+    statx.is_ok_and(|statx| statx.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// Whether the destination turned out to be a mount point, which can't be renamed over, only written to.

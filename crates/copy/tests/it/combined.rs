@@ -5,6 +5,7 @@ use std::io::Write;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -139,6 +140,41 @@ fn a_destination_that_was_kept_may_be_replaced_by_a_later_operand() {
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!((summary.files, summary.skipped), (1, 1));
     assert_eq!(fs::read_to_string(target.join("a")).expect("a file"), "3000");
+}
+
+/// A file that is mounted on another one, until this is dropped.
+struct Mounted<'a>(&'a Path);
+
+impl<'a> Mounted<'a> {
+    fn on(file: &Path, point: &'a Path) -> Option<Self> {
+        let mounted = Command::new("mount").arg("--bind").args([file, point]).status();
+        mounted.is_ok_and(|status| status.success()).then_some(Self(point))
+    }
+}
+
+impl Drop for Mounted<'_> {
+    fn drop(&mut self) {
+        // What stays mounted is found by the removal of its folder.
+        let _ = Command::new("umount").arg(self.0).status();
+    }
+}
+
+#[test]
+fn a_pipe_is_copied_to_a_mount_point() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (source, inner, point) = (dir.path().join("source"), dir.path().join("inner"), dir.path().join("point"));
+    fs::write(&inner, "old").expect("room");
+    fs::write(&point, "below").expect("room");
+    mknodat(CWD, &source, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("room");
+    let Some(_mounted) = Mounted::on(&inner, &point) else {
+        return skip("a pipe copied to a mount point", "mounting needs root");
+    };
+    let (_, errors) = thread::scope(|scope| {
+        scope.spawn(|| fs::write(&source, "new").expect("somebody reads"));
+        copy_all(&CopyOptions::new(), &[source.clone()], Target::Name(&point))
+    });
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(fs::read_to_string(&inner).expect("a file"), "new");
 }
 
 fn set_modified(path: &Path, seconds: u64) {

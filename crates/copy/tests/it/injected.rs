@@ -6,9 +6,11 @@ use std::io::ErrorKind;
 use std::num::NonZero;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
 
 use mapio_copy::{Backup, CopyOptions, Error, Follow, Placement, Sync, Target};
 use mapio_testkit::{FaultyFs, Injection, Peer, SmallFs, pattern, report, skip};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use crate::support::{assert_holds, assert_no_temporaries, copy_all, line_of};
 
@@ -57,6 +59,13 @@ fn options_of(kind: &str) -> CopyOptions {
 fn serve(request: &str) -> String {
     let (kind, dir) = request.split_once('|').expect("two words");
     let (from, to) = (Path::new(dir).join("from"), Path::new(dir).join("to"));
+    if kind == "stream" {
+        return thread::scope(|scope| {
+            scope.spawn(|| fs::write(&from, new_bytes()).expect("somebody reads"));
+            let (_, errors) = copy_all(&CopyOptions::new(), &[from.clone()], Target::Name(&to));
+            errors.iter().map(line_of).collect::<Vec<_>>().join("\t")
+        });
+    }
     let (_, errors) = copy_all(&options_of(kind), &[from], Target::Name(&to));
     errors.iter().map(line_of).collect::<Vec<_>>().join("\t")
 }
@@ -147,6 +156,22 @@ fn a_mount_point_is_written_in_place_unless_it_must_not() {
         assert!(bytes == expected && errors.is_empty() == is_copied, "{kind}, {reason}: {errors:?}");
         assert_no_temporaries(dir.path(), kind);
     }
+}
+
+#[test]
+fn what_can_be_read_only_once_is_not_written_over_a_mount_point_when_it_is_gone() {
+    let test = "injected::what_can_be_read_only_once_is_not_written_over_a_mount_point_when_it_is_gone";
+    let mut peer = Peer::start(test, serve);
+    if let Err(error) = Injection::attach(peer.id(), CALLS, &[]) {
+        return skip(test, &format!("strace can't be used: {error}"));
+    }
+    let dir = tempfile::tempdir().expect("a folder");
+    mknodat(CWD, dir.path().join("from"), FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("room");
+    fs::write(dir.path().join("to"), OLD).expect("room");
+    // A kernel that does not tell of mount points.
+    let errors = copy_with(&mut peer, "stream", dir.path(), "?renameat,renameat2:error=EBUSY");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert_eq!(fs::read(dir.path().join("to")).expect("it is there"), OLD);
 }
 
 #[test]
