@@ -42,19 +42,24 @@ pub enum Comparison {
 /// [`Error::SourceChanged`] for one that has changed meanwhile.
 pub fn compare(left: impl AsRef<Path>, right: impl AsRef<Path>, meter: &Meter) -> Result<Comparison, Error> {
     let (left, right) = (Source::open(left.as_ref())?, Source::open(right.as_ref())?);
-    let found = compare_open((left.named(), left.len()), (right.named(), right.len()), meter);
+    let found = compare_open((left.named(), left.len()), (right.named(), right.len()), |bytes| {
+        meter.add_bytes(bytes);
+        true
+    });
     // What was read behind the end of a file that was cut, zeros or an error, is not an answer.
     left.check_unchanged()?;
     right.check_unchanged()?;
     found
 }
 
-/// Compares two open files of these lengths; one of length 0 is read to its end.
+/// Compares two open files of these lengths; one of length 0 is read to its end. `goes_on` hears of each step of so many
+/// bytes that are the same, and says whether there is to be another one.
 pub(crate) fn compare_open(
     left: (NamedFile<'_>, u64),
     right: (NamedFile<'_>, u64),
-    meter: &Meter,
+    goes_on: impl Fn(u64) -> bool,
 ) -> Result<Comparison, Error> {
+    let stopped = right.0.name;
     let (mut left, mut right) = (Bytes::of(left), Bytes::of(right));
     let (mut left_step, mut right_step) = ([0; STEP_BYTES], [0; STEP_BYTES]);
     let mut offset = 0;
@@ -70,7 +75,9 @@ pub(crate) fn compare_open(
             return Ok(Comparison::Same { bytes: offset });
         }
         offset += file_bytes(left.len());
-        meter.add_bytes(file_bytes(left.len()));
+        if !goes_on(file_bytes(left.len())) {
+            return Err(Error::Cancelled { path: stopped.into() });
+        }
     }
 }
 
@@ -121,5 +128,26 @@ impl<'a> Bytes<'a> {
         let read = window.view().read_exact_at(at_most(start, usize::MAX), buffer);
         read.map_err(|fault| self.named.faulted(window, 0, fault))?;
         Ok(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comparison_that_is_not_to_go_on_ends_at_the_next_step() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("file");
+        std::fs::write(&path, vec![7; 3 * STEP_BYTES]).unwrap();
+        let source = Source::open(&path).unwrap();
+        let steps = std::cell::Cell::new(0);
+        let side = || (source.named(), source.len());
+        let found = compare_open(side(), side(), |_| {
+            steps.set(steps.get() + 1);
+            steps.get() < 2
+        });
+        assert!(matches!(found, Err(Error::Cancelled { .. })), "{found:?}");
+        assert_eq!(steps.get(), 2);
     }
 }

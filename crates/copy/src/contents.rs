@@ -12,7 +12,7 @@ use crate::attributes::{self, Original};
 use crate::cache::{self, Absent};
 use crate::compare::{Comparison, compare_open};
 use crate::destination::{self, CANNOT_REPLACE, Destination};
-use crate::engine::{NamedFile, transfer_from, transfer_stream};
+use crate::engine::{NamedFile, Transferred, transfer_from, transfer_stream};
 use crate::entry::{Entry, Way, Worker};
 use crate::error::{Error, Refusal};
 use crate::file_system::FileSystem;
@@ -44,6 +44,14 @@ struct Spot<'a> {
     /// Whether it is a link all the same, and to be followed, because nobody knows where it leads.
     link: Link,
     placement: Placement,
+}
+
+/// What was moved, and how.
+struct Moved {
+    plan: Plan,
+    transferred: Transferred,
+    resumed_bytes: u64,
+    calls: u64,
 }
 
 impl Source {
@@ -151,36 +159,14 @@ impl Worker<'_> {
             return Err(target.refused("cannot verify")(Errno::OPNOTSUPP));
         }
         let (from, to) = (NamedFile::at(&source.file, entry.source), NamedFile::at(destination.file(), target));
-        let calls = session.meter.calls();
         let absent = options.evict.then(|| Absent::of(&source.file, source.len()));
-        let mut resumed_bytes = 0;
         let moved = match options.method {
             Method::AttributesOnly => None,
-            _ => {
-                let plan = self.plan(source, entry, destination.file());
-                let is_stream = !source.status.is_regular() || destination.is_stream();
-                let moved = if is_stream {
-                    transfer_stream(from, to, &plan, session.meter, &mut self.workspace)
-                } else {
-                    resumed_bytes = trusted_bytes(destination.left_bytes(), from, to, source.len())?;
-                    transfer_from(resumed_bytes, from, to, source.len(), &plan, session.meter, &mut self.workspace)
-                };
-                let moved = moved
-                    // A file that was cut is an error of the source's, whichever call has met it.
-                    .map_err(|error| source.check_unchanged(entry.source).err().unwrap_or(error))?;
-                source.check_unchanged(entry.source)?;
-                Some((plan, moved))
-            }
+            _ => Some(self.move_bytes(entry, source, &destination, target)?),
         };
-        let is_new = placed != Placed::InPlace && destination.old_mode().is_none();
-        let complain = |operation, errno| session.fail(target.refused(operation)(errno));
-        let original = Original { file: &source.file, status: &source.status };
-        attributes::copy(original, destination.file(), &options.preserve, is_new, &complain);
-        if let Some(mode) = destination.old_mode() {
-            attributes::keep_set_id(mode, destination.file(), &options.preserve, &complain);
-        }
+        self.copy_attributes(source, &destination, target, placed);
         // A verification flushes first anyway.
-        if moved.as_ref().is_some_and(|(plan, _)| plan.flush) && !options.verify {
+        if moved.as_ref().is_some_and(|moved| moved.plan.flush) && !options.verify {
             flush(to)?;
         }
         if let Some(absent) = absent {
@@ -188,7 +174,8 @@ impl Worker<'_> {
             cache::evict_written(to.file).map_err(target.refused("flushing"))?;
         }
         let copied = begun.elapsed();
-        let verified = if options.verify { Some(verify(entry, source, (from, to))?) } else { None };
+        let is_verified = options.verify && moved.is_some();
+        let verified = if is_verified { Some(verify(entry, source, (from, to), session.meter)?) } else { None };
         if options.sync == Sync::Tree {
             let device = self.target_device(entry, destination.file());
             session.note_written(device, destination.file()).map_err(target.refused("noting the file system of"))?;
@@ -200,7 +187,7 @@ impl Worker<'_> {
             sync_folder(target)?;
         }
         let elapsed = copied + naming.elapsed();
-        let Some((plan, transferred)) = moved else { return Ok(None) };
+        let Some(Moved { plan, transferred, resumed_bytes, calls }) = moved else { return Ok(None) };
         count(&session.totals.files);
         add(&session.totals.bytes, transferred.bytes);
         add(&session.totals.hole_bytes, transferred.hole_bytes);
@@ -211,10 +198,49 @@ impl Worker<'_> {
             plan,
             transferred,
             resumed_bytes,
-            calls: session.meter.calls() - calls,
+            calls,
             elapsed,
             verified,
         }))
+    }
+
+    /// Fills the destination with what the source holds, and checks that this has not changed meanwhile.
+    fn move_bytes(
+        &mut self,
+        entry: Entry<'_>,
+        source: &Source,
+        destination: &Destination<'_>,
+        target: Place<'_>,
+    ) -> Result<Moved, Error> {
+        let meter = self.session.meter;
+        let calls = meter.calls();
+        let plan = self.plan(source, entry, destination.file());
+        let (from, to) = (NamedFile::at(&source.file, entry.source), NamedFile::at(destination.file(), target));
+        let mut resumed_bytes = 0;
+        let moved = if !source.status.is_regular() || destination.is_stream() {
+            transfer_stream(from, to, &plan, meter, &mut self.workspace)
+        } else {
+            trusted_bytes(destination.left_bytes(), from, to, source.len(), meter).and_then(|trusted| {
+                resumed_bytes = trusted;
+                transfer_from(trusted, from, to, source.len(), &plan, meter, &mut self.workspace)
+            })
+        };
+        let transferred = moved
+            // A file that was cut is an error of the source's, whichever call has met it.
+            .map_err(|error| source.check_unchanged(entry.source).err().unwrap_or(error))?;
+        source.check_unchanged(entry.source)?;
+        Ok(Moved { plan, transferred, resumed_bytes, calls: meter.calls() - calls })
+    }
+
+    fn copy_attributes(&self, source: &Source, destination: &Destination<'_>, target: Place<'_>, placed: Placed) {
+        let preserve = &self.session.options.preserve;
+        let is_new = placed != Placed::InPlace && destination.old_mode().is_none();
+        let complain = |operation, errno| self.session.fail(target.refused(operation)(errno));
+        let original = Original { file: &source.file, status: &source.status };
+        attributes::copy(original, destination.file(), preserve, is_new, &complain);
+        if let Some(mode) = destination.old_mode() {
+            attributes::keep_set_id(mode, destination.file(), preserve, &complain);
+        }
     }
 
     fn plan(&mut self, source: &Source, entry: Entry<'_>, destination: &File) -> Plan {
@@ -401,12 +427,12 @@ fn cut_in_place<'p>(
 
 /// How much of what an interrupted copy has left is what the source holds: each byte is compared before it is trusted.
 /// What follows is cut off.
-fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64) -> Result<u64, Error> {
+fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64, meter: &Meter) -> Result<u64, Error> {
     let left = left.min(len);
     if left == 0 {
         return Ok(0);
     }
-    let same = match compare_open((from, left), (to, left), &Meter::new())? {
+    let same = match compare_open((from, left), (to, left), |_| !meter.is_stopped())? {
         Comparison::Same { bytes } => bytes,
         Comparison::Differ { offset, .. } => offset - offset % RESUME_ALIGN,
     };
@@ -467,7 +493,12 @@ pub(crate) fn sync_folder(place: Place<'_>) -> Result<(), Error> {
 }
 
 /// Compares the copy, as the disk has it, to its source.
-fn verify(entry: Entry<'_>, source: &Source, files: (NamedFile<'_>, NamedFile<'_>)) -> Result<Verified, Error> {
+fn verify(
+    entry: Entry<'_>,
+    source: &Source,
+    files: (NamedFile<'_>, NamedFile<'_>),
+    meter: &Meter,
+) -> Result<Verified, Error> {
     let (from, to) = files;
     let begun = Instant::now();
     flush(to)?;
@@ -479,7 +510,7 @@ fn verify(entry: Entry<'_>, source: &Source, files: (NamedFile<'_>, NamedFile<'_
         _ => VerifiedFrom::Disk,
     };
     let len = to.file.metadata().map_err(Error::os("cannot fstat", to.name))?.len();
-    match compare_open((from, source.len()), (to, len), &Meter::new())? {
+    match compare_open((from, source.len()), (to, len), |_| !meter.is_stopped())? {
         Comparison::Same { .. } => Ok(Verified { elapsed: begun.elapsed(), from: read_from }),
         Comparison::Differ { offset, .. } => {
             // A source that has been written to meanwhile is no fault of the copy.

@@ -379,14 +379,7 @@ impl<'s> Worker<'s> {
             return Relation::Apart;
         }
         if link == Link::Itself {
-            let behind = |place: Place<'_>, name: Status| {
-                if name.is_link() { place.status(Link::Followed) } else { Ok(name) }
-            };
-            let same_behind = match (behind(entry.source, source_name), behind(entry.target, target_name)) {
-                (Ok(source), Ok(target)) => source.id == target.id,
-                _ => false,
-            };
-            if !same_behind {
+            if !lead_to_one_file((entry.source, source_name), (entry.target, target_name)) {
                 return Relation::Apart;
             }
             if links {
@@ -395,6 +388,15 @@ impl<'s> Worker<'s> {
         }
         Relation::Same
     }
+}
+
+/// Whether two names with these statuses are, or lead to, one file.
+fn lead_to_one_file(left: (Place<'_>, Status), right: (Place<'_>, Status)) -> bool {
+    let behind = |(place, name): (Place<'_>, Status)| match name.is_link() {
+        true => place.status(Link::Followed).ok(),
+        false => Some(name),
+    };
+    matches!((behind(left), behind(right)), (Some(left), Some(right)) if left.id == right.id)
 }
 
 /// Whether two names are one.

@@ -74,6 +74,7 @@ impl CopyOptions {
         match (error.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner), into(report)) {
             (Some(error), _) => Err(error),
             (None, Some(report)) => Ok(report),
+            (None, None) if meter.is_stopped() => Err(Error::Cancelled { path: destination.to_owned() }),
             // It was not to be replaced, or only its attributes.
             (None, None) => {
                 Err(Error::Refused { refusal: Refusal::Exists, from: source.to_owned(), to: destination.to_owned() })

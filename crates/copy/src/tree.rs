@@ -172,6 +172,14 @@ impl Folder {
     }
 }
 
+/// The copy of a folder, open, before anything is put into it.
+struct Landed {
+    target: File,
+    id: FileId,
+    /// Permissions of the owner that were added so that it can be filled.
+    added_mode: u32,
+}
+
 impl Worker<'_> {
     /// Makes the copy of a folder, and opens both. What is in it comes later.
     pub(crate) fn copy_folder(
@@ -189,23 +197,7 @@ impl Worker<'_> {
         if std::iter::successors(above.as_deref(), |above| above.above.as_deref()).any(|above| above.id == status.id) {
             return Err(entry.refused(Refusal::Cycle));
         }
-        if existing.is_none() {
-            let mode = attributes::creation_mode(&session.options.preserve, status);
-            rustix::fs::mkdirat(entry.target.dir, entry.target.name, Mode::from_raw_mode(mode | 0o700))
-                .map_err(entry.target.refused("cannot create directory"))?;
-            self.tell_begun(entry, None);
-        }
-        count(&session.totals.folders);
-        let (target, target_status) = match existing {
-            None => open_new(entry.target)?,
-            Some(existing) => open_existing(entry, existing)?,
-        };
-        let target_id = target_status.id;
-        let mut added_mode = 0;
-        if existing.is_none() {
-            let wanted = attributes::creation_mode(&session.options.preserve, status);
-            added_mode = 0o700 & !(wanted & target_status.mode);
-        }
+        let Landed { target, id: target_id, added_mode } = self.land_folder(entry, status, existing)?;
         let mut flags = OFlags::RDONLY | OFlags::DIRECTORY;
         flags.set(OFlags::NOFOLLOW, link == Link::Itself);
         let source = match entry.source.open(flags, 0).map(File::from) {
@@ -248,6 +240,28 @@ impl Worker<'_> {
             by_link: link == Link::Followed,
             is_left_empty,
         }))
+    }
+
+    /// Makes the copy of a folder, or opens what has its name and is to be filled.
+    fn land_folder(&self, entry: Entry<'_>, status: &Status, existing: Option<&Status>) -> Result<Landed, Error> {
+        let session = self.session;
+        let wanted = attributes::creation_mode(&session.options.preserve, status);
+        if existing.is_none() {
+            rustix::fs::mkdirat(entry.target.dir, entry.target.name, Mode::from_raw_mode(wanted | 0o700))
+                .map_err(entry.target.refused("cannot create directory"))?;
+            self.tell_begun(entry, None);
+        }
+        count(&session.totals.folders);
+        Ok(match existing {
+            None => {
+                let (target, found) = open_new(entry.target)?;
+                Landed { target, id: found.id, added_mode: 0o700 & !(wanted & found.mode) }
+            }
+            Some(existing) => {
+                let (target, found) = open_existing(entry, existing)?;
+                Landed { target, id: found.id, added_mode: 0 }
+            }
+        })
     }
 }
 

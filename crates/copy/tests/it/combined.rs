@@ -9,7 +9,7 @@ use std::process::Command;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use mapio_copy::{Attribute, Backup, CopyOptions, Existing, Follow, Preserve, Sync, Target};
+use mapio_copy::{Attribute, Backup, CopyOptions, Error, Existing, Follow, Meter, Method, Preserve, Sync, Target};
 use mapio_testkit::skip;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -140,6 +140,29 @@ fn a_destination_that_was_kept_may_be_replaced_by_a_later_operand() {
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!((summary.files, summary.skipped), (1, 1));
     assert_eq!(fs::read_to_string(target.join("a")).expect("a file"), "3000");
+}
+
+#[test]
+fn attributes_alone_are_not_verified_by_bytes() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+    fs::write(&source, "bytes").expect("room");
+    let options = CopyOptions::new().method(Method::AttributesOnly).verify();
+    let (_, errors) = copy_all(&options, &[source], Target::Name(&target));
+    assert!(errors.is_empty(), "{errors:?}");
+    assert_eq!(target.metadata().expect("a file").len(), 0);
+}
+
+#[test]
+fn a_copy_that_was_stopped_before_it_began_says_so() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let (source, target) = (dir.path().join("source"), dir.path().join("target"));
+    fs::write(&source, "bytes").expect("room");
+    let meter = Meter::new();
+    meter.stop();
+    let copied = CopyOptions::new().copy_metered(&source, &target, &meter);
+    assert!(matches!(copied, Err(Error::Cancelled { .. })), "{copied:?}");
+    assert!(!target.exists());
 }
 
 /// A file that is mounted on another one, until this is dropped.
