@@ -5,7 +5,7 @@
 
 use std::ffi::CStr;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::OnceLock;
 
 use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, XattrFlags};
@@ -50,6 +50,9 @@ fn open_mode(preserve: &Preserve, source: &Status) -> u32 {
 /// Copies the attributes that are wanted to an open file or folder. `is_new`: it has just been made, with
 /// [`creation_mode`].
 pub(crate) fn copy(from: Original<'_>, to: &File, preserve: &Preserve, is_new: bool, complain: Complain<'_>) {
+    if !is_new && preserve.ownership.wanted() && preserve.mode == ModeFrom::Source {
+        tell(narrow_mode(to, from.status), Attribute::Require, "preserving permissions for", complain);
+    }
     let owned = !preserve.ownership.wanted() || copy_owner(from.status, to, preserve.ownership, complain);
     if preserve.xattr.wanted() {
         let copied = copy_xattrs(from.file, to, |name| name != ACCESS_LIST && name != DEFAULT_LIST && name != CONTEXT);
@@ -81,10 +84,18 @@ pub(crate) fn copy(from: Original<'_>, to: &File, preserve: &Preserve, is_new: b
 
 /// Copies the attributes that are wanted to something that is not opened: a link, a pipe, a device.
 pub(crate) fn copy_unopened(from: &Status, place: Place<'_>, preserve: &Preserve, complain: Complain<'_>) {
+    if !preserve.is_anything() {
+        return;
+    }
+    // By descriptor: what takes its place meanwhile, maybe as another name of somebody's file, must not get them.
+    let file = match open_made(from, place) {
+        Ok(file) => file,
+        Err(errno) => return complain("preserving attributes for", errno),
+    };
     let (uid, gid) = (Uid::from_raw(from.uid), Gid::from_raw(from.gid));
     let mut owned = true;
     if preserve.ownership.wanted() {
-        let given = rustix::fs::chownat(place.dir, place.name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW);
+        let given = rustix::fs::chownat(&file, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH);
         owned = given.is_ok();
         tell(forgive_strangers(given), preserve.ownership, "failed to preserve ownership for", complain);
     }
@@ -97,16 +108,26 @@ pub(crate) fn copy_unopened(from: &Status, place: Place<'_>, preserve: &Preserve
     };
     if let Some(mode) = mode {
         let mode = Mode::from_raw_mode(mode);
-        // By descriptor: a link that takes its place meanwhile would be followed otherwise.
-        let changed = place
-            .open(OFlags::PATH | OFlags::NOFOLLOW, 0)
-            .and_then(|file| rustix::fs::chmod(format!("/proc/self/fd/{}", file.as_raw_fd()), mode));
+        let changed = rustix::fs::chmod(format!("/proc/self/fd/{}", file.as_raw_fd()), mode);
         tell(changed, Attribute::Require, "preserving permissions for", complain);
     }
     if preserve.timestamps.wanted() {
-        let set = rustix::fs::utimensat(place.dir, place.name, &from.times(), AtFlags::SYMLINK_NOFOLLOW);
+        let set = match rustix::fs::utimensat(&file, c"", &from.times(), AtFlags::EMPTY_PATH) {
+            // Before Linux 5.8 it took a name.
+            Err(Errno::INVAL | Errno::NOENT) => {
+                rustix::fs::utimensat(place.dir, place.name, &from.times(), AtFlags::SYMLINK_NOFOLLOW)
+            }
+            set => set,
+        };
         tell(set, preserve.timestamps, "preserving times for", complain);
     }
+}
+
+/// Opens what was just made under a name, if that is still what the name means.
+fn open_made(from: &Status, place: Place<'_>) -> Result<OwnedFd, Errno> {
+    let file = place.open(OFlags::PATH | OFlags::NOFOLLOW, 0)?;
+    let made = rustix::fs::fstat(&file).map(|stat| Status::new(&stat))?;
+    if made.kind == from.kind && made.nlink <= 1 { Ok(file) } else { Err(Errno::STALE) }
 }
 
 /// Takes away the permissions of the owner that a folder got so that it could be filled.
@@ -165,6 +186,16 @@ pub(crate) fn umask() -> u32 {
             mask.bits()
         })
     })
+}
+
+/// Leaves an old file the permissions that its old and its new owner have, so that the new one does not own for a moment
+/// what the old mode gives to all.
+fn narrow_mode(file: &File, new: &Status) -> Result<(), Errno> {
+    let old = Status::of(file)?;
+    if (old.uid, old.gid) == (new.uid, new.gid) || old.mode & !(new.mode & 0o777) == 0 {
+        return Ok(());
+    }
+    rustix::fs::fchmod(file, Mode::from_raw_mode(old.mode & new.mode & 0o700))
 }
 
 /// Gives a file the owner of another. Answers whether it has that owner now.

@@ -66,9 +66,11 @@ impl Source {
         if !self.status.is_regular() || self.file_system == FileSystem::Kernel {
             return Ok(());
         }
-        let before = self.status.version();
-        let after = Status::of(&self.file).map_err(place.refused("cannot fstat"))?.version();
-        if before == after { Ok(()) } else { Err(Error::SourceChanged { path: place.path(), before, after }) }
+        let now = Status::of(&self.file).map_err(place.refused("cannot fstat"))?;
+        if (now.len, now.modified) == (self.status.len, self.status.modified) {
+            return Ok(());
+        }
+        Err(Error::SourceChanged { path: place.path(), before: self.status.version(), after: now.version() })
     }
 }
 

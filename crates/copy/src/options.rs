@@ -62,8 +62,8 @@ pub enum Backup {
 /// How contents reach a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Placement {
-    /// A file that is named, and each file that exists already, is replaced in one step; files of a new folder are
-    /// written under their names. A destination with other hard links, or that can't be replaced by a file just like it,
+    /// A file that is named, and each file that exists already, is replaced in one step; new files of a tree are written
+    /// under their names, where the death of the process leaves them incomplete. A destination with other hard links, or that can't be replaced by a file just like it,
     /// is written in place.
     #[default]
     Auto,
