@@ -84,7 +84,7 @@ fn a_program_that_root_replaces_keeps_its_set_id_bits() {
     fs::set_permissions(&target, Permissions::from_mode(0o4755)).expect("own file");
     for (ownership, mode) in [(Attribute::Leave, 0o4755), (Attribute::Require, 0o755)] {
         let options = CopyOptions::new().preserve(preserve(|preserve| preserve.ownership = ownership));
-        let (_, errors) = copy_all(&options, &[source.clone()], Target::Name(&target));
+        let (_, errors) = copy_all(&options, std::slice::from_ref(&source), Target::Name(&target));
         assert!(errors.is_empty(), "{errors:?}");
         assert_eq!(fs::read_to_string(&target).expect("a file"), "new");
         assert_eq!(target.metadata().expect("a file").mode() & 0o7777, mode, "{ownership:?}");
@@ -98,7 +98,7 @@ fn a_destination_that_nobody_was_asked_about_is_not_replaced() {
     mknodat(CWD, &source, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("room");
     for options in [CopyOptions::new().ask(), CopyOptions::new().backup(Backup::Simple)] {
         let (_, errors) = thread::scope(|scope| {
-            let copying = scope.spawn(|| copy_all(&options, &[source.clone()], Target::Name(&target)));
+            let copying = scope.spawn(|| copy_all(&options, std::slice::from_ref(&source), Target::Name(&target)));
             // It has looked at the destination when it opens the source.
             let mut pipe = File::options().write(true).open(&source).expect("somebody reads");
             fs::write(&target, "somebody's").expect("room");
@@ -118,7 +118,7 @@ fn what_can_not_be_read_again_is_not_verified() {
     let source = dir.path().join("source");
     fs::write(&source, "bytes").expect("room");
     let null = Path::new("/dev/null");
-    let (_, errors) = copy_all(&CopyOptions::new().verify(), &[source.clone()], Target::Name(null));
+    let (_, errors) = copy_all(&CopyOptions::new().verify(), std::slice::from_ref(&source), Target::Name(null));
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(line_of(&errors[0]).starts_with("cannot verify '/dev/null'"), "{errors:?}");
     let (_, errors) = copy_all(&CopyOptions::new().sync(Sync::File), &[source], Target::Name(null));
@@ -194,7 +194,7 @@ fn a_pipe_is_copied_to_a_mount_point() {
     };
     let (_, errors) = thread::scope(|scope| {
         scope.spawn(|| fs::write(&source, "new").expect("somebody reads"));
-        copy_all(&CopyOptions::new(), &[source.clone()], Target::Name(&point))
+        copy_all(&CopyOptions::new(), std::slice::from_ref(&source), Target::Name(&point))
     });
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!(fs::read_to_string(&inner).expect("a file"), "new");

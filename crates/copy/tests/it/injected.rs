@@ -62,7 +62,7 @@ fn serve(request: &str) -> String {
     if kind == "stream" {
         return thread::scope(|scope| {
             scope.spawn(|| fs::write(&from, new_bytes()).expect("somebody reads"));
-            let (_, errors) = copy_all(&CopyOptions::new(), &[from.clone()], Target::Name(&to));
+            let (_, errors) = copy_all(&CopyOptions::new(), std::slice::from_ref(&from), Target::Name(&to));
             errors.iter().map(line_of).collect::<Vec<_>>().join("\t")
         });
     }

@@ -44,8 +44,7 @@ fn options() -> CopyOptions {
 }
 
 fn tree_options() -> CopyOptions {
-    let mut preserve = Preserve::default();
-    preserve.links = Attribute::Require;
+    let preserve = Preserve { links: Attribute::Require, ..Preserve::default() };
     options().recursive().follow(Follow::Never).preserve(preserve)
 }
 
