@@ -116,6 +116,7 @@ impl<'s> Worker<'s> {
         let way = if entry.is_fresh() { Some(Way::default()) } else { self.clear_the_way(entry, &status)? };
         let Some(way) = way else {
             count(&self.session.totals.skipped);
+            self.session.tell(|observer| observer.event(Event::Kept(&entry.target.path())));
             if options.preserve.links.wanted() && status.nlink > 1 {
                 // Other names of the source can still be linked to what is there.
                 lock(&self.session.links.slot(status.id)).get_or_insert_with(|| entry.copied());

@@ -388,3 +388,50 @@ fn threads(text: &str) -> Result<NonZero<usize>, String> {
 fn rate(text: &str) -> Result<NonZero<u64>, String> {
     NonZero::new(size::bytes(text)?).ok_or_else(|| "a rate is at least 1 byte a second".to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &str) -> Arguments {
+        Arguments::read(words.split(' ').map(OsString::from), Order::Any).unwrap()
+    }
+
+    #[test]
+    fn later_options_change_what_earlier_ones_have_said() {
+        assert_eq!(read("-i -n").asking, Asking::Never);
+        assert_eq!(read("-ni").asking, Asking::Ask);
+        assert_eq!(read("-HLP").follow, Some(Follow::Never));
+        assert_eq!(read("-aL").follow, Some(Follow::Always));
+        assert_eq!(read("-La").follow, Some(Follow::Never));
+        assert!(!read("-a --no-preserve=links").kept.links);
+        assert!(read("--no-preserve=links -a").kept.links);
+        assert_eq!(read("--sparse=always --sparse=auto").sparse, Sparse::Auto);
+        assert_eq!(read("--update=none -u").update, Update::Older);
+        assert_eq!(read("--backup=t -b").backup, Some(Some("t".into())));
+        assert_eq!(read("-S .x").backup, Some(None));
+        assert_eq!(read("--sync=tree --sync").sync, Sync::File);
+    }
+
+    #[test]
+    fn archive_keeps_all_and_tries_extended_attributes() {
+        let all = read("-a");
+        assert!(all.recursive && all.kept.mode && all.kept.ownership && all.kept.timestamps && all.kept.links);
+        assert_eq!(all.kept.xattr, Attribute::Try);
+        assert_eq!(read("-a --preserve=xattr").kept.xattr, Attribute::Require);
+        assert_eq!(read("--preserve=xattr -a").kept.xattr, Attribute::Require);
+        let usual = read("--preserve").kept;
+        assert_eq!(usual, read("-p").kept);
+        assert_eq!(usual, read("--preserve=mode,ownership,timestamps").kept);
+        assert!(read("--no-preserve=mode").kept.no_mode && !read("--no-preserve=mode --preserve=mode").kept.no_mode);
+    }
+
+    #[test]
+    fn words_that_make_no_sense_stop_it_where_they_are_met() {
+        let stop = |words: &str| Arguments::read(words.split(' ').map(OsString::from), Order::Any).unwrap_err();
+        assert_eq!(stop("--help --foo"), Stop::Help);
+        assert_eq!(stop("-r --version"), Stop::Version);
+        assert_eq!(stop("--foo --help"), Stop::Words("unrecognized option '--foo'".to_owned()));
+        assert_eq!(stop("-t a -t b"), Stop::Plain("multiple target directories specified".to_owned()));
+    }
+}

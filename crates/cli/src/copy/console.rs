@@ -165,9 +165,10 @@ impl Observer for Console<'_> {
                 self.line(&tell::names(source, destination, backup));
             }
             Event::ParentMade { source, destination } if self.says.names => {
-                self.line(&format!("{} -> {}", source.display(), destination.display()));
+                self.line(&output::printable(&format!("{} -> {}", source.display(), destination.display())));
             }
             Event::Removed(path) if self.says.names => self.line(&format!("removed {}", Quoted(path))),
+            Event::Kept(path) if self.says.debug => self.line(&format!("skipped {}", Quoted(path))),
             Event::Repeated { source, is_folder } => {
                 let what = if is_folder { "directory" } else { "file" };
                 self.complain(format!("warning: source {what} {} specified more than once", Quoted(source)));

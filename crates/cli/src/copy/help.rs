@@ -111,7 +111,8 @@ What only mapio has:
       --explain                say why each file is copied the way it is
       --json                   print a line of JSON for each file, and one for all
 
-k, m and g stand for 1024, 1024^2 and 1024^3 bytes. Exit status: 0 all was copied, 1 something was not.
+k, m and g stand for 1024, 1024^2 and 1024^3 bytes.
+Exit status: 0 all was copied, 1 something was not.
 
 Example: mapio copy -a --verify --sync=tree photos /mnt/backup/
 ";
