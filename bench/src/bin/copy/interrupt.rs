@@ -1,4 +1,5 @@
-//! Being told to stop: Ctrl-C, which the tools get too, SIGTERM, or a terminal that is closed. What is mounted or made is cleared away then.
+//! Being told to stop: by Ctrl-C, which the tools get too, by SIGTERM, or by closing the terminal. What is mounted or
+//! made is cleared away then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
