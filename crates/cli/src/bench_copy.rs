@@ -232,9 +232,9 @@ impl Bench<'_> {
         let copy = self.new_copy()?;
         let meter = Meter::new();
         let (before, begun) = (Usage::of_process()?, Instant::now());
-        let source = NamedFile { file: &self.source, path: &self.arguments.file };
+        let source = NamedFile::new(&self.source, &self.arguments.file);
         let unnamed = self.folder.join("(temporary file)");
-        let destination = NamedFile { file: &copy, path: &unnamed };
+        let destination = NamedFile::new(&copy, &unnamed);
         let transferred = transfer(source, destination, sample, plan, &meter, &mut self.workspace)?;
         let real = begun.elapsed();
         Ok((cost(Usage::of_process()? - before, real, meter.calls()), transferred.fallback))

@@ -34,11 +34,12 @@ pub(crate) struct Original<'a> {
 /// The mode to make a new file with, so that nobody gets more than the final mode allows before it has the final owner.
 pub(crate) fn creation_mode(preserve: &Preserve, source: &Status) -> u32 {
     let mode = match preserve.mode {
+        ModeFrom::SourceAndUmask | ModeFrom::Source if source.is_folder() => source.mode & 0o1777,
         ModeFrom::SourceAndUmask | ModeFrom::Source => source.mode & 0o777,
         ModeFrom::Umask if source.is_folder() => 0o777,
         ModeFrom::Umask => 0o666,
     };
-    if preserve.ownership.wanted() { mode & 0o700 } else { mode }
+    if preserve.ownership.wanted() { mode & 0o1700 } else { mode }
 }
 
 /// Copies the attributes that are wanted to an open file or folder. `is_new`: it has just been made, with
@@ -119,7 +120,9 @@ pub(crate) fn keep_identity(old: Original<'_>, new: &File) -> Result<(), Errno> 
         rustix::fs::fchown(new, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
     }
     // A write takes capabilities away, so they are not kept.
-    copy_xattrs(old.file, new, |name| name != c"security.capability")?;
+    copy_xattrs(old.file, new, |name| name != c"security.capability" && name != ACCESS_LIST)?;
+    // The new file may have inherited an access control list that the old one does not have.
+    copy_lists(old, new)?;
     // Nor are set-id bits, as a write by anybody but root would have cleared them.
     let mode = old.status.mode & 0o777;
     if own.st_mode & 0o7777 != mode {

@@ -4,11 +4,12 @@ use std::ffi::{CString, OsStr};
 use std::mem::MaybeUninit;
 use std::os::unix::ffi::OsStrExt;
 
-use rustix::fs::{AtFlags, OFlags, RawDir};
+use rustix::fs::{AtFlags, OFlags, RawDir, RenameFlags, renameat_with};
 use rustix::io::Errno;
 
+use crate::destination;
 use crate::options::Backup;
-use crate::place::Place;
+use crate::place::{Link, Place};
 
 /// The name that the backup of a destination gets; a sibling of it.
 pub(crate) fn name(place: Place<'_>, kind: Backup, suffix: &OsStr) -> Result<CString, Errno> {
@@ -46,13 +47,31 @@ pub(crate) fn make(place: Place<'_>, backup: &CString) -> Result<bool, Errno> {
         Err(Errno::EXIST) => {}
         Err(_) => return rustix::fs::renameat(place.dir, place.name, place.dir, backup).map(|()| false),
     }
-    // An earlier backup is replaced in one step. Should both be one file already, the rename does nothing.
-    let through = place.sibling(&CString::new(format!(".mapio-backup-{}", std::process::id())).unwrap_or_default());
-    linked(&through)?;
-    let replaced = rustix::fs::renameat(place.dir, &through, place.dir, backup);
-    // Gone if it was renamed.
-    let _ = place.named(&through).remove();
-    replaced.map(|()| true)
+    let own = last_component(place.name.to_bytes());
+    if last_component(backup.to_bytes()).strip_prefix(own).and_then(number_of).is_some() {
+        // Somebody has taken the number meanwhile. No numbered backup is ever replaced.
+        return Err(Errno::EXIST);
+    }
+    // An earlier backup is replaced in one step.
+    destination::make_beside(place.named(backup), |beside| {
+        rustix::fs::linkat(place.dir, place.name, beside.dir, beside.name, AtFlags::empty())
+    })?;
+    Ok(true)
+}
+
+/// Takes a backup back, after the copy has failed: the destination has its name again, or only that.
+pub(crate) fn take_back(place: Place<'_>, backup: &CString) -> Result<(), Errno> {
+    let id = |place: Place<'_>| place.status(Link::Itself).map(|status| status.id);
+    match id(place) {
+        // Left as a second name of it, it would be overwritten together with it by the next copy in place.
+        Ok(there) if id(place.named(backup)) == Ok(there) => place.named(backup).remove(),
+        Ok(_) => Ok(()),
+        Err(_) => match renameat_with(place.dir, backup, place.dir, place.name, RenameFlags::NOREPLACE) {
+            // Not every file system can tell whether the name is free; a moment ago it was.
+            Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(place.dir, backup, place.dir, place.name),
+            renamed => renamed,
+        },
+    }
 }
 
 /// The highest number of a numbered backup of this name; 0 if there is none.

@@ -6,23 +6,27 @@ use std::os::fd::AsRawFd;
 use std::time::Instant;
 
 use rustix::fs::{Advice, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use crate::attributes::{self, Original};
+use crate::cache::{self, Absent};
 use crate::compare::{Comparison, compare_open};
-use crate::destination::Destination;
-use crate::engine::{NamedFile, transfer, transfer_stream};
+use crate::destination::{CANNOT_REPLACE, Destination};
+use crate::engine::{NamedFile, transfer_from, transfer_stream};
 use crate::entry::{Entry, Way, Worker};
 use crate::error::{Error, Refusal};
 use crate::file_system::FileSystem;
 use crate::meter::Meter;
 use crate::observer::Event;
-use crate::options::{Method, Placement, Sync};
+use crate::options::{Existing, Method, Placement, Sync};
 use crate::place::{Link, Place};
 use crate::plan::{Facts, Plan};
 use crate::report::{Placed, Report, Verified, VerifiedFrom};
 use crate::session::{add, count};
 use crate::status::Status;
+
+/// A resumed copy goes on at a multiple of this many bytes: a block of most file systems.
+const RESUME_ALIGN: u64 = 4096;
 
 /// The file that is read, and what it was when it was opened.
 #[derive(Debug)]
@@ -30,6 +34,16 @@ struct Source {
     file: File,
     status: Status,
     file_system: FileSystem,
+}
+
+/// Where contents are written.
+#[derive(Debug, Clone, Copy)]
+struct Spot<'a> {
+    /// The destination; behind the link, where there is one.
+    place: Place<'a>,
+    /// Whether it is a link all the same, and to be followed, because nobody knows where it leads.
+    link: Link,
+    placement: Placement,
 }
 
 impl Source {
@@ -75,16 +89,18 @@ impl Worker<'_> {
     ) -> Result<Option<Report>, Error> {
         let begun = Instant::now();
         let source = self.open_source(entry, status, opened)?;
-        let resolved = way.existing.as_ref().and_then(|_| behind_link(entry.target));
-        let target = resolved.as_deref().map_or(entry.target, Place::new);
+        let behind = way.existing.as_ref().and_then(|_| behind_link(entry.target));
         let placement = self.session.options.placement;
-        let written = self.write(entry, &source, target, way, placement, begun);
+        let spot = match &behind {
+            None => Spot { place: entry.target, link: Link::Itself, placement },
+            Some(Some(path)) => Spot { place: Place::new(path), link: Link::Itself, placement },
+            // A rename would replace the link.
+            Some(None) => Spot { place: entry.target, link: Link::Followed, placement: Placement::InPlace },
+        };
+        let written = self.write(entry, &source, spot, way, begun);
         match written {
-            // A mount point can't be renamed over, only written to.
-            Err(Error::Os { source: error, .. })
-                if error.raw_os_error() == Some(Errno::BUSY.raw_os_error()) && placement == Placement::Auto =>
-            {
-                self.write(entry, &source, target, way, Placement::InPlace, begun)
+            Err(error) if placement == Placement::Auto && is_mount_point(&error) => {
+                self.write(entry, &source, Spot { placement: Placement::InPlace, ..spot }, way, begun)
             }
             written => written,
         }
@@ -116,18 +132,18 @@ impl Worker<'_> {
         &mut self,
         entry: Entry<'_>,
         source: &Source,
-        target: Place<'_>,
+        spot: Spot<'_>,
         way: &Way,
-        placement: Placement,
         begun: Instant,
     ) -> Result<Option<Report>, Error> {
         let session = self.session;
         let options = session.options;
-        let (destination, placed) = self.land(entry, source, target, way, placement)?;
-        let (from_path, to_path) = (entry.source.path(), target.path());
-        let from = NamedFile { file: &source.file, path: &from_path };
-        let to = NamedFile { file: destination.file(), path: &to_path };
+        let target = spot.place;
+        let (destination, placed) = self.land(entry, source, spot, way)?;
+        let (from, to) = (NamedFile::at(&source.file, entry.source), NamedFile::at(destination.file(), target));
         let calls = session.meter.calls();
+        let absent = options.evict.then(|| Absent::of(&source.file, source.len()));
+        let mut resumed_bytes = 0;
         let moved = match options.method {
             Method::AttributesOnly => None,
             _ => {
@@ -136,7 +152,8 @@ impl Worker<'_> {
                 let moved = if is_stream {
                     transfer_stream(from, to, &plan, session.meter, &mut self.workspace)
                 } else {
-                    transfer(from, to, source.len(), &plan, session.meter, &mut self.workspace)
+                    resumed_bytes = trusted_bytes(destination.left_bytes(), from, to, source.len())?;
+                    transfer_from(resumed_bytes, from, to, source.len(), &plan, session.meter, &mut self.workspace)
                 };
                 let moved = moved
                     // A file that was cut is an error of the source's, whichever call has met it.
@@ -153,14 +170,19 @@ impl Worker<'_> {
         if moved.as_ref().is_some_and(|(plan, _)| plan.flush) && !options.verify {
             flush(to)?;
         }
+        if let Some(absent) = absent {
+            absent.evict(&source.file);
+            cache::evict_written(to.file);
+        }
         let copied = begun.elapsed();
         let verified = if options.verify { Some(verify(entry, source, (from, to))?) } else { None };
         if options.sync == Sync::Tree {
             session.note_written(self.target_device(entry, destination.file()), destination.file());
         }
         let naming = Instant::now();
-        destination.commit()?;
-        if options.sync == Sync::File && placed != Placed::InPlace {
+        destination.commit(options.existing)?;
+        // A folder of a tree is flushed once, when it is whole.
+        if options.sync == Sync::File && placed != Placed::InPlace && entry.is_operand() {
             sync_folder(target)?;
         }
         let elapsed = copied + naming.elapsed();
@@ -174,7 +196,7 @@ impl Worker<'_> {
             placed,
             plan,
             transferred,
-            resumed_bytes: 0,
+            resumed_bytes,
             calls: session.meter.calls() - calls,
             elapsed,
             verified,
@@ -206,19 +228,26 @@ impl Worker<'_> {
     /// Opens or makes the file that is written.
     fn land<'p>(
         &self,
-        entry: Entry<'_>,
+        entry: Entry<'p>,
         source: &Source,
-        target: Place<'p>,
+        spot: Spot<'p>,
         way: &Way,
-        placement: Placement,
     ) -> Result<(Destination<'p>, Placed), Error> {
         let options = self.session.options;
         if let Some(existing) = &way.existing {
-            return self.land_on(existing, source, target, placement);
+            return self.land_on(existing, entry, source, spot);
         }
+        let Spot { place: target, placement, .. } = spot;
         let mode = attributes::creation_mode(&options.preserve, &source.status);
         if way.replaces && placement != Placement::InPlace {
-            return Ok((Destination::unnamed(target, mode, true)?, Placed::Replaced));
+            // cp would have removed it first.
+            let named = |error| match error {
+                Error::Os { path, source, .. } if options.remove_destination => {
+                    Error::Os { operation: "cannot remove", path, source }
+                }
+                error => error,
+            };
+            return Ok((self.hidden(source, target, mode, true).map_err(named)?, Placed::Replaced));
         }
         if way.replaces {
             target.remove().map_err(target.refused("cannot remove"))?;
@@ -230,14 +259,23 @@ impl Worker<'_> {
                 return Err(target.refused("cannot create regular file")(Errno::NOTDIR));
             }
             if target.status(Link::Itself).is_err() {
-                return Ok((Destination::unnamed(target, mode, false)?, Placed::Whole));
+                return Ok((self.hidden(source, target, mode, false)?, Placed::Whole));
             }
         }
         match Destination::direct(target, mode) {
             Ok(destination) => Ok((destination, Placed::Written)),
             Err(Errno::EXIST) => {
                 self.refuse_dangling(entry, target)?;
-                let file = target.open(OFlags::RDWR | OFlags::CREATE, mode);
+                let is_link = target.status(Link::Itself).is_ok_and(|status| status.is_link());
+                if !is_link && options.existing != Existing::Overwrite {
+                    return Err(target.refused("cannot create regular file")(Errno::EXIST));
+                }
+                if !is_link && placement != Placement::InPlace {
+                    // Somebody has made it meanwhile, and may still be writing it.
+                    return Ok((self.hidden(source, target, mode, true)?, Placed::Replaced));
+                }
+                let flags = OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC;
+                let file = target.open(flags, mode);
                 let file = file.map_err(target.refused("cannot create regular file"))?;
                 Ok((Destination::in_place(target, file.into()), Placed::Written))
             }
@@ -245,6 +283,20 @@ impl Worker<'_> {
             Err(Errno::ISDIR) => Err(target.refused("cannot create regular file")(Errno::NOTDIR)),
             Err(errno) => Err(target.refused("cannot create regular file")(errno)),
         }
+    }
+
+    /// Makes a file that nobody sees under the destination's name before it is whole.
+    fn hidden<'p>(
+        &self,
+        source: &Source,
+        target: Place<'p>,
+        mode: u32,
+        replaces: bool,
+    ) -> Result<Destination<'p>, Error> {
+        if self.session.options.resume && source.len() > 0 {
+            return Destination::partial(target, mode, replaces);
+        }
+        Destination::unnamed(target, mode, replaces)
     }
 
     /// Refuses to make the file that a dangling link names, unless that was asked for.
@@ -260,25 +312,29 @@ impl Worker<'_> {
     fn land_on<'p>(
         &self,
         existing: &Status,
+        entry: Entry<'p>,
         source: &Source,
-        target: Place<'p>,
-        placement: Placement,
+        spot: Spot<'p>,
     ) -> Result<(Destination<'p>, Placed), Error> {
         let options = self.session.options;
+        let Spot { place: target, placement, .. } = spot;
+        let mut flags = if existing.is_regular() { OFlags::RDWR } else { OFlags::WRONLY | OFlags::NOCTTY };
+        // What was no link a moment ago must not lead elsewhere now.
+        flags.set(OFlags::NOFOLLOW, spot.link == Link::Itself);
         // cp does not ask for the right to read, and may not have it.
-        let flags = if existing.is_regular() { OFlags::RDWR } else { OFlags::WRONLY | OFlags::NOCTTY };
         let opened = target.open(flags, 0).or_else(|errno| match errno {
-            Errno::ACCESS if existing.is_regular() => target.open(OFlags::WRONLY, 0),
+            Errno::ACCESS if existing.is_regular() => target.open((flags - OFlags::RDWR) | OFlags::WRONLY, 0),
             errno => Err(errno),
         });
         let old = match opened {
             Ok(old) => File::from(old),
             Err(_) if options.force => {
-                self.session.tell_removed(|| target.path());
+                // The name itself gives way, even if it is a link.
+                self.session.tell_removed(|| entry.target.path());
                 let mode = attributes::creation_mode(&options.preserve, &source.status);
-                return Ok((Destination::unnamed(target, mode, true)?, Placed::Replaced));
+                return Ok((self.hidden(source, entry.target, mode, true)?, Placed::Replaced));
             }
-            Err(errno) => return Err(target.refused("cannot create regular file")(errno)),
+            Err(errno) => return Err(entry.target.refused("cannot create regular file")(errno)),
         };
         let status = Status::of(&old).map_err(Error::os("cannot fstat", target.path()))?;
         if !status.is_regular() {
@@ -289,7 +345,7 @@ impl Worker<'_> {
         }
         if placement == Placement::Atomic || (placement == Placement::Auto && status.nlink == 1) {
             let original = Original { file: &old, status: &status };
-            match Destination::unnamed(target, source.status.mode & status.mode & 0o777, true) {
+            match self.hidden(source, target, source.status.mode & status.mode & 0o777, true) {
                 Ok(destination) => match attributes::keep_identity(original, destination.file()) {
                     Ok(()) => return Ok((destination, Placed::Replaced)),
                     Err(errno) if placement == Placement::Atomic => {
@@ -302,9 +358,30 @@ impl Worker<'_> {
                 Err(_) => {}
             }
         }
-        rustix::fs::ftruncate(&old, 0).map_err(target.refused("cannot truncate"))?;
+        retry_on_intr(|| rustix::fs::ftruncate(&old, 0)).map_err(target.refused("cannot truncate"))?;
         Ok((Destination::in_place(target, old), Placed::InPlace))
     }
+}
+
+/// How much of what an interrupted copy has left is what the source holds: each byte is compared before it is trusted.
+/// What follows is cut off.
+fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64) -> Result<u64, Error> {
+    let left = left.min(len);
+    if left == 0 {
+        return Ok(0);
+    }
+    let same = match compare_open((from, left), (to, left), &Meter::new())? {
+        Comparison::Same { bytes } => bytes,
+        Comparison::Differ { offset, .. } => offset - offset % RESUME_ALIGN,
+    };
+    to.file.set_len(same).map_err(Error::os("cannot truncate", to.name))?;
+    Ok(same)
+}
+
+/// Whether the destination turned out to be a mount point, which can't be renamed over, only written to.
+fn is_mount_point(error: &Error) -> bool {
+    let busy = Some(Errno::BUSY.raw_os_error());
+    matches!(error, Error::Os { operation: CANNOT_REPLACE, source, .. } if source.raw_os_error() == busy)
 }
 
 /// Whether a folder takes no new file although an old one in it may be written to.
@@ -314,12 +391,15 @@ fn may_write_in_place(error: &Error) -> bool {
     matches!(errno, Some(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::NOENT | Errno::OPNOTSUPP))
 }
 
-/// The path of the file behind a link that has the destination's name.
-fn behind_link(place: Place<'_>) -> Option<CString> {
-    if !place.status(Link::Itself).ok()?.is_link() {
-        return None;
-    }
-    // The kernel knows where it leads, through however many links.
+/// The path of the file behind a link that has the destination's name: `None` if it is no link, `Some(None)` if the path
+/// can't be found out.
+fn behind_link(place: Place<'_>) -> Option<Option<CString>> {
+    let is_link = place.status(Link::Itself).is_ok_and(|status| status.is_link());
+    is_link.then(|| path_behind(place))
+}
+
+/// The path of a file. The kernel knows where a name leads, through however many links.
+fn path_behind(place: Place<'_>) -> Option<CString> {
     let file = place.open(OFlags::PATH, 0).ok()?;
     let path = rustix::fs::readlink(format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new()).ok()?;
     let there = Place::new(&path).status(Link::Itself).ok()?;
@@ -328,13 +408,14 @@ fn behind_link(place: Place<'_>) -> Option<CString> {
 }
 
 fn flush(destination: NamedFile<'_>) -> Result<(), Error> {
-    destination.file.sync_all().map_err(Error::os("flushing", destination.path))
+    destination.file.sync_all().map_err(Error::os("flushing", destination.name))
 }
 
 /// Waits until the folder of a name is on the disk, and the name with it.
 fn sync_folder(place: Place<'_>) -> Result<(), Error> {
     let folder = place.sibling(c".");
-    let synced = place.named(&folder).open(OFlags::RDONLY | OFlags::DIRECTORY, 0).and_then(rustix::fs::fsync);
+    let opened = place.named(&folder).open(OFlags::RDONLY | OFlags::DIRECTORY, 0);
+    let synced = opened.and_then(|folder| retry_on_intr(|| rustix::fs::fsync(&folder)));
     synced.map_err(place.refused("flushing the folder of"))
 }
 
@@ -350,13 +431,13 @@ fn verify(entry: Entry<'_>, source: &Source, files: (NamedFile<'_>, NamedFile<'_
         FileSystem::Memory => VerifiedFrom::Memory,
         _ => VerifiedFrom::Disk,
     };
-    let len = to.file.metadata().map_err(Error::os("cannot fstat", to.path))?.len();
+    let len = to.file.metadata().map_err(Error::os("cannot fstat", to.name))?.len();
     match compare_open((from, source.len()), (to, len), &Meter::new())? {
         Comparison::Same { .. } => Ok(Verified { elapsed: begun.elapsed(), from: read_from }),
         Comparison::Differ { offset, .. } => {
             // A source that has been written to meanwhile is no fault of the copy.
             source.check_unchanged(entry.source)?;
-            Err(Error::VerifyFailed { path: to.path.to_owned(), offset })
+            Err(Error::VerifyFailed { path: to.name.into(), offset })
         }
     }
 }

@@ -31,17 +31,19 @@ mod work;
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread;
 
-use mapio_map::{Access, Fault, FaultKind, MapOptions, Mapping};
+use mapio_map::{Access, AnonMap, Fault, FaultKind, MapOptions, Mapping};
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::meter::Meter;
+use crate::place::Place;
 use crate::plan::{Engine, Holes, Plan, Reflink};
 pub use stream::transfer_stream;
 use work::{Job, Outcome, Work};
@@ -49,19 +51,50 @@ use work::{Job, Outcome, Work};
 /// Ranges of threads start at multiples of this many bytes, so that no two threads share a page, or a huge one.
 const RANGE_ALIGN: u64 = 2 << 20;
 
+/// Bytes of a buffer, at least, so that it does not grow with each file of many. Memory is used as far as it is touched.
+const LEAST_BUFFER_BYTES: usize = 256 << 10;
+
 /// An open file and the name that messages call it by.
 #[derive(Debug, Clone, Copy)]
 pub struct NamedFile<'a> {
     /// Open for what is to be done with it.
     pub file: &'a File,
-    /// For messages only.
-    pub path: &'a Path,
+    pub(crate) name: Name<'a>,
+}
+
+/// A name for messages: a path, or what one is made from when it is needed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Name<'a> {
+    Path(&'a Path),
+    Place(Place<'a>),
+}
+
+impl From<Name<'_>> for PathBuf {
+    fn from(name: Name<'_>) -> Self {
+        match name {
+            Name::Path(path) => path.to_owned(),
+            Name::Place(place) => place.path(),
+        }
+    }
+}
+
+impl<'a> NamedFile<'a> {
+    /// Puts a file and its path together.
+    #[must_use]
+    pub fn new(file: &'a File, path: &'a Path) -> Self {
+        Self { file, name: Name::Path(path) }
+    }
+
+    /// The same for a name in an open folder.
+    pub(crate) fn at(file: &'a File, place: Place<'a>) -> Self {
+        Self { file, name: Name::Place(place) }
+    }
 }
 
 impl NamedFile<'_> {
     /// Maps a part of it.
     pub(crate) fn map(&self, options: MapOptions) -> Result<Mapping, Error> {
-        options.map(self.file).map_err(|source| Error::Map { path: self.path.to_owned(), source })
+        options.map(self.file).map_err(|source| Error::Map { path: self.name.into(), source })
     }
 
     /// The error of a fault in a window that starts at byte `start` of a mapping of it.
@@ -69,7 +102,7 @@ impl NamedFile<'_> {
         let offset = mapping.file_offset_of(start + fault.offset);
         match (fault.access, fault.kind) {
             (Access::Read, FaultKind::Truncated { .. }) => ended_early(*self, offset),
-            (access, kind) => Error::Fault { path: self.path.to_owned(), offset, access, kind },
+            (access, kind) => Error::Fault { path: self.name.into(), offset, access, kind },
         }
     }
 }
@@ -77,8 +110,8 @@ impl NamedFile<'_> {
 /// Room that engines need on the calling thread. It grows as needed; who copies many files keeps it.
 #[derive(Debug, Default)]
 pub struct Workspace {
-    /// Of engines with a buffer.
-    buffer: Vec<u8>,
+    /// Of engines with a buffer. It begins at a page: the kernel copies to an odd address at half the speed.
+    buffer: Option<AnonMap>,
 }
 
 impl Workspace {
@@ -88,15 +121,15 @@ impl Workspace {
         Self::default()
     }
 
-    /// A buffer of `len` bytes, if there is memory for it.
+    /// A buffer of `len` bytes, if there is memory for it; what it holds does not matter.
     fn buffer(&mut self, len: usize, destination: NamedFile<'_>) -> Result<&mut [u8], Error> {
-        if self.buffer.len() < len {
-            let reserved = self.buffer.try_reserve_exact(len - self.buffer.len());
+        if self.buffer.as_ref().is_none_or(|buffer| buffer.len() < len) {
+            self.buffer = None;
             let failed = |_| io::Error::new(ErrorKind::OutOfMemory, format!("no memory for a buffer of {len} bytes"));
-            reserved.map_err(failed).map_err(Error::os("copying to", destination.path))?;
-            self.buffer.resize(len, 0);
+            let buffer = AnonMap::new(len.max(LEAST_BUFFER_BYTES)).map_err(failed);
+            self.buffer = Some(buffer.map_err(Error::os("copying to", destination.name))?);
         }
-        Ok(&mut self.buffer[..len])
+        Ok(&mut self.buffer.as_deref_mut().unwrap_or_default()[..len])
     }
 }
 
@@ -144,12 +177,31 @@ pub fn transfer(
     meter: &Meter,
     workspace: &mut Workspace,
 ) -> Result<Transferred, Error> {
-    let job = Job::new(source, destination, len, plan, meter);
-    let engine = if is_shared(&job)? {
+    transfer_from(0, source, destination, len, plan, meter, workspace)
+}
+
+/// Goes on at byte `start`, up to which the destination holds what the source does, and where it ends.
+pub(crate) fn transfer_from(
+    start: u64,
+    source: NamedFile<'_>,
+    destination: NamedFile<'_>,
+    len: u64,
+    plan: &Plan,
+    meter: &Meter,
+    workspace: &mut Workspace,
+) -> Result<Transferred, Error> {
+    let job = Job::new(source, destination, start, len, plan, meter);
+    job.add_bytes(start);
+    let engine = if start == 0 && is_shared(&job)? {
         Engine::Reflink
     } else if len == 0 {
         read_write::copy_to_end(&job, workspace)?;
+        if job.bytes() > 0 && plan.engine != Engine::ReadWrite {
+            job.fall_back("the file does not tell its length".to_owned());
+        }
         Engine::ReadWrite
+    } else if start == len {
+        job.engine()
     } else {
         make_room(&job)?;
         copy_ranges(&job, workspace)?;
@@ -181,17 +233,20 @@ fn is_shared(job: &Job<'_>) -> Result<bool, Error> {
 fn copy_ranges(job: &Job<'_>, workspace: &mut Workspace) -> Result<(), Error> {
     let len = job.len;
     let threads = u64::try_from(job.plan.threads.get()).unwrap_or(u64::MAX);
-    let per_thread = len.div_ceil(threads).checked_next_multiple_of(RANGE_ALIGN).unwrap_or(len);
-    let mut starts = (0..threads).filter_map(|i| i.checked_mul(per_thread)).take_while(|&start| start < len);
+    let per_thread = (len - job.start).div_ceil(threads).checked_next_multiple_of(RANGE_ALIGN).unwrap_or(len);
+    if per_thread >= len - job.start {
+        return copy_range(Work::new(job, job.start..len), workspace);
+    }
+    let start = |i: u64| i.checked_mul(per_thread).and_then(|bytes| job.start.checked_add(bytes));
+    let mut starts = (0..threads).filter_map(start).take_while(|&start| start < len);
     // The first range is this thread's own; so is every one that no thread can be had for.
     let mut own: Vec<u64> = starts.next().into_iter().collect();
-    let work = |start: u64| Work::new(job, start, start.saturating_add(per_thread).min(len));
+    let work = |start: u64| Work::new(job, start..start.saturating_add(per_thread).min(len));
     thread::scope(|scope| {
         let mut running = Vec::new();
         for start in starts {
-            let spawned =
-                thread::Builder::new().spawn_scoped(scope, move || copy_range(work(start), &mut Workspace::new()));
-            match spawned {
+            let copy = move || copy_range(work(start), &mut Workspace::new());
+            match thread::Builder::new().spawn_scoped(scope, copy) {
                 Ok(thread) => running.push(thread),
                 Err(_) => own.push(start),
             }
@@ -242,15 +297,16 @@ fn make_room(job: &Job<'_>) -> Result<(), Error> {
     match job.plan.holes {
         // Only the data gets space, when its turn comes. What is left out is a hole.
         Holes::Kept | Holes::Made => set_len(job),
-        Holes::Absent | Holes::Filled if job.plan.preallocate => allocate(job, 0, job.len),
+        Holes::Absent | Holes::Filled if job.plan.preallocate => allocate(job, job.start..job.len),
         Holes::Absent | Holes::Filled => Ok(()),
     }
 }
 
 /// Gives a range of the destination space, where the file system can, so that a full disk is an error now; in any case
 /// the file reaches to the end of the range.
-fn allocate(job: &Job<'_>, start: u64, len: u64) -> Result<(), Error> {
+fn allocate(job: &Job<'_>, range: Range<u64>) -> Result<(), Error> {
     let destination = job.destination;
+    let (start, len) = (range.start, range.end - range.start);
     job.meter.add_calls(1);
     let allocated =
         rustix::io::retry_on_intr(|| rustix::fs::fallocate(destination.file, FallocateFlags::empty(), start, len));
@@ -259,13 +315,13 @@ fn allocate(job: &Job<'_>, start: u64, len: u64) -> Result<(), Error> {
         // The file system cannot allocate ahead (fallocate(2)): the length alone still lets the file be mapped, and a
         // full disk is then met by the write or the store that needs the space.
         Err(Errno::OPNOTSUPP | Errno::NOSYS) => set_len(job),
-        Err(errno) => Err(Error::os("making room in", destination.path)(errno.into())),
+        Err(errno) => Err(Error::os("making room in", destination.name)(errno.into())),
     }
 }
 
 fn set_len(job: &Job<'_>) -> Result<(), Error> {
     job.meter.add_calls(1);
-    job.destination.file.set_len(job.len).map_err(Error::os("making room in", job.destination.path))
+    job.destination.file.set_len(job.len).map_err(Error::os("making room in", job.destination.name))
 }
 
 /// A number of bytes of a file that are handled in memory: as many as there are, but at most this.
@@ -284,7 +340,7 @@ pub(crate) fn read(source: NamedFile<'_>, buffer: &mut [u8], offset: u64, meter:
         meter.add_calls(1);
         match source.file.read_at(buffer, offset) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            read => return read.map_err(Error::os("reading", source.path)),
+            read => return read.map_err(Error::os("error reading", source.name)),
         }
     }
 }
@@ -302,7 +358,7 @@ fn refusal_of_map(error: Error) -> Result<String, Error> {
 /// The source has ended early: what read(2) tells by a count of 0.
 fn ended_early(source: NamedFile<'_>, offset: u64) -> Error {
     let reason = format!("the file ends at byte {offset}");
-    Error::os("reading", source.path)(io::Error::new(ErrorKind::UnexpectedEof, reason))
+    Error::os("error reading", source.name)(io::Error::new(ErrorKind::UnexpectedEof, reason))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::ffi::CString;
 use std::fs::File;
 
-use rustix::fs::{FileType, OFlags};
+use rustix::fs::{Access, AtFlags, FileType, OFlags};
 use rustix::io::Errno;
 
 use crate::backup;
@@ -16,6 +16,9 @@ use crate::place::{Link, Place};
 use crate::session::{Session, count, lock};
 use crate::status::Status;
 use crate::tree::Folder;
+
+/// How often the number of a backup is looked for again, should others take it.
+const BACKUP_ATTEMPTS: u32 = 64;
 
 /// A name to copy, and the name that the copy gets.
 #[derive(Debug, Clone, Copy)]
@@ -113,6 +116,7 @@ impl<'s> Worker<'s> {
         let way = if entry.is_fresh() { Some(Way::default()) } else { self.clear_the_way(entry, &status)? };
         let Some(way) = way else {
             count(&self.session.totals.skipped);
+            self.session.tell(|observer| observer.event(Event::Kept(&entry.target.path())));
             if options.preserve.links.wanted() && status.nlink > 1 {
                 // Other names of the source can still be linked to what is there.
                 lock(&self.session.links.slot(status.id)).get_or_insert_with(|| entry.copied());
@@ -123,18 +127,30 @@ impl<'s> Worker<'s> {
             return self.copy_folder(entry, &status, way.existing.as_ref());
         }
         self.tell_begun(entry, way.backup.as_ref());
-        let may_have_other_names = status.nlink > 1 || link == Link::Followed;
+        let copied = self.copy_file(entry, &status, opened.map(|(file, _)| file), &way);
+        if let (Err(_), Some(backup)) = (&copied, &way.backup)
+            && let Err(errno) = backup::take_back(entry.target, backup)
+        {
+            self.session.fail(entry.target.refused("cannot take back the backup of")(errno));
+        }
+        copied.map(|()| None)
+    }
+
+    /// Copies what is not a folder, or links it to the copy of another name of it.
+    fn copy_file(&mut self, entry: Entry<'_>, status: &Status, opened: Option<File>, way: &Way) -> Result<(), Error> {
+        let options = self.session.options;
+        let may_have_other_names = status.nlink > 1 || entry.link(options.follow) == Link::Followed;
         if options.preserve.links.wanted() && may_have_other_names {
             let slot = self.session.links.slot(status.id);
             let mut slot = lock(&slot);
             if let Some(copied) = &*slot {
-                return self.link_again(copied, entry, &way).map(|()| None);
+                return self.link_again(copied, entry, way);
             }
-            self.copy_other(entry, &status, opened.map(|(file, _)| file), &way)?;
+            self.copy_other(entry, status, opened, way)?;
             *slot = Some(entry.copied());
-            return Ok(None);
+            return Ok(());
         }
-        self.copy_other(entry, &status, opened.map(|(file, _)| file), &way).map(|()| None)
+        self.copy_other(entry, status, opened, way)
     }
 
     /// Opens what must be a regular file, and is only to be read: that spares a look at it before.
@@ -180,6 +196,9 @@ impl<'s> Worker<'s> {
             Err(Errno::LOOP) if options.force => return Ok(Some(Way { replaces: true, ..Way::default() })),
             Err(errno) => return Err(entry.target.refused("cannot stat")(errno)),
         };
+        if !source.is_folder() && options.existing == Existing::Keep {
+            return Ok(None);
+        }
         match self.relation(entry, source, &existing) {
             Relation::Apart => {}
             Relation::Done => return Ok(None),
@@ -221,25 +240,27 @@ impl<'s> Worker<'s> {
         let options = self.session.options;
         let time = |status: &Status| (status.modified.tv_sec, status.modified.tv_nsec);
         match options.existing {
-            Existing::Overwrite => Ok(false),
-            Existing::Keep => Ok(true),
-            Existing::Fail => Err(entry.refused(Refusal::Exists)),
-            Existing::ReplaceOlder => Ok(time(existing) >= time(source)),
-            Existing::Ask => {
-                let path = entry.target.path();
-                let flags = rustix::fs::AtFlags::EACCESS;
-                let access =
-                    rustix::fs::accessat(entry.target.dir, entry.target.name, rustix::fs::Access::WRITE_OK, flags);
-                let question = match access {
-                    Err(_) if !existing.is_link() => {
-                        let replace = options.remove_destination || options.force;
-                        Question::OverwriteUnwritable { path: &path, mode: existing.mode, replace }
-                    }
-                    _ => Question::Overwrite(&path),
-                };
-                Ok(!self.session.observer.ask(question))
-            }
+            Existing::Keep => return Ok(true),
+            Existing::Fail => return Err(entry.refused(Refusal::Exists)),
+            Existing::ReplaceOlder if time(existing) >= time(source) => return Ok(true),
+            Existing::Overwrite | Existing::ReplaceOlder => {}
         }
+        Ok(options.ask && !self.may_overwrite(entry, existing))
+    }
+
+    /// Asks.
+    fn may_overwrite(&self, entry: Entry<'_>, existing: &Status) -> bool {
+        let options = self.session.options;
+        let path = entry.target.path();
+        let access = rustix::fs::accessat(entry.target.dir, entry.target.name, Access::WRITE_OK, AtFlags::EACCESS);
+        let question = match access {
+            Err(_) if !existing.is_link() => {
+                let replace = options.remove_destination || options.force;
+                Question::OverwriteUnwritable { path: &path, mode: existing.mode, replace }
+            }
+            _ => Question::Overwrite(&path),
+        };
+        self.session.observer.ask(question)
     }
 
     /// Refuses to put a folder in the place of something else, or the reverse, or to undo what was just done.
@@ -251,7 +272,8 @@ impl<'s> Worker<'s> {
                 return Err(entry.refused(Refusal::OtherByFolder));
             }
         }
-        if entry.is_operand() && !existing.is_folder() {
+        // With numbered backups nothing gets lost.
+        if entry.is_operand() && !existing.is_folder() && options.backup != Backup::Numbered {
             let name = entry.target.name.to_owned();
             if self.session.was_made(existing.id, &name) {
                 return Err(entry.refused(Refusal::JustCreated));
@@ -271,12 +293,21 @@ impl<'s> Worker<'s> {
     fn back_up(&self, entry: Entry<'_>, source: &Status) -> Result<Way, Error> {
         let options = self.session.options;
         let target = entry.target;
-        let name = backup::name(target, options.backup, &options.suffix).map_err(target.refused("cannot backup"))?;
+        let named = || backup::name(target, options.backup, &options.suffix).map_err(target.refused("cannot backup"));
+        let mut name = named()?;
         let is_source = || target.named(&name).status(Link::Followed).is_ok_and(|backup| backup.id == source.id);
         if backup::would_take(target, &options.suffix, entry.source.name.to_bytes()) && is_source() {
             return Err(entry.refused(Refusal::BackupOverSource));
         }
-        let replaces = backup::make(target, &name).map_err(target.refused("cannot backup"))?;
+        let mut made = backup::make(target, &name);
+        for _attempt in 0..BACKUP_ATTEMPTS {
+            if made != Err(Errno::EXIST) {
+                break;
+            }
+            name = named()?;
+            made = backup::make(target, &name);
+        }
+        let replaces = made.map_err(target.refused("cannot backup"))?;
         Ok(Way { existing: None, replaces, backup: Some(name) })
     }
 
@@ -349,7 +380,7 @@ impl<'s> Worker<'s> {
 }
 
 /// Whether two names are one: the same last component in the same folder.
-fn is_one_name(left: Place<'_>, right: Place<'_>) -> bool {
+pub(crate) fn is_one_name(left: Place<'_>, right: Place<'_>) -> bool {
     let last = |place: Place<'_>| backup::last_component(place.name.to_bytes()).to_vec();
     let folder = |place: Place<'_>| {
         let folder = place.sibling(c".");

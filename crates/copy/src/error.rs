@@ -137,8 +137,10 @@ pub enum Refusal {
     Exists,
     /// A folder that has a copy already can't get a hard link.
     LinkToFolder,
-    /// The destination of several, or of `--parents`, is no folder.
+    /// The destination of `--parents` is no folder.
     ParentsNeedFolder,
+    /// What would be a folder above the destination is something else.
+    ParentIsNoFolder,
 }
 
 /// What tells one state of a file from another.
@@ -176,7 +178,10 @@ impl Refusal {
             Self::ThroughJustCreated => write!(f, "will not copy {from} through just-created symlink {to}"),
             Self::IntoItself => write!(f, "cannot copy a directory, {from}, into itself, {to}"),
             Self::Cycle => write!(f, "cannot copy cyclic symbolic link {from}"),
-            Self::RelativeLink => write!(f, "{to}: can make relative symbolic links only in current directory"),
+            Self::ParentIsNoFolder => write!(f, "{to} exists but is not a directory"),
+            Self::RelativeLink => {
+                write!(f, "{}: can make relative symbolic links only in current directory", to.if_needed())
+            }
             Self::BackupOverSource => write!(f, "backing up {to} might destroy source;  {from} not copied"),
             Self::Dangling => write!(f, "not writing through dangling symlink {to}"),
             Self::Replaced => write!(f, "skipping file {from}, as it was replaced while being copied"),

@@ -1,6 +1,6 @@
 //! Several sources and a destination: what the operands of cp(1) mean.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::ffi::CString;
 use std::fs::File;
 use std::io;
@@ -14,7 +14,7 @@ use rustix::io::Errno;
 
 use crate::attributes::{self, Original};
 use crate::backup::{self, last_component};
-use crate::entry::{Entry, Worker};
+use crate::entry::{Entry, Worker, is_one_name};
 use crate::error::{Error, Refusal};
 use crate::meter::Meter;
 use crate::observer::{Event, Observer};
@@ -163,22 +163,31 @@ impl<'s> Operands<'s> {
 
     fn copy(&self, sources: &[PathBuf]) {
         let worker = &mut Worker::new(self.session);
-        let mut seen = HashSet::new();
+        let mut seen = HashMap::<&[u8], Vec<&Path>>::new();
         for source in sources {
             if self.session.meter.is_stopped() {
                 return;
             }
-            if !seen.insert(source) && self.session.options.backup == Backup::None && self.is_repeated(source) {
+            let namesakes = seen.entry(last_component(source.as_os_str().as_bytes())).or_default();
+            if self.session.options.backup == Backup::None && self.is_repeated(source, namesakes) {
                 continue;
             }
+            namesakes.push(source);
             if let Err(error) = self.copy_operand(worker, source, sources.len() > 1) {
                 self.session.fail(error);
             }
         }
     }
 
-    /// Whether an operand that was named before is to be left out; the observer is told.
-    fn is_repeated(&self, source: &Path) -> bool {
+    /// Whether an operand that was named before, maybe by another path, is to be left out; the observer is told.
+    fn is_repeated(&self, source: &Path, namesakes: &[&Path]) -> bool {
+        let is_named = |other: &&Path| match (c_string(source), c_string(other)) {
+            (Ok(source), Ok(other)) => source == other || is_one_name(Place::new(&source), Place::new(&other)),
+            _ => false,
+        };
+        if !namesakes.iter().any(is_named) {
+            return false;
+        }
         let Ok(metadata) = source.metadata() else { return false };
         let is_folder = metadata.is_dir();
         if !is_folder || self.session.options.recursive {
@@ -242,7 +251,10 @@ impl<'s> Operands<'s> {
             let status = from.status(Link::Followed).map_err(from.refused("failed to get attributes of"))?;
             match to.status(Link::Followed) {
                 Ok(existing) if existing.is_folder() => {}
-                Ok(_) => return Err(to.refused("cannot make directory")(Errno::NOTDIR)),
+                Ok(_) => {
+                    let refusal = Refusal::ParentIsNoFolder;
+                    return Err(Error::Refused { refusal, from: from.path(), to: to.path() });
+                }
                 Err(_) => {
                     let mode = attributes::creation_mode(&options.preserve, &status);
                     rustix::fs::mkdirat(CWD, to.name, Mode::from_raw_mode(mode | 0o700))
@@ -294,6 +306,7 @@ fn trimmed(name: &[u8]) -> &[u8] {
 /// A name in a folder.
 fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
     let name = &name[name.iter().position(|&byte| byte != b'/').unwrap_or(name.len())..];
+    let folder = trimmed(folder);
     let slash: &[u8] = if folder.ends_with(b"/") { b"" } else { b"/" };
     [folder, slash, name].concat()
 }

@@ -7,7 +7,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, OFlags};
 use rustix::io::Errno;
 
 use crate::place::{Place, Trail};
@@ -57,11 +57,7 @@ impl Copied {
     /// The folder that the copy is in, opened name by name; `None` for the current one.
     fn open_folder(&self) -> Result<Option<OwnedFd>, Errno> {
         let Some(trail) = &self.trail else { return Ok(None) };
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let mut folder = rustix::fs::openat(CWD, trail.top(), flags, Mode::empty())?;
-        for name in trail.below_top() {
-            folder = rustix::fs::openat(&folder, name, flags | OFlags::NOFOLLOW, Mode::empty())?;
-        }
+        let folder = trail.open(OFlags::PATH)?;
         Ok(Some(folder))
     }
 }

@@ -27,6 +27,8 @@ pub enum Event<'a> {
     },
     /// A destination that was in the way was removed.
     Removed(&'a Path),
+    /// A destination that exists was left as it is, as was asked for.
+    Kept(&'a Path),
     /// An operand was not copied because it was there already.
     Repeated {
         /// The operand.

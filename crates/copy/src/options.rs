@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::num::NonZero;
 
-use crate::plan::{Engine, Request};
+use crate::plan::{Engine, Reflink, Request, Sparse};
 
 /// Which symbolic links in a source are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,8 +37,6 @@ pub enum Existing {
     /// It gets the new contents.
     #[default]
     Overwrite,
-    /// The observer is asked (`-i`).
-    Ask,
     /// It stays as it is, and that is no error (`-n`, `--update=none`).
     Keep,
     /// It stays as it is, and that is an error (`--update=none-fail`).
@@ -152,13 +150,13 @@ pub struct CopyOptions {
     pub(crate) evict: bool,
     pub(crate) resume: bool,
     pub(crate) placement: Placement,
-    pub(crate) threads: Option<NonZero<usize>>,
     pub(crate) recursive: bool,
     pub(crate) one_file_system: bool,
     pub(crate) follow: Follow,
     pub(crate) method: Method,
     pub(crate) special_contents: bool,
     pub(crate) existing: Existing,
+    pub(crate) ask: bool,
     pub(crate) force: bool,
     pub(crate) remove_destination: bool,
     pub(crate) backup: Backup,
@@ -179,13 +177,13 @@ impl Default for CopyOptions {
             evict: false,
             resume: false,
             placement: Placement::Auto,
-            threads: None,
             recursive: false,
             one_file_system: false,
             follow: Follow::Always,
             method: Method::Contents,
             special_contents: false,
             existing: Existing::Overwrite,
+            ask: false,
             force: false,
             remove_destination: false,
             backup: Backup::None,
@@ -219,7 +217,19 @@ impl CopyOptions {
 
     /// Uses this many threads for a tree, and for a large file.
     pub fn threads(mut self, threads: NonZero<usize>) -> Self {
-        self.threads = Some(threads);
+        self.request.threads = Some(threads);
+        self
+    }
+
+    /// Says what becomes of holes.
+    pub fn sparse(mut self, sparse: Sparse) -> Self {
+        self.request.sparse = sparse;
+        self
+    }
+
+    /// Says whether blocks may be shared instead of copied.
+    pub fn reflink(mut self, reflink: Reflink) -> Self {
+        self.request.reflink = reflink;
         self
     }
 
@@ -289,6 +299,12 @@ impl CopyOptions {
     /// Says what happens to a destination that exists.
     pub fn existing(mut self, existing: Existing) -> Self {
         self.existing = existing;
+        self
+    }
+
+    /// Asks the observer before a destination that exists is overwritten (`-i`).
+    pub fn ask(mut self) -> Self {
+        self.ask = true;
         self
     }
 

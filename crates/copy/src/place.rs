@@ -4,7 +4,7 @@
 //! folder for a link can lead a copy elsewhere.
 
 use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -60,6 +60,19 @@ impl Trail {
             at = parent;
         }
         &at.name
+    }
+
+    /// Opens the folder, name by name; no link below the top is followed.
+    pub(crate) fn open(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let open = |dir: BorrowedFd<'_>, name: &CStr, flags| {
+            rustix::io::retry_on_intr(|| rustix::fs::openat(dir, name, flags, Mode::empty()))
+        };
+        let mut folder = open(rustix::fs::CWD, self.top(), flags)?;
+        for name in self.below_top() {
+            folder = open(folder.as_fd(), name, flags | OFlags::NOFOLLOW)?;
+        }
+        Ok(folder)
     }
 
     /// The names from the top of the tree down to this folder, without the top itself.

@@ -137,7 +137,8 @@ pub enum Reflink {
     /// They are, where the file system can, no engine was asked for, and holes are left alone.
     #[default]
     Auto,
-    /// They must be: it is an error if they can't. This wins over an engine that was asked for.
+    /// They must be: it is an error if they can't. This wins over an engine that was asked for,
+    /// and over what is to become of holes.
     Always,
     /// They are not, unless the engine [`Engine::Reflink`] is asked for.
     Never,

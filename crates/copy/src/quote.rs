@@ -1,5 +1,6 @@
 //! Names in messages, quoted so that a shell would read them back: the form that GNU's commands use.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -8,6 +9,18 @@ use std::str;
 /// Shows a path in quotes, on one line, whatever bytes it has: `'a'`, `"it's"`, `'two'$'\n''lines'`.
 #[derive(Debug, Clone, Copy)]
 pub struct Quoted<'a>(pub &'a Path);
+
+impl<'a> Quoted<'a> {
+    /// Shows the path without quotes if it needs none.
+    pub(crate) fn if_needed(self) -> impl fmt::Display + use<'a> {
+        let bytes = self.0.as_os_str().as_bytes();
+        let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"%+,-./:@_".contains(byte) || *byte >= 0x80;
+        match str::from_utf8(bytes) {
+            Ok(text) if !text.is_empty() && bytes.iter().all(is_plain) => Cow::Borrowed(text),
+            _ => Cow::Owned(self.to_string()),
+        }
+    }
+}
 
 impl fmt::Display for Quoted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -154,7 +154,7 @@ impl<'a> Session<'a> {
     /// Waits until everything that was written is on the disk.
     pub(crate) fn sync_tree(&self) {
         for file in lock(&self.written).values() {
-            if let Err(errno) = rustix::fs::syncfs(file) {
+            if let Err(errno) = rustix::io::retry_on_intr(|| rustix::fs::syncfs(file)) {
                 self.fail(Error::os("flushing the file system of", "the destination")(errno.into()));
             }
         }

@@ -3,22 +3,19 @@
 //! They have no contents to be half written, so each is made in one step, or beside its name and renamed where something
 //! gives way to it.
 
-use std::ffi::{CStr, CString};
+use std::ffi::CStr;
 use std::fs::File;
 
 use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
-use crate::attributes;
 use crate::entry::{Entry, Way, Worker};
 use crate::error::{Error, Refusal};
-use crate::options::{Existing, Method};
+use crate::options::Method;
 use crate::place::{Link, Place};
 use crate::session::count;
 use crate::status::Status;
-
-/// How many names are tried for what is made beside its name.
-const ATTEMPTS: u32 = 64;
+use crate::{attributes, destination};
 
 impl Worker<'_> {
     /// Copies what is not a folder, in the way that was asked for.
@@ -51,27 +48,13 @@ impl Worker<'_> {
         if !taken {
             return make(place);
         }
-        for number in 0..ATTEMPTS {
-            let name = format!("{}{}-{number}", crate::destination::TEMPORARY_PREFIX, std::process::id());
-            let name = place.sibling(&CString::new(name).unwrap_or_default());
-            let beside = place.named(&name);
-            match make(beside) {
-                // Others may be at it as well.
-                Err(Errno::EXIST) => continue,
-                made => made?,
-            }
-            let renamed = rustix::fs::renameat(place.dir, &name, place.dir, place.name);
-            // rename(2) of one hard link to another of the same file does nothing, and leaves both.
-            let _ = beside.remove();
-            return renamed;
-        }
-        Err(Errno::EXIST)
+        destination::make_beside(place, make)
     }
 
     /// Whether what exists gives way to a link.
     fn link_replaces(&self, way: &Way) -> bool {
         let options = self.session.options;
-        way.replaces || (way.existing.is_some() && (options.force || options.existing == Existing::Ask))
+        way.replaces || (way.existing.is_some() && options.force)
     }
 
     fn link_symbolically(&self, entry: Entry<'_>, way: &Way) -> Result<(), Error> {
@@ -101,7 +84,9 @@ impl Worker<'_> {
             _ => AtFlags::empty(),
         };
         let from = entry.source;
-        let linked = self.make(entry.target, self.link_replaces(way), |place| {
+        // As cp does for hard links, and only for them.
+        let replaces = self.link_replaces(way) || (way.existing.is_some() && self.session.options.ask);
+        let linked = self.make(entry.target, replaces, |place| {
             rustix::fs::linkat(from.dir, from.name, place.dir, place.name, flags)
         });
         linked.map_err(|errno| {

@@ -19,17 +19,18 @@ use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::fs::File;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 
 use rustix::fs::{FileType, Mode, OFlags, RawDir, SeekFrom};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::Resource;
 
 use crate::attributes::{self, Original};
 use crate::entry::{Entry, Worker};
 use crate::error::{Error, Refusal};
-use crate::options::Follow;
+use crate::options::{Follow, Sync};
 use crate::place::{Link, Place, Trail};
 use crate::session::{Session, count, lock};
 use crate::status::{FileId, Status};
@@ -40,10 +41,15 @@ const LISTING_BYTES: usize = 32 << 10;
 const BATCH: usize = 64;
 /// Tasks that wait in the queue, for each thread.
 const TASKS_PER_THREAD: usize = 4;
-/// Descriptors that a copy uses besides those of the folders on the stacks.
+/// Descriptors that are left to the rest of the program, unless that is more than half of them.
 const OTHER_DESCRIPTORS: u64 = 128;
+/// Descriptors that a thread uses besides those of the folders on its stack: of a file, its copy and its folder, and of two
+/// folders that are being opened.
+const DESCRIPTORS_PER_THREAD: usize = 6;
 /// A thread keeps this many folders of its stack open, if the limit of descriptors allows.
 const OPEN_FOLDERS: usize = 64;
+/// A thread keeps at least this many open: one that is listed, and one below it.
+const LEAST_OPEN_FOLDERS: usize = 2;
 
 /// A folder that is being copied.
 #[derive(Debug)]
@@ -88,11 +94,12 @@ impl Folder {
     }
 
     fn source_dir(&self) -> BorrowedFd<'_> {
-        self.open.as_ref().map_or(rustix::fs::CWD, |open| open.source.as_fd())
+        // Nothing is named in a folder that is closed; if it were, no other folder must be taken for it.
+        self.open.as_ref().map_or(rustix::fs::ABS, |open| open.source.as_fd())
     }
 
     fn target_dir(&self) -> BorrowedFd<'_> {
-        self.open.as_ref().map_or(rustix::fs::CWD, |open| open.target.as_fd())
+        self.open.as_ref().map_or(rustix::fs::ABS, |open| open.target.as_fd())
     }
 
     fn entry<'a>(&'a self, name: &'a CStr, hint: FileType) -> Entry<'a> {
@@ -107,18 +114,30 @@ impl Folder {
     /// Opens a folder again that was closed, from the one below it.
     fn reopen(&mut self, below: &Self) -> Result<(), Error> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let up = |dir: BorrowedFd<'_>, id: FileId| {
-            let folder = File::from(rustix::fs::openat(dir, c"..", flags, Mode::empty())?);
-            match rustix::fs::fstat(&folder).map(|stat| Status::new(&stat).id) {
-                Ok(found) if found == id => Ok(folder),
-                // Somebody has moved the folder that we are in.
-                _ => Err(Errno::STALE),
+        let up = |dir: BorrowedFd<'_>| retry_on_intr(|| rustix::fs::openat(dir, c"..", flags, Mode::empty()));
+        self.open_again(up(below.source_dir()), up(below.target_dir()))
+    }
+
+    /// Opens a folder again that was closed, by the names that lead to it.
+    fn reopen_by_name(&mut self) -> Result<(), Error> {
+        let (source, target) = (self.source_trail.open(OFlags::RDONLY), self.target_trail.open(OFlags::RDONLY));
+        self.open_again(source, target)
+    }
+
+    /// Takes what was found for this folder and its copy, if that is what they are.
+    fn open_again(&mut self, source: Result<OwnedFd, Errno>, target: Result<OwnedFd, Errno>) -> Result<(), Error> {
+        let check = |found: Result<OwnedFd, Errno>, id: FileId, trail: &Trail| {
+            let is_it = |folder: &OwnedFd| rustix::fs::fstat(folder).is_ok_and(|stat| Status::new(&stat).id == id);
+            match found {
+                Ok(folder) if is_it(&folder) => Ok(File::from(folder)),
+                // Somebody has moved it, or a folder below it.
+                Ok(_) => Err(Errno::STALE),
+                Err(errno) => Err(errno),
             }
+            .map_err(|errno| Error::os("cannot go back to", trail.path())(errno.into()))
         };
-        let source = up(below.source_dir(), self.status.id)
-            .map_err(|errno| Error::os("cannot go back to", self.source_trail.path())(errno.into()))?;
-        let target = up(below.target_dir(), self.target_id)
-            .map_err(|errno| Error::os("cannot go back to", self.target_trail.path())(errno.into()))?;
+        let source = check(source, self.status.id, &self.source_trail)?;
+        let target = check(target, self.target_id, &self.target_trail)?;
         self.open = Some(Open { source, target });
         Ok(())
     }
@@ -135,6 +154,11 @@ impl Folder {
             attributes::copy(original, &open.target, preserve, self.is_fresh, &complain);
         }
         attributes::take_mode(&open.target, self.added_mode, preserve, &complain);
+        if session.options.sync == Sync::File
+            && let Err(errno) = retry_on_intr(|| rustix::fs::fsync(&open.target))
+        {
+            complain("flushing", errno);
+        }
     }
 }
 
@@ -155,31 +179,40 @@ impl Worker<'_> {
         if std::iter::successors(above.as_deref(), |above| above.above.as_deref()).any(|above| above.id == status.id) {
             return Err(entry.refused(Refusal::Cycle));
         }
-        let mut added_mode = 0;
         if existing.is_none() {
             let mode = attributes::creation_mode(&session.options.preserve, status);
-            added_mode = 0o700 & !mode;
             rustix::fs::mkdirat(entry.target.dir, entry.target.name, Mode::from_raw_mode(mode | 0o700))
                 .map_err(entry.target.refused("cannot create directory"))?;
             self.tell_begun(entry, None);
         }
         count(&session.totals.folders);
+        let (target, target_status) = match existing {
+            None => open_new(entry.target)?,
+            Some(existing) => open_existing(entry, existing)?,
+        };
+        let target_id = target_status.id;
+        let mut added_mode = 0;
+        if existing.is_none() {
+            let wanted = attributes::creation_mode(&session.options.preserve, status);
+            added_mode = 0o700 & !(wanted & target_status.mode);
+        }
         let mut flags = OFlags::RDONLY | OFlags::DIRECTORY;
         flags.set(OFlags::NOFOLLOW, link == Link::Itself);
-        let source = entry.source.open(flags, 0).map(File::from).map_err(entry.source.refused("cannot access"))?;
-        let mut flags = OFlags::DIRECTORY;
-        flags.set(OFlags::NOFOLLOW, existing.is_none_or(|existing| !existing.is_link()) && !entry.is_operand());
-        let target = entry
-            .target
-            .open(flags | OFlags::RDONLY, 0)
-            .or_else(|_| entry.target.open(flags | OFlags::PATH, 0))
-            .map(File::from)
-            .map_err(entry.target.refused("cannot access"))?;
+        let source = match entry.source.open(flags, 0).map(File::from) {
+            Ok(source) => source,
+            Err(errno) => {
+                // What can be copied of it is that it is there.
+                let complain = |operation, errno| session.fail(entry.target.refused(operation)(errno));
+                let original = Original { file: &target, status };
+                attributes::copy(original, &target, &session.options.preserve, existing.is_none(), &complain);
+                attributes::take_mode(&target, added_mode, &session.options.preserve, &complain);
+                return Err(entry.source.refused("cannot access")(errno));
+            }
+        };
         let opened = Status::of(&source).map_err(Error::os("cannot fstat", entry.source.path()))?;
         if opened.id != status.id {
             return Err(entry.refused(Refusal::Replaced));
         }
-        let target_id = Status::of(&target).map_err(Error::os("cannot fstat", entry.target.path()))?.id;
         if entry.is_operand() {
             session.note_filled(target_id);
         }
@@ -203,6 +236,38 @@ impl Worker<'_> {
     }
 }
 
+/// Opens a folder that is to be filled, and answers its status.
+fn open_existing(entry: Entry<'_>, existing: &Status) -> Result<(File, Status), Error> {
+    let place = entry.target;
+    let mut flags = OFlags::DIRECTORY;
+    flags.set(OFlags::NOFOLLOW, !entry.is_operand() && !existing.is_link());
+    // It need not be readable to be filled.
+    let folder = place.open(flags | OFlags::RDONLY, 0).or_else(|_| place.open(flags | OFlags::PATH, 0));
+    let folder = folder.map(File::from).map_err(place.refused("cannot access"))?;
+    let status = Status::of(&folder).map_err(Error::os("cannot fstat", place.path()))?;
+    Ok((folder, status))
+}
+
+/// Opens a folder that was just made, and answers its status before that. The umask may have left its owner without the
+/// right to fill it; then he gets it now.
+fn open_new(place: Place<'_>) -> Result<(File, Status), Error> {
+    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+    let status = |file: &File| Status::of(file).map_err(Error::os("cannot fstat", place.path()));
+    if let Ok(folder) = place.open(flags | OFlags::RDONLY, 0).map(File::from) {
+        let found = status(&folder)?;
+        if found.mode & 0o700 == 0o700 {
+            return Ok((folder, found));
+        }
+    }
+    let folder = place.open(flags | OFlags::PATH, 0).map(File::from).map_err(place.refused("cannot access"))?;
+    let found = status(&folder)?;
+    let mode = Mode::from_raw_mode(found.mode | 0o700);
+    rustix::fs::chmod(format!("/proc/self/fd/{}", folder.as_raw_fd()), mode)
+        .and_then(|()| place.open(flags | OFlags::RDONLY, 0))
+        .map(|folder| (folder.into(), found))
+        .map_err(place.refused("setting permissions for"))
+}
+
 /// The refusal to copy a folder into itself, by the names that the user gave.
 fn into_itself(entry: Entry<'_>) -> Error {
     let (from, to) = match entry.folder {
@@ -218,9 +283,10 @@ fn into_itself(entry: Entry<'_>) -> Error {
 /// Copies all that is in a folder, with the threads that there are, and finishes it.
 pub(crate) fn fill(worker: &mut Worker<'_>, top: Folder) {
     let session = worker.session;
-    let threads = session.options.threads.unwrap_or_else(|| session.processors()).get();
+    let threads = session.options.request.threads.unwrap_or_else(|| session.processors()).get();
     let threads = if session.observer.wants_order() { 1 } else { threads };
-    let pool = Pool::new(threads, open_folders(threads));
+    let pool = Pool::within(threads, rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX));
+    let threads = pool.threads;
     pool.push(Task::Folder(Arc::new(top)));
     thread::scope(|scope| {
         for _ in 1..threads {
@@ -229,14 +295,6 @@ pub(crate) fn fill(worker: &mut Worker<'_>, top: Folder) {
         }
         pool.work(worker);
     });
-}
-
-/// How many folders of its stack a thread may keep open.
-fn open_folders(threads: usize) -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
-    // Two for each folder, on stacks and in the queue.
-    let folders = usize::try_from(limit.saturating_sub(OTHER_DESCRIPTORS) / 2).unwrap_or(usize::MAX) / threads;
-    folders.saturating_sub(TASKS_PER_THREAD).clamp(2, OPEN_FOLDERS)
 }
 
 /// Something that a thread can do on its own.
@@ -252,6 +310,8 @@ struct Pool {
     state: Mutex<State>,
     /// Rung when there is something to do, or nothing any more.
     bell: Condvar,
+    /// Threads that there are descriptors for.
+    threads: usize,
     /// Tasks that may wait.
     room: usize,
     /// Folders that a thread keeps open on its stack.
@@ -266,10 +326,18 @@ struct State {
 }
 
 impl Pool {
-    fn new(threads: usize, open_folders: usize) -> Self {
+    /// Shares out so many descriptors: two for each folder, on stacks and in the queue.
+    fn within(threads: usize, descriptors: u64) -> Self {
+        let descriptors = descriptors - OTHER_DESCRIPTORS.min(descriptors / 2);
+        let descriptors = usize::try_from(descriptors).unwrap_or(usize::MAX);
+        let least = DESCRIPTORS_PER_THREAD + 2 * LEAST_OPEN_FOLDERS;
+        let threads = threads.min(descriptors / (least + 2)).max(1);
         // One thread shares with nobody.
-        let room = if threads == 1 { 0 } else { threads * TASKS_PER_THREAD };
-        Self { state: Mutex::default(), bell: Condvar::new(), room, open_folders }
+        let spare = descriptors.saturating_sub(threads * least);
+        let room = if threads == 1 { 0 } else { (threads * TASKS_PER_THREAD).min(spare / 2) };
+        let stacks = descriptors.saturating_sub(threads * DESCRIPTORS_PER_THREAD + 2 * room);
+        let open_folders = (stacks / 2 / threads).clamp(LEAST_OPEN_FOLDERS, OPEN_FOLDERS);
+        Self { state: Mutex::default(), bell: Condvar::new(), threads, room, open_folders }
     }
 
     fn push(&self, task: Task) {
@@ -296,9 +364,10 @@ impl Pool {
             if let Some(task) = state.tasks.pop_front() {
                 state.busy += 1;
                 drop(state);
+                let busy = Busy(self);
                 self.perform(worker, task);
+                drop(busy);
                 state = lock(&self.state);
-                state.busy -= 1;
             } else if state.busy == 0 {
                 drop(state);
                 self.bell.notify_all();
@@ -331,8 +400,11 @@ impl Pool {
                     };
                     stack.push(Frame::new(below));
                     if let Some(far) = stack.len().checked_sub(self.open_folders + 1) {
-                        let next_by_link = stack[far + 1].folder.by_link;
-                        stack[far].suspend(next_by_link);
+                        // Those above may have been in use by other threads when it was their turn.
+                        for above in 0..=far {
+                            let next_by_link = stack[above + 1].folder.by_link;
+                            stack[above].suspend(next_by_link);
+                        }
                     }
                 }
                 None => {
@@ -342,6 +414,11 @@ impl Pool {
                     if let Err(error) = back {
                         worker.session.fail(error);
                         stack.pop();
+                        // What is below a folder that was moved is lost; those above it are where they were.
+                        while let Some(Err(error)) = stack.last_mut().map(Frame::resume_by_name) {
+                            worker.session.fail(error);
+                            stack.pop();
+                        }
                     }
                 }
             }
@@ -408,6 +485,20 @@ impl Pool {
     }
 }
 
+/// A thread that does something. It stops being counted even if it panics, so that the others do not wait for it.
+struct Busy<'a>(&'a Pool);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let mut state = lock(&self.0.state);
+        state.busy -= 1;
+        if state.busy == 0 {
+            drop(state);
+            self.0.bell.notify_all();
+        }
+    }
+}
+
 /// Lets go of a folder; whoever is the last sets its attributes.
 fn release(folder: Arc<Folder>, session: &Session<'_>) {
     if let Some(folder) = Arc::into_inner(folder) {
@@ -457,12 +548,21 @@ impl Frame {
         }
     }
 
+    /// Opens the folder again, if it was closed, by the names that lead to it.
+    fn resume_by_name(&mut self) -> Result<(), Error> {
+        self.resume_with(Folder::reopen_by_name)
+    }
+
     /// Opens the folder again, if it was closed, from the one below.
     fn resume(&mut self, below: &Folder) -> Result<(), Error> {
+        self.resume_with(|folder| folder.reopen(below))
+    }
+
+    fn resume_with(&mut self, reopen: impl FnOnce(&mut Folder) -> Result<(), Error>) -> Result<(), Error> {
         let cookie = self.cookie;
         match Arc::get_mut(&mut self.folder) {
             Some(folder) if folder.open.is_none() => {
-                folder.reopen(below)?;
+                reopen(folder)?;
                 rustix::fs::seek(folder.source_dir(), SeekFrom::Start(cookie))
                     .map_err(|errno| Error::os("cannot go back to", folder.source_trail.path())(errno.into()))?;
                 Ok(())

@@ -48,12 +48,12 @@ fn call(job: &Job<'_>, piece: Piece) -> Result<Result<usize, String>, Error> {
             Ok(Err(format!("copy_file_range: {errno}")))
         }
         // EBADF, EFBIG, EIO, EISDIR, ENOMEM, ENOSPC, EOVERFLOW: no other way of writing would do better.
-        Err(errno) => Err(Error::os("copying to", job.destination.path)(errno.into())),
+        Err(errno) => Err(Error::os("copying to", job.destination.name)(errno.into())),
     }
 }
 
 /// Whether the source has no byte where the piece starts.
 fn is_ended(job: &Job<'_>, piece: Piece) -> Result<bool, Error> {
-    let metadata = job.source.file.metadata().map_err(Error::os("reading the status of", job.source.path))?;
+    let metadata = job.source.file.metadata().map_err(Error::os("cannot fstat", job.source.name))?;
     Ok(metadata.len() <= piece.offset)
 }

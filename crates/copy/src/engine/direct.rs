@@ -111,7 +111,7 @@ fn copy_aligned(
             Err(error) if error.kind() == io::ErrorKind::InvalidInput && written == 0 => {
                 return Ok(Err(format!("writing past the page cache: {error}")));
             }
-            Err(error) => return Err(Error::os("writing", job.destination.path)(error)),
+            Err(error) => return Err(Error::os("error writing", job.destination.name)(error)),
         }
     }
     Ok(Ok(piece))

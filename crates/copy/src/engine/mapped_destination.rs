@@ -25,7 +25,7 @@ pub(super) fn copy(work: &mut Work<'_>) -> Result<Outcome, Error> {
             }
         };
         let position = SeekFrom::Start(piece.offset);
-        (&mut &*job.source.file).seek(position).map_err(Error::os("seeking in", job.source.path))?;
+        (&mut &*job.source.file).seek(position).map_err(Error::os("seeking in", job.source.name))?;
         read_window(job, &to)?;
     }
     Ok(Outcome::Done)
@@ -48,7 +48,7 @@ fn read_window(job: &Job<'_>, to: &Mapping) -> Result<(), Error> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
                 Some(fault) => return Err(job.destination.faulted(to, done, *fault)),
-                None => return Err(Error::os("reading", job.source.path)(error)),
+                None => return Err(Error::os("error reading", job.source.name)(error)),
             },
         }
     }

@@ -24,7 +24,7 @@ pub(super) fn copy(work: &mut Work<'_>) -> Result<Outcome, Error> {
             }
         };
         let position = SeekFrom::Start(piece.offset);
-        (&mut &*job.destination.file).seek(position).map_err(Error::os("seeking in", job.destination.path))?;
+        (&mut &*job.destination.file).seek(position).map_err(Error::os("seeking in", job.destination.name))?;
         write_window(job, &from)?;
         // Behind the end of a file its last page reads as zeros: nothing may be made up.
         from.view().check_backed().map_err(|fault| job.source.faulted(&from, 0, fault))?;
@@ -41,7 +41,7 @@ fn write_window(job: &Job<'_>, from: &Mapping) -> Result<(), Error> {
         let view = view.map_err(|fault| job.source.faulted(from, 0, fault))?;
         job.meter.add_calls(1);
         match view.write_to(job.destination.file) {
-            Ok(0) => return Err(Error::os("writing", job.destination.path)(ErrorKind::WriteZero.into())),
+            Ok(0) => return Err(Error::os("error writing", job.destination.name)(ErrorKind::WriteZero.into())),
             Ok(written) => {
                 done += written;
                 job.add_bytes(file_bytes(written));
@@ -49,7 +49,7 @@ fn write_window(job: &Job<'_>, from: &Mapping) -> Result<(), Error> {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             Err(error) => match error.get_ref().and_then(|inner| inner.downcast_ref::<Fault>()) {
                 Some(fault) => return Err(job.source.faulted(from, done, *fault)),
-                None => return Err(Error::os("writing", job.destination.path)(error)),
+                None => return Err(Error::os("error writing", job.destination.name)(error)),
             },
         }
     }

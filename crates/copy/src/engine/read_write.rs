@@ -64,7 +64,7 @@ pub(super) fn copy_to_end(job: &Job<'_>, workspace: &mut Workspace) -> Result<()
     if job.plan.holes == Holes::Made && offset > 0 {
         // Its last bytes may have been left out.
         job.meter.add_calls(1);
-        job.destination.file.set_len(offset).map_err(Error::os("making room in", job.destination.path))?;
+        job.destination.file.set_len(offset).map_err(Error::os("making room in", job.destination.name))?;
     }
     Ok(())
 }
@@ -122,7 +122,7 @@ fn write_all(destination: NamedFile<'_>, mut bytes: &[u8], mut offset: u64, mete
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             written => written,
         };
-        let written = written.map_err(Error::os("writing", destination.path))?;
+        let written = written.map_err(Error::os("error writing", destination.name))?;
         bytes = &bytes[written..];
         offset += file_bytes(written);
     }

@@ -18,7 +18,7 @@ pub(super) fn share(job: &Job<'_>) -> Result<Outcome, Error> {
         Err(errno) if job.plan.reflink != Reflink::Always && is_refusal(errno) => {
             Ok(Outcome::Refused(format!("ioctl FICLONE: {errno}")))
         }
-        Err(errno) => Err(Error::os("failed to clone", job.destination.path)(errno.into())),
+        Err(errno) => Err(Error::os("failed to clone", job.destination.name)(errno.into())),
     }
 }
 
@@ -49,7 +49,7 @@ fn is_refusal(errno: Errno) -> bool {
 fn keep_len(job: &Job<'_>) -> Result<(), Error> {
     job.meter.add_calls(1);
     let destination = job.destination;
-    let len = destination.file.metadata().map_err(Error::os("reading the status of", destination.path))?.len();
+    let len = destination.file.metadata().map_err(Error::os("cannot fstat", destination.name))?.len();
     match job.len {
         0 => job.add_bytes(len),
         asked if len < asked => return Err(ended_early(job.source, len)),

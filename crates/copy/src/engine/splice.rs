@@ -10,6 +10,9 @@ use super::work::{Job, Outcome, Piece, Work};
 use super::{ended_early, file_bytes};
 use crate::error::Error;
 
+/// Nothing is asked for but the copy.
+const FLAGS: SpliceFlags = SpliceFlags::empty();
+
 /// A pipe, empty between two pieces.
 #[derive(Debug)]
 struct Pipe {
@@ -63,17 +66,21 @@ impl Pipe {
             Ok(0) => return Err(ended_early(job.source, piece.offset)),
             Ok(entered) => entered,
             Err(errno) => {
-                return refused(errno).map(Err).ok_or_else(|| Error::os("reading", job.source.path)(errno.into()));
+                return refused(errno)
+                    .map(Err)
+                    .ok_or_else(|| Error::os("error reading", job.source.name)(errno.into()));
             }
         };
         let mut left = 0;
         while left < entered {
             let rest = entered - left;
             match retry(job, || splice(&self.read, None, job.destination.file, Some(&mut to), rest, FLAGS)) {
-                Ok(0) => return Err(Error::os("writing", job.destination.path)(std::io::ErrorKind::WriteZero.into())),
+                Ok(0) => {
+                    return Err(Error::os("error writing", job.destination.name)(std::io::ErrorKind::WriteZero.into()));
+                }
                 Ok(bytes) => left += bytes,
                 Err(errno) => {
-                    let fatal = || Error::os("writing", job.destination.path)(errno.into());
+                    let fatal = || Error::os("error writing", job.destination.name)(errno.into());
                     return refused(errno).map(Err).ok_or_else(fatal);
                 }
             }
@@ -81,9 +88,6 @@ impl Pipe {
         Ok(Ok(entered))
     }
 }
-
-/// Nothing is asked for but the copy.
-const FLAGS: SpliceFlags = SpliceFlags::empty();
 
 /// Calls until no signal interrupts.
 fn retry(job: &Job<'_>, mut call: impl FnMut() -> Result<usize, Errno>) -> Result<usize, Errno> {

@@ -33,7 +33,7 @@ pub fn transfer_stream(
     meter: &Meter,
     workspace: &mut Workspace,
 ) -> Result<Transferred, Error> {
-    let job = Job::new(source, destination, 0, plan, meter);
+    let job = Job::new(source, destination, 0, 0, plan, meter);
     let buffer = workspace.buffer(plan.buffer_bytes.get(), destination)?;
     let mut ends_in_hole = false;
     loop {
@@ -64,7 +64,7 @@ fn read(job: &Job<'_>, buffer: &mut [u8]) -> Result<usize, Error> {
         job.meter.add_calls(1);
         match (&mut &*job.source.file).read(buffer) {
             Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
-            read => return read.map_err(Error::os("reading", job.source.path)),
+            read => return read.map_err(Error::os("error reading", job.source.name)),
         }
     }
 }
@@ -107,20 +107,20 @@ fn skip(job: &Job<'_>, bytes: usize) -> Result<bool, Error> {
             Ok(true)
         }
         Err(Errno::SPIPE) => Ok(false),
-        Err(errno) => Err(Error::os("seeking in", job.destination.path)(errno.into())),
+        Err(errno) => Err(Error::os("seeking in", job.destination.name)(errno.into())),
     }
 }
 
 /// Makes the destination end at its position, behind bytes that were left out.
 fn end_here(job: &Job<'_>) -> Result<(), Error> {
     job.meter.add_calls(2);
-    let NamedFile { file, path } = job.destination;
-    let end = rustix::fs::tell(file).map_err(|errno| Error::os("seeking in", path)(errno.into()))?;
-    file.set_len(end).map_err(Error::os("making room in", path))
+    let NamedFile { file, name } = job.destination;
+    let end = rustix::fs::tell(file).map_err(|errno| Error::os("seeking in", name)(errno.into()))?;
+    file.set_len(end).map_err(Error::os("making room in", name))
 }
 
 fn write_all(job: &Job<'_>, mut bytes: &[u8]) -> Result<(), Error> {
-    let failed = |error| Error::os("writing", job.destination.path)(error);
+    let failed = |error| Error::os("error writing", job.destination.name)(error);
     while !bytes.is_empty() {
         job.meter.add_calls(1);
         match (&mut &*job.destination.file).write(bytes) {

@@ -18,7 +18,7 @@ fn more_bytes_than_the_source_has_are_an_error_with_every_engine() {
             let request = Request { engine: Some(engine), buffer_bytes: NonZero::new(64), ..Request::default() };
             let plan = Plan::new(request, Facts::new(len));
             let destination = tempfile::tempfile().unwrap();
-            let (from, to) = (NamedFile { file: &source, path }, NamedFile { file: &destination, path });
+            let (from, to) = (NamedFile::new(&source, path), NamedFile::new(&destination, path));
             match transfer(from, to, len, &plan, &Meter::new(), &mut Workspace::new()) {
                 Err(Error::Os { source, .. }) => assert!(kinds.contains(&source.kind()), "{engine} {len}: {source}"),
                 other => panic!("{engine} {len}: {other:?}"),

@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use super::work::{Job, Outcome, Piece, Work};
 use super::{ended_early, file_bytes};
 use crate::error::Error;
-use ring::Ring;
+use ring::{Buffers, Ring};
 
 /// Pieces in flight.
 const SLOTS: usize = 8;
@@ -37,7 +37,8 @@ pub(super) fn copy(work: &mut Work<'_>) -> Result<Outcome, Error> {
     let slot_bytes = work.at_most(job.plan.buffer_bytes.get().min(ALL_BYTES));
     let slots = SLOTS.min(ALL_BYTES / slot_bytes).min(work.at_most(usize::MAX).div_ceil(slot_bytes));
     job.meter.add_calls(4);
-    let mut ring = match Ring::new(job.source.file.as_fd(), job.destination.file.as_fd(), slots, slot_bytes) {
+    let buffers = Buffers { slots, slot_bytes };
+    let mut ring = match Ring::new(job.source.file.as_fd(), job.destination.file.as_fd(), buffers) {
         Ok(ring) => ring,
         // io_uring_setup(2), io_uring_register(2): ENOSYS, EPERM and ENOMEM, by kernels without it, administrators who
         // do not want it, and limits. Nothing has been copied, so any reason is good enough.
@@ -51,7 +52,7 @@ pub(super) fn copy(work: &mut Work<'_>) -> Result<Outcome, Error> {
     // After an error, what is in flight is waited for, and nothing follows it.
     while ring.in_flight() > 0 {
         job.meter.add_calls(1);
-        let (index, result) = ring.wait().map_err(Error::os("copying to", job.destination.path))?;
+        let (index, result) = ring.wait().map_err(Error::os("copying to", job.destination.name))?;
         let slot = &mut state[index];
         copied = copied.and_then(|()| {
             if advance(job, &mut ring, index, slot, result)? {
@@ -87,7 +88,7 @@ fn advance(
     let is_read = slot.filled == 0;
     match result {
         Ok(0) if is_read => return Err(ended_early(job.source, slot.piece.offset)),
-        Ok(0) => return Err(Error::os("writing", job.destination.path)(ErrorKind::WriteZero.into())),
+        Ok(0) => return Err(Error::os("error writing", job.destination.name)(ErrorKind::WriteZero.into())),
         Ok(read) if is_read => (slot.start, slot.filled) = (0, read),
         Ok(written) => {
             slot.start += written;
@@ -97,8 +98,8 @@ fn advance(
         }
         // Once more.
         Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
-        Err(error) if is_read => return Err(Error::os("reading", job.source.path)(error)),
-        Err(error) => return Err(Error::os("writing", job.destination.path)(error)),
+        Err(error) if is_read => return Err(Error::os("error reading", job.source.name)(error)),
+        Err(error) => return Err(Error::os("error writing", job.destination.name)(error)),
     }
     if slot.piece.len == 0 {
         return Ok(false);
@@ -111,8 +112,8 @@ fn advance(
 fn submit(job: &Job<'_>, ring: &mut Ring, index: usize, slot: &Slot) -> Result<(), Error> {
     let Slot { piece, start, filled } = *slot;
     let submitted = match filled {
-        0 => ring.read(index, piece.len, piece.offset),
+        0 => ring.read(index, 0..piece.len, piece.offset),
         _ => ring.write(index, start..start + filled, piece.offset),
     };
-    submitted.map_err(Error::os("copying to", job.destination.path))
+    submitted.map_err(Error::os("copying to", job.destination.name))
 }

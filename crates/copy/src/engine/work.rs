@@ -3,6 +3,7 @@
 //! Invariant: the pieces of all works of a job, and the holes between them, make up the file; no byte is in two of them,
 //! unless a piece was given back.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -19,7 +20,9 @@ use crate::plan::{Engine, Holes, Plan};
 pub(super) struct Job<'a> {
     pub(super) source: NamedFile<'a>,
     pub(super) destination: NamedFile<'a>,
-    /// Bytes to copy.
+    /// The first byte to copy; what is before it is there.
+    pub(super) start: u64,
+    /// Behind the last byte to copy.
     pub(super) len: u64,
     pub(super) plan: &'a Plan,
     pub(super) meter: &'a Meter,
@@ -68,6 +71,7 @@ impl<'a> Job<'a> {
     pub(super) fn new(
         source: NamedFile<'a>,
         destination: NamedFile<'a>,
+        start: u64,
         len: u64,
         plan: &'a Plan,
         meter: &'a Meter,
@@ -75,6 +79,7 @@ impl<'a> Job<'a> {
         Self {
             source,
             destination,
+            start,
             len,
             plan,
             meter,
@@ -105,6 +110,11 @@ impl<'a> Job<'a> {
         self.meter.add_bytes(bytes);
     }
 
+    /// Bytes that the destination has now.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
     /// Counts bytes that were left out, because they are zeros.
     pub(super) fn add_hole(&self, bytes: u64) {
         self.hole_bytes.fetch_add(bytes, Ordering::Relaxed);
@@ -114,7 +124,7 @@ impl<'a> Job<'a> {
     /// Fails once the meter was told to stop.
     pub(super) fn check_stopped(&self) -> Result<(), Error> {
         if self.meter.is_stopped() {
-            return Err(Error::Cancelled { path: self.destination.path.to_owned() });
+            return Err(Error::Cancelled { path: self.destination.name.into() });
         }
         Ok(())
     }
@@ -122,7 +132,7 @@ impl<'a> Job<'a> {
     /// What has been done, by which engine.
     pub(super) fn transferred(&self, engine: Engine) -> Transferred {
         Transferred {
-            bytes: self.bytes.load(Ordering::Relaxed),
+            bytes: self.bytes(),
             hole_bytes: self.hole_bytes.load(Ordering::Relaxed),
             engine,
             fallback: self.fallback.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -131,8 +141,8 @@ impl<'a> Job<'a> {
 }
 
 impl<'a> Work<'a> {
-    pub(super) fn new(job: &'a Job<'a>, start: u64, end: u64) -> Self {
-        Self { job, offset: start, end, data_end: start }
+    pub(super) fn new(job: &'a Job<'a>, range: Range<u64>) -> Self {
+        Self { job, offset: range.start, end: range.end, data_end: range.start }
     }
 
     /// The length of what is left, but at most this.
@@ -179,7 +189,7 @@ impl<'a> Work<'a> {
             }
         };
         if job.plan.preallocate && job.plan.holes == Holes::Kept && self.offset < self.data_end {
-            allocate(job, self.offset, self.data_end - self.offset)?;
+            allocate(job, self.offset..self.data_end)?;
         }
         Ok(())
     }
@@ -205,12 +215,12 @@ fn next_data(job: &Job<'_>, offset: u64) -> Result<Option<u64>, Error> {
         Ok(data) => Ok(Some(data)),
         Err(Errno::NXIO) => {
             // Behind the end is no data either: nothing may be made up.
-            let len = job.source.file.metadata().map_err(Error::os("reading the status of", job.source.path))?.len();
+            let len = job.source.file.metadata().map_err(Error::os("cannot fstat", job.source.name))?.len();
             if len < job.len { Err(ended_early(job.source, len)) } else { Ok(None) }
         }
         // The file system does not know its holes: lseek(2).
         Err(Errno::INVAL | Errno::OPNOTSUPP) => Ok(Some(offset)),
-        Err(errno) => Err(Error::os("looking for holes in", job.source.path)(errno.into())),
+        Err(errno) => Err(Error::os("looking for holes in", job.source.name)(errno.into())),
     }
 }
 
@@ -221,6 +231,6 @@ fn next_hole(job: &Job<'_>, offset: u64) -> Result<u64, Error> {
         Ok(hole) if hole > offset => Ok(hole),
         // It has become a hole since, or the file has ended; reading tells.
         Ok(_) | Err(Errno::NXIO | Errno::INVAL | Errno::OPNOTSUPP) => Ok(job.len),
-        Err(errno) => Err(Error::os("looking for holes in", job.source.path)(errno.into())),
+        Err(errno) => Err(Error::os("looking for holes in", job.source.name)(errno.into())),
     }
 }

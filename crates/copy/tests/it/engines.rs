@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::num::NonZero;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use mapio_copy::{
-    Engine, Error, Facts, Meter, NamedFile, Plan, Reflink, Request, Sparse, Transferred, Workspace, transfer,
+    Engine, Error, Facts, FileSystem, Meter, NamedFile, Plan, Reflink, Request, Sparse, Transferred, Workspace,
+    transfer,
 };
-use mapio_testkit::{SmallFs, pattern, report, skip};
+use mapio_map::FaultKind;
+use mapio_testkit::{FaultyFs, SmallFs, pattern, report, skip};
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 
@@ -100,6 +103,7 @@ fn file_len(bytes: usize) -> u64 {
 /// Every engine, and the choice of the fastest; each with the buffers and threads that matter.
 fn requests() -> Vec<Request> {
     let mut requests = Vec::new();
+    // First as planned, then in odd pieces by several threads.
     for engine in Engine::ALL.map(Some).into_iter().chain([None]) {
         let plain = Request { engine, ..Request::default() };
         requests.push(plain);
@@ -155,7 +159,7 @@ fn copy(source: &File, len: u64, request: Request, folder: &Path) -> (Result<Tra
     let destination = tempfile::tempfile_in(folder).expect("room");
     let plan = Plan::new(request, Facts::between(source, &destination));
     let (from, to) = (Path::new("source"), Path::new("destination"));
-    let (from, to) = (NamedFile { file: source, path: from }, NamedFile { file: &destination, path: to });
+    let (from, to) = (NamedFile::new(source, from), NamedFile::new(&destination, to));
     let transferred = transfer(from, to, len, &plan, &Meter::new(), &mut Workspace::new());
     (transferred, destination)
 }
@@ -169,7 +173,9 @@ fn bytes_of(file: &File) -> Vec<u8> {
 
 #[test]
 fn every_engine_keeps_the_contract_on_every_file_system() {
-    for place in places() {
+    let places = places();
+    check_from_each_to_each(&places);
+    for place in places {
         let mut passed: BTreeMap<String, (usize, usize)> = BTreeMap::new();
         for case in cases() {
             let path = case.make(&place.folder);
@@ -177,7 +183,10 @@ fn every_engine_keeps_the_contract_on_every_file_system() {
             // Appending is what it is open for, besides; engines must not mind.
             let source = File::options().read(true).append(true).open(&path).expect("the source");
             let source_data = data_ranges(&source);
-            for request in requests_for_holes() {
+            // What becomes of holes does not depend on the length, and half as many cases take half the time.
+            let has_holes = case.data.iter().map(|(_, len)| len).sum::<usize>() < case.len;
+            let requests = if has_holes || case.len < PAGE { requests_for_holes() } else { requests() };
+            for request in requests {
                 let name = request.engine.map_or("auto", Engine::name);
                 let what = format!("{name}, {}, {}, {request:?}", place.name, case.name);
                 let (transferred, destination) = copy(&source, file_len(case.len), request, &place.folder);
@@ -198,6 +207,29 @@ fn every_engine_keeps_the_contract_on_every_file_system() {
             report(&format!("contract on {}", place.name), &words);
         }
     }
+}
+
+/// Copies short files from each file system to each other one.
+fn check_from_each_to_each(places: &[Place]) {
+    let cases = [vec![(0, 300_001)], vec![(65_536, 10_000), (200_000, 1)], vec![]];
+    let cases = cases.map(|data| Case { name: format!("{data:?}"), len: 300_001, data });
+    let mut passed = 0;
+    for (from, case) in places.iter().flat_map(|from| cases.iter().map(move |case| (from, case))) {
+        let source = File::open(case.make(&from.folder)).expect("the source");
+        let expected = bytes_of(&source);
+        for to in places {
+            for request in requests().into_iter().step_by(2) {
+                let (transferred, destination) = copy(&source, file_len(case.len), request, &to.folder);
+                let what = format!("from {} to {}, {}, {request:?}", from.name, to.name, case.name);
+                let transferred = transferred.unwrap_or_else(|error| panic!("{what}: {error:?}"));
+                assert!(bytes_of(&destination) == expected, "{what}: other bytes");
+                assert_eq!(transferred.bytes, file_len(case.len), "{what}");
+                passed += 1;
+            }
+        }
+    }
+    let words = format!("{passed} cases passed, every engine, {} file systems", places.len());
+    report("contract from each file system to each", &words);
 }
 
 /// Checks that holes are where they should be.
@@ -266,6 +298,8 @@ fn the_kernels_own_files_are_read_to_their_end_by_every_engine() {
             let transferred = transferred.unwrap_or_else(|error| panic!("{path}, {request:?}: {error:?}"));
             assert_eq!(bytes_of(&destination), expected, "{path}, {request:?}");
             assert_eq!(transferred.engine, Engine::ReadWrite);
+            let is_other = request.engine.is_some_and(|engine| engine != Engine::ReadWrite);
+            assert_eq!(transferred.fallback.is_some(), is_other, "{path}, {request:?}");
         }
     }
 }
@@ -301,7 +335,7 @@ fn a_file_that_fits_the_buffer_takes_one_read_and_one_write() {
     let path = Path::new("file");
     let plan = Plan::new(Request { reflink: Reflink::Never, ..Request::default() }, Facts::new(5000));
     let meter = Meter::new();
-    let (from, to) = (NamedFile { file: &source, path }, NamedFile { file: &destination, path });
+    let (from, to) = (NamedFile::new(&source, path), NamedFile::new(&destination, path));
     transfer(from, to, 5000, &plan, &meter, &mut Workspace::new()).expect("a copy");
     assert_eq!((meter.calls(), meter.bytes(), meter.files()), (2, 5000, 1));
 }
@@ -318,7 +352,7 @@ fn a_copy_that_was_stopped_says_so_with_every_engine() {
         let request = Request { engine: Some(engine), ..Request::default() };
         let plan = Plan::new(request, Facts::between(&source, &destination));
         let path = Path::new("file");
-        let (from, to) = (NamedFile { file: &source, path }, NamedFile { file: &destination, path });
+        let (from, to) = (NamedFile::new(&source, path), NamedFile::new(&destination, path));
         match transfer(from, to, file_len(3 * MIB), &plan, &meter, &mut Workspace::new()) {
             Err(Error::Cancelled { .. }) => {}
             // Sharing is one step.
@@ -339,11 +373,82 @@ fn a_limited_copy_is_whole_with_every_engine() {
         let request = Request { engine: Some(engine), threads: NonZero::new(2), ..Request::default() };
         let plan = Plan::new(request, Facts::between(&source, &destination));
         let path = Path::new("file");
-        let (from, to) = (NamedFile { file: &source, path }, NamedFile { file: &destination, path });
+        let (from, to) = (NamedFile::new(&source, path), NamedFile::new(&destination, path));
         // Fast enough not to wait for, and slow enough for more pieces than one.
         let meter = Meter::new().limit(NonZero::new(64 << 20).expect("not zero"));
         transfer(from, to, file_len(MIB + 5), &plan, &meter, &mut Workspace::new()).expect("a copy");
         assert!(bytes_of(&destination) == pattern(MIB + 5), "{engine}");
+    }
+}
+
+/// The blocks that GNU cp gives the copy, as the oracle.
+#[test]
+fn a_copy_has_as_many_blocks_as_one_by_cp() {
+    let test = "engines::a_copy_has_as_many_blocks_as_one_by_cp";
+    let dir = tempfile::tempdir().expect("a folder");
+    let file_system = FileSystem::of(File::open(dir.path()).expect("a folder"));
+    if !matches!(file_system, FileSystem::Ext | FileSystem::Memory) {
+        return skip(test, &format!("{file_system} gives files more blocks than they need, and takes its time"));
+    }
+    // The last nine: those with holes, and the two longest without.
+    for case in cases().into_iter().skip(7) {
+        let path = case.make(dir.path());
+        let source = File::open(&path).expect("the source");
+        for (sparse, name) in [(Sparse::Auto, "auto"), (Sparse::Always, "always"), (Sparse::Never, "never")] {
+            let copied = dir.path().join("copied");
+            // Blocks are not to be shared, which cp does where it can.
+            let mut cp = Command::new("cp");
+            let cp = cp.args(["--reflink=never", &format!("--sparse={name}")]).args([&path, &copied]);
+            match cp.status() {
+                Ok(status) if status.success() => {}
+                other => return skip(test, &format!("cp, of GNU coreutils, is needed: {other:?}")),
+            }
+            let expected = blocks_on_disk(&File::open(&copied).expect("the copy"));
+            for engine in Engine::ALL.map(Some).into_iter().chain([None]) {
+                let request = Request { engine, sparse, reflink: Reflink::Never, ..Request::default() };
+                let (transferred, destination) = copy(&source, file_len(case.len), request, dir.path());
+                if transferred.expect("a copy").engine != Engine::Reflink {
+                    assert_eq!(blocks_on_disk(&destination), expected, "{request:?}, {}", case.name);
+                }
+            }
+        }
+    }
+}
+
+/// The blocks of a file, after it has got them.
+fn blocks_on_disk(file: &File) -> u64 {
+    file.sync_all().expect("a disk");
+    file.metadata().expect("a file").blocks()
+}
+
+#[test]
+fn a_source_that_can_not_be_read_is_an_error_with_every_engine() {
+    const LEN: usize = 3 * MIB;
+    let test = "engines::a_source_that_can_not_be_read_is_an_error_with_every_engine";
+    let mut fs = match FaultyFs::new(test, LEN) {
+        Ok(fs) => fs,
+        Err(error) => return skip(test, &error.to_string()),
+    };
+    let dir = tempfile::tempdir().expect("a folder");
+    for request in requests() {
+        for at in [0, 2 * MIB + 5, LEN - 1] {
+            fs.fail_reads(at..at + 1, Errno::IO.raw_os_error());
+            let source = File::open(fs.file()).expect("the source");
+            match copy(&source, file_len(LEN), request, dir.path()).0 {
+                Err(Error::Os { operation, source, .. }) => {
+                    assert_eq!(source.raw_os_error(), Some(Errno::IO.raw_os_error()), "{operation}, {request:?}");
+                }
+                Err(Error::Fault { kind, .. }) => {
+                    assert_eq!(kind, FaultKind::Io(Errno::IO.raw_os_error()), "{request:?}");
+                }
+                other => panic!("{request:?}, byte {at}: {other:?}"),
+            }
+        }
+        fs.fail_reads(0..0, Errno::IO.raw_os_error());
+        let source = File::open(fs.file()).expect("the source");
+        let (transferred, destination) = copy(&source, file_len(LEN), request, dir.path());
+        transferred.unwrap_or_else(|error| panic!("{request:?}: {error:?}"));
+        assert!(bytes_of(&destination) == pattern(LEN), "{request:?}");
     }
 }
 
@@ -365,8 +470,7 @@ fn a_source_that_is_cut_in_the_middle_is_an_error_or_was_read_before_with_every_
             let meter = Meter::new();
             let transferred = std::thread::scope(|scope| {
                 let copying = scope.spawn(|| {
-                    let (from, to) =
-                        (NamedFile { file: &source, path: &path }, NamedFile { file: &destination, path: &path });
+                    let (from, to) = (NamedFile::new(&source, &path), NamedFile::new(&destination, &path));
                     transfer(from, to, file_len(LEN), &plan, &meter, &mut Workspace::new())
                 });
                 while meter.bytes() == 0 && !copying.is_finished() {

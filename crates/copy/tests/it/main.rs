@@ -3,6 +3,11 @@
 mod comparing;
 mod contract;
 mod engines;
+mod harmed;
+mod injected;
+mod killed;
 mod nothing_lost;
+mod resume;
 mod streams;
 mod support;
+mod trees;

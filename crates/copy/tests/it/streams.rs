@@ -15,7 +15,7 @@ const MIB: usize = 1 << 20;
 fn copy(source: &File, destination: &File, sparse: Sparse, meter: &Meter) -> Result<Transferred, Error> {
     let plan = Plan::new(Request { sparse, ..Request::default() }, Facts::new(0));
     let (from, to) = (Path::new("source"), Path::new("destination"));
-    let (from, to) = (NamedFile { file: source, path: from }, NamedFile { file: destination, path: to });
+    let (from, to) = (NamedFile::new(source, from), NamedFile::new(destination, to));
     transfer_stream(from, to, &plan, meter, &mut Workspace::new())
 }
 

@@ -17,6 +17,14 @@ const SOURCE: types::Fixed = types::Fixed(0);
 /// The number of the file that is written.
 const DESTINATION: types::Fixed = types::Fixed(1);
 
+/// How many buffers there are, and of what size.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Buffers {
+    pub(super) slots: usize,
+    /// Bytes of each.
+    pub(super) slot_bytes: usize,
+}
+
 /// A ring, its files and its buffers.
 pub(super) struct Ring {
     ring: IoUring,
@@ -24,34 +32,29 @@ pub(super) struct Ring {
     memory: ManuallyDrop<AnonMap>,
     /// The first byte of `memory`, which is reached by this only.
     base: *mut u8,
-    slots: usize,
-    slot_bytes: usize,
+    buffers: Buffers,
     /// Operations that were queued and have not answered.
     in_flight: usize,
 }
 
 impl Ring {
-    /// Makes a ring with `slots` buffers of `slot_bytes` each.
-    pub(super) fn new(
-        source: BorrowedFd<'_>,
-        destination: BorrowedFd<'_>,
-        slots: usize,
-        slot_bytes: usize,
-    ) -> io::Result<Self> {
+    /// Makes a ring for two files.
+    pub(super) fn new(source: BorrowedFd<'_>, destination: BorrowedFd<'_>, buffers: Buffers) -> io::Result<Self> {
+        let Buffers { slots, slot_bytes } = buffers;
         let entries = u32::try_from(slots).map_err(io::Error::other)?;
         let all_bytes = slots.checked_mul(slot_bytes).ok_or(io::ErrorKind::InvalidInput)?;
         let ring = IoUring::new(entries.next_power_of_two())?;
         let mut memory = ManuallyDrop::new(AnonMap::new(all_bytes).map_err(io::Error::other)?);
         let base = memory.as_mut_ptr();
         // From here on, `Drop` gives the memory back.
-        let ring = Self { ring, memory, base, slots, slot_bytes, in_flight: 0 };
-        let buffers: Vec<_> = (0..slots)
-            .map(|slot| libc::iovec { iov_base: ring.address(slot, 0).cast(), iov_len: slot_bytes })
+        let ring = Self { ring, memory, base, buffers, in_flight: 0 };
+        let known: Vec<_> = (0..slots)
+            .map(|slot| libc::iovec { iov_base: ring.address(slot * slot_bytes).cast(), iov_len: slot_bytes })
             .collect();
         ring.ring.submitter().register_files(&[source.as_raw_fd(), destination.as_raw_fd()])?;
         // SAFETY: the buffers must stay valid until they are unregistered or the ring is gone: they are parts of
         // `memory`, which `Drop` gives back when no operation uses them any more (R1). The kernel pins their pages.
-        unsafe { ring.ring.submitter().register_buffers(&buffers) }?;
+        unsafe { ring.ring.submitter().register_buffers(&known) }?;
         Ok(ring)
     }
 
@@ -60,9 +63,9 @@ impl Ring {
         self.in_flight
     }
 
-    /// Begins to read into a buffer's start.
-    pub(super) fn read(&mut self, slot: usize, len: usize, offset: u64) -> io::Result<()> {
-        let (number, address, len) = self.part(slot, 0..len)?;
+    /// Begins to read into a part of a buffer.
+    pub(super) fn read(&mut self, slot: usize, part: Range<usize>, offset: u64) -> io::Result<()> {
+        let (number, address, len) = self.part(slot, part)?;
         self.queue(&opcode::ReadFixed::new(SOURCE, address, len, number).offset(offset).build(), slot)
     }
 
@@ -92,17 +95,18 @@ impl Ring {
 
     /// The number, the address and the length of a part of a buffer, which must be inside it.
     fn part(&self, slot: usize, part: Range<usize>) -> io::Result<(u16, *mut u8, u32)> {
-        if slot >= self.slots || part.start > part.end || part.end > self.slot_bytes {
+        let Buffers { slots, slot_bytes } = self.buffers;
+        if slot >= slots || part.start > part.end || part.end > slot_bytes {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         let number = u16::try_from(slot).map_err(io::Error::other)?;
         let len = u32::try_from(part.len()).map_err(io::Error::other)?;
-        Ok((number, self.address(slot, part.start), len))
+        Ok((number, self.address(slot * slot_bytes + part.start), len))
     }
 
-    /// The address of a byte of a buffer. Nothing is accessed by it here.
-    fn address(&self, slot: usize, at: usize) -> *mut u8 {
-        self.base.wrapping_add(slot * self.slot_bytes + at)
+    /// The address of a byte of the memory. Nothing is accessed by it here.
+    fn address(&self, at: usize) -> *mut u8 {
+        self.base.wrapping_add(at)
     }
 
     /// Queues an operation on a part of buffer `slot`.
