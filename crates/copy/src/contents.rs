@@ -176,9 +176,6 @@ impl Worker<'_> {
         }
         let copied = begun.elapsed();
         let verified = if options.verify { Some(verify(entry, source, (from, to))?) } else { None };
-        if options.sync == Sync::Tree {
-            session.note_written(self.target_device(entry, destination.file()), destination.file());
-        }
         let naming = Instant::now();
         destination.commit(options.existing)?;
         // A folder of a tree is flushed once, when it is whole.

@@ -216,6 +216,10 @@ impl<'s> Operands<'s> {
         } else if is_one_of_several && let Ok(made) = entry.target.status(Link::Itself) {
             self.session.note_made(made.id, target_name.clone());
         }
+        let folder = entry.target.sibling(c".");
+        if let Ok(folder) = entry.target.named(&folder).open(OFlags::RDONLY | OFlags::DIRECTORY, 0) {
+            self.session.note_written(&folder.into());
+        }
         for parent in parents.into_iter().rev() {
             parent.finish(self.session);
         }

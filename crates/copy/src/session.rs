@@ -14,9 +14,9 @@ use crate::file_system::FileSystem;
 use crate::links::LinkTable;
 use crate::meter::Meter;
 use crate::observer::{Event, Observer};
-use crate::options::CopyOptions;
+use crate::options::{CopyOptions, Sync};
 use crate::report::Summary;
-use crate::status::FileId;
+use crate::status::{FileId, Status};
 
 /// One copy, from its first source to its last.
 pub(crate) struct Session<'a> {
@@ -141,13 +141,14 @@ impl<'a> Session<'a> {
         *lock(&self.file_systems).entry(device).or_insert_with(|| FileSystem::of(file))
     }
 
-    /// Notes that a file system was written to.
-    pub(crate) fn note_written(&self, device: u64, file: &File) {
-        let mut written = lock(&self.written);
-        if !written.contains_key(&device)
-            && let Ok(file) = file.try_clone()
-        {
-            written.insert(device, file);
+    /// Notes that something was made in a folder, if the file systems are to be flushed at the end.
+    pub(crate) fn note_written(&self, folder: &File) {
+        if self.options.sync != Sync::Tree {
+            return;
+        }
+        // What can't be asked now is told by the flush of another folder, or by nothing: it was open a moment ago.
+        if let (Ok(status), Ok(folder)) = (Status::of(folder), folder.try_clone()) {
+            lock(&self.written).entry(status.id.device).or_insert(folder);
         }
     }
 

@@ -154,6 +154,7 @@ impl Folder {
             attributes::copy(original, &open.target, preserve, self.is_fresh, &complain);
         }
         attributes::take_mode(&open.target, self.added_mode, preserve, &complain);
+        session.note_written(&open.target);
         if session.options.sync == Sync::File
             && let Err(errno) = retry_on_intr(|| rustix::fs::fsync(&open.target))
         {
