@@ -7,7 +7,7 @@ use std::os::unix::fs::{FileExt, MetadataExt, chown, symlink};
 use std::path::Path;
 use std::thread;
 
-use mapio_copy::{CopyOptions, Engine, Error, Meter, Refusal};
+use mapio_copy::{CopyOptions, Error, Meter, Refusal};
 use mapio_testkit::{SmallFs, pattern, report, skip};
 
 use crate::support::{assert_holds, every_way};
