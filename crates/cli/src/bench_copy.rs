@@ -1,5 +1,5 @@
-//! `mapio bench copy`: the lab's sweep. The same file is copied with buffers from tiny to huge and by every other engine,
-//! each on one thread, and the figures are shown side by side.
+//! `mapio bench copy`: the lab's sweep. The same file is copied with buffers from tiny to huge and by every other
+//! engine, each on one thread, and the figures are shown side by side.
 //!
 //! A measurement copies into a new file without a name, in this process, and takes the difference of getrusage(2)
 //! around it; that has all threads in it and nothing of other processes. The system calls are those that the engine
@@ -35,8 +35,8 @@ const SHOWS_FROM_BYTES: u64 = 1 << 20;
 ///
 /// For each: real, user and system time in milliseconds, system calls, minor and major page faults, and MB/s; the
 /// median of several runs. The first run comes apart, after the file was dropped from the page cache: it is the cold
-/// one; a `-` stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample. An engine that
-/// can't copy there says why instead.
+/// one; a `-` stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample. An engine
+/// that can't copy there says why instead.
 ///
 /// Example: mapio bench copy --runs 9 some-large-file
 #[derive(Debug, Args)]
@@ -227,7 +227,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Copies the first `sample` bytes to a new file, and answers what that took, and why it was another engine if it was.
+    /// Copies the first `sample` bytes to a new file, and answers what that took, and why by another engine, if it was.
     fn run_once(&mut self, plan: &Plan, sample: u64) -> anyhow::Result<(Cost, Option<Fallback>)> {
         let copy = self.new_copy()?;
         let meter = Meter::new();

@@ -178,9 +178,9 @@ impl Worker<'_> {
         let copied = begun.elapsed();
         let is_verified = options.verify && moved.is_some();
         let verified = if is_verified { Some(verify(entry, source, (from, to), session.meter)?) } else { None };
-        if options.sync == Sync::Tree {
-            let device = self.target_device(entry, destination.file());
-            session.note_written(device, destination.file()).map_err(target.refused("noting the file system of"))?;
+        if !entry.is_fresh() {
+            // Behind a link it may be on another file system than its folder.
+            session.note_written(destination.file());
         }
         let naming = Instant::now();
         destination.commit(options.existing_meanwhile())?;

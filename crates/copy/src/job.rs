@@ -215,6 +215,12 @@ impl<'s> Operands<'s> {
                 sync_folder(entry.target)?;
             }
         }
+        let folder = entry.target.sibling(c".");
+        if self.session.options.sync == Sync::Tree
+            && let Ok(folder) = entry.target.named(&folder).open(OFlags::RDONLY | OFlags::DIRECTORY, 0)
+        {
+            self.session.note_written(&folder.into());
+        }
         for parent in parents.into_iter().rev() {
             parent.finish(self.session);
         }

@@ -10,15 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
-use rustix::io::Errno;
-
 use crate::error::Error;
 use crate::links::LinkTable;
 use crate::meter::Meter;
 use crate::observer::{Event, Observer};
-use crate::options::CopyOptions;
+use crate::options::{CopyOptions, Sync};
 use crate::report::Summary;
-use crate::status::FileId;
+use crate::status::{FileId, Status};
 
 /// One copy, from its first source to its last.
 pub(crate) struct Session<'a> {
@@ -138,12 +136,20 @@ impl<'a> Session<'a> {
         lock(&self.filled).contains(&id)
     }
 
-    /// Notes that a file system was written to.
-    pub(crate) fn note_written(&self, device: u64, file: &File) -> Result<(), Errno> {
-        if let Slot::Vacant(slot) = lock(&self.written).entry(device) {
-            slot.insert(rustix::io::fcntl_dupfd_cloexec(file, 0)?.into());
+    /// Notes that a file or folder was written to, if the file systems are to be flushed at the end.
+    pub(crate) fn note_written(&self, written: &File) {
+        if self.options.sync != Sync::Tree {
+            return;
         }
-        Ok(())
+        let noted = Status::of(written).and_then(|status| {
+            if let Slot::Vacant(slot) = lock(&self.written).entry(status.id.device) {
+                slot.insert(rustix::io::fcntl_dupfd_cloexec(written, 0)?.into());
+            }
+            Ok(())
+        });
+        if let Err(errno) = noted {
+            self.fail(Error::os("flushing the file system of", "the destination")(errno.into()));
+        }
     }
 
     /// Waits until everything that was written is on the disk.

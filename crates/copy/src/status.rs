@@ -36,10 +36,13 @@ pub(crate) struct FileId {
 }
 
 impl Status {
-    #[allow(clippy::useless_conversion, reason = "the fields have other types on other processors")]
+    #[allow(
+        clippy::useless_conversion,
+        clippy::unnecessary_fallible_conversions,
+        reason = "the fields have other types on other processors"
+    )]
     pub(crate) fn new(stat: &Stat) -> Self {
         let time = |seconds, nanoseconds| Timespec { tv_sec: i64::from(seconds), tv_nsec: nanoseconds };
-        let bytes = |count: i64| u64::try_from(count).unwrap_or(0);
         Self {
             id: FileId { device: u64::from(stat.st_dev), inode: u64::from(stat.st_ino) },
             kind: FileType::from_raw_mode(stat.st_mode),
@@ -48,8 +51,8 @@ impl Status {
             uid: stat.st_uid,
             gid: stat.st_gid,
             rdev: u64::from(stat.st_rdev),
-            len: bytes(stat.st_size),
-            allocated: bytes(i64::from(stat.st_blocks)).saturating_mul(512),
+            len: u64::try_from(stat.st_size).unwrap_or(0),
+            allocated: u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512),
             accessed: time(stat.st_atime, stat.st_atime_nsec.try_into().unwrap_or(0)),
             modified: time(stat.st_mtime, stat.st_mtime_nsec.try_into().unwrap_or(0)),
         }

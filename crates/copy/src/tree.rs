@@ -164,6 +164,7 @@ impl Folder {
             attributes::copy(original, &open.target, preserve, self.is_fresh, &complain);
         }
         attributes::take_mode(&open.target, self.added_mode, preserve, &complain);
+        session.note_written(&open.target);
         if session.options.sync == Sync::File
             && let Err(errno) = retry_on_intr(|| rustix::fs::fsync(&open.target))
         {
@@ -217,11 +218,6 @@ impl Worker<'_> {
         }
         if entry.is_operand() {
             session.note_filled(target_id);
-        }
-        if existing.is_none() && session.options.sync == Sync::Tree {
-            session
-                .note_written(target_id.device, &target)
-                .map_err(entry.target.refused("noting the file system of"))?;
         }
         let other_device = |folder: &Folder| folder.status.id.device != status.id.device;
         let is_left_empty = session.options.one_file_system && entry.folder.is_some_and(other_device);

@@ -76,15 +76,6 @@ impl Injection {
         Ok(most)
     }
 
-    /// Detaches from a process that lives, and answers how many calls have failed because they were told to.
-    ///
-    /// # Errors
-    /// There is no log.
-    pub fn detach_and_count_injected(mut self) -> io::Result<usize> {
-        self.end();
-        Ok(fs::read_to_string(self.log())?.lines().filter(|line| line.contains("(INJECTED)")).count())
-    }
-
     fn log(&self) -> PathBuf {
         self.dir.path().join("log")
     }

@@ -1,10 +1,11 @@
-//! Being told to stop: Ctrl-C, which the tools get too, and SIGTERM. What is mounted or made is cleared away then.
+//! Being told to stop: by Ctrl-C, which the tools get too, by SIGTERM, or by closing the terminal. What is mounted or
+//! made is cleared away then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::ensure;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// Whether somebody wants this to end.
 pub struct Interrupt(Arc<AtomicBool>);
@@ -13,7 +14,7 @@ impl Interrupt {
     /// Catches the signals from now on.
     pub fn catch() -> anyhow::Result<Self> {
         let is_set = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
             signal_hook::flag::register(signal, Arc::clone(&is_set))?;
         }
         Ok(Self(is_set))

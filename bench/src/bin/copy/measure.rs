@@ -4,7 +4,9 @@
 //! that rotates, and a ratio is the median over the rounds of the first tool's time divided by this one's of the same
 //! round. A round before the first is not measured: after it, each copy is looked at.
 
+use std::fmt::Arguments;
 use std::fs::File;
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use crate::case::{Before, Case, Medium};
@@ -62,8 +64,9 @@ pub fn measure(case: &Case, folder: &Path, tools: &[Tool], interrupt: &Interrupt
     }
     for round in 0..case.rounds {
         for turn in 0..contenders.len() {
-            let count = contenders.len();
-            bench.take_turn(&mut contenders[(round + turn) % count])?;
+            let index = (round + turn) % contenders.len();
+            bench.say(format_args!("round {} of {}", round + 1, case.rounds), contenders[index].tool);
+            bench.take_turn(&mut contenders[index])?;
         }
     }
     bench.place.clear()?;
@@ -78,6 +81,7 @@ pub fn measure(case: &Case, folder: &Path, tools: &[Tool], interrupt: &Interrupt
 impl Bench<'_> {
     /// Lets a tool copy once, not measured, and looks at the copy; `false` if it can't copy this.
     fn try_out(&mut self, tool: &Tool, call: &Call, row: &mut Row) -> anyhow::Result<bool> {
+        self.say(format_args!("trial"), tool);
         let copied = self.copy(tool, call, Turn::Trial)?;
         if let Err(error) = copied {
             let path = format!("{}/", self.place.path().display());
@@ -105,6 +109,13 @@ impl Bench<'_> {
             }
         }
         Ok(true)
+    }
+
+    /// Says who copies now, to somebody who waits at a terminal.
+    fn say(&self, turn: Arguments<'_>, tool: &Tool) {
+        if io::stderr().is_terminal() {
+            eprintln!("{}: {turn}, {}", self.case.name, tool.name);
+        }
     }
 
     fn take_turn(&mut self, contender: &mut Contender<'_>) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! Where a case runs: a folder on some file system, which vanishes with all that is in it.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use mapio_testkit::SmallFs;
 use rustix::fs::Advice;
 use tempfile::TempDir;
 
-use crate::case::{Before, Cache, Case, Medium};
+use crate::case::{Before, Cache, Case, How, Medium};
 use crate::machine;
 use crate::report::bytes_text;
 
@@ -18,6 +19,8 @@ pub struct Place {
     // Declared, and so dropped, before the file system that it may be on.
     folder: TempDir,
     pub file_system: String,
+    /// How many folders of copies were left before this one.
+    number: Cell<u32>,
     _image: Option<SmallFs>,
 }
 
@@ -45,7 +48,7 @@ impl Place {
             bytes_text(free_bytes),
             bytes_text(room_bytes)
         );
-        let place = Self { folder, file_system, _image: image };
+        let place = Self { folder, file_system, number: Cell::new(0), _image: image };
         place.clear()?;
         Ok(place)
     }
@@ -62,7 +65,7 @@ impl Place {
 
     /// The folder that the tools copy into.
     pub fn target(&self) -> PathBuf {
-        self.folder.path().join("into")
+        self.folder.path().join(format!("into-{}", self.number.get()))
     }
 
     /// The copy's name.
@@ -78,6 +81,13 @@ impl Place {
         fs::create_dir(self.target()).context("making a folder for copies")
     }
 
+    /// Leaves what was copied where it is, until the end. For a minute or more after files were removed, ext4 looks for
+    /// inodes that were not in use lately whenever it makes one: whoever copies first would pay for that.
+    fn leave(&self) -> anyhow::Result<()> {
+        self.number.set(self.number.get() + 1);
+        fs::create_dir(self.target()).context("making a folder for copies")
+    }
+
     /// Lets the disk come to rest: what is dirty is written before anything else is measured.
     pub fn rest(&self) -> anyhow::Result<()> {
         rustix::fs::syncfs(File::open(self.folder.path())?).context("waiting for the disk")
@@ -85,7 +95,11 @@ impl Place {
 
     /// Brings everything into the state that a case begins with.
     pub fn prepare(&self, case: &Case) -> anyhow::Result<()> {
-        self.clear()?;
+        if case.is_large() && case.how != How::File && case.medium == Medium::Folder {
+            self.leave()?;
+        } else {
+            self.clear()?;
+        }
         if case.before == Before::SameTree {
             case.shape.make(&self.copy())?;
         }

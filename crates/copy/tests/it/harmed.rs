@@ -5,6 +5,7 @@ use std::fs;
 use std::num::NonZero;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::slice::from_ref;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -87,7 +88,7 @@ fn a_link_in_the_place_of_a_folder_of_the_source_is_not_followed() {
         || exchange(&from.join("folder/1"), &link),
         || {
             for _round in 0..ROUNDS {
-                let (_, errors) = copy_all(&options(), std::slice::from_ref(&from), Target::Name(&to));
+                let (_, errors) = copy_all(&options(), from_ref(&from), Target::Name(&to));
                 failures += errors.len();
                 for path in
                     names_below(&to).into_iter().filter(|path| path.symlink_metadata().is_ok_and(|it| it.is_file()))
@@ -116,8 +117,7 @@ fn a_link_in_the_place_of_a_folder_of_the_destination_is_not_followed() {
             || exchange(&to.join("folder/1"), &link),
             || {
                 for _round in 0..ROUNDS {
-                    let (_, errors) =
-                        copy_all(&options().placement(placement), std::slice::from_ref(&from), Target::Name(&to));
+                    let (_, errors) = copy_all(&options().placement(placement), from_ref(&from), Target::Name(&to));
                     failures += errors.len();
                 }
             },
@@ -157,7 +157,7 @@ fn a_folder_that_is_moved_away_ends_its_copy_and_no_other() {
         || {
             for _round in 0..20 {
                 let one = options().threads(NonZero::<usize>::MIN);
-                let (_, errors) = copy_all(&one, std::slice::from_ref(&from), Target::Name(&to));
+                let (_, errors) = copy_all(&one, from_ref(&from), Target::Name(&to));
                 failures += errors.len();
                 assert!(errors.iter().all(|error| line_of(error).contains("moving")), "{errors:?}");
                 assert!(names_below(&to.join("staying")).len() == names_below(&from.join("staying")).len());
@@ -184,7 +184,7 @@ fn names_that_vanish_during_the_walk_are_told_of() {
         },
         || {
             for _round in 0..ROUNDS {
-                let (_, errors) = copy_all(&options(), std::slice::from_ref(&from), Target::Name(&to));
+                let (_, errors) = copy_all(&options(), from_ref(&from), Target::Name(&to));
                 // The file is made before it is written: what was read of it may be nothing yet.
                 let names = ["folder/1/below/3", "folder/2"];
                 for error in &errors {
@@ -257,7 +257,7 @@ fn a_destination_that_becomes_the_source_is_not_cut() {
         || {
             for round in 0..20 * ROUNDS {
                 let in_place = options().placement(Placement::InPlace);
-                let (_, errors) = copy_all(&in_place, std::slice::from_ref(&from), Target::Name(&to));
+                let (_, errors) = copy_all(&in_place, from_ref(&from), Target::Name(&to));
                 failures += errors.len();
                 assert!(fs::read(&from).expect("the source") == bytes, "round {round}: {errors:?}");
             }

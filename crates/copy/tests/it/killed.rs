@@ -187,9 +187,13 @@ fn files() -> Vec<Scenario> {
             name: "replaced by a file with the source's attributes",
             prepare: make_file_over_old,
             options: || {
-                let mut preserve = Preserve::default();
-                (preserve.mode, preserve.xattr) = (ModeFrom::Source, Attribute::Require);
-                (preserve.ownership, preserve.timestamps) = (Attribute::Require, Attribute::Require);
+                let preserve = Preserve {
+                    mode: ModeFrom::Source,
+                    ownership: Attribute::Require,
+                    timestamps: Attribute::Require,
+                    xattr: Attribute::Require,
+                    ..Preserve::default()
+                };
                 options().preserve(preserve).remove_destination()
             },
             check_left: |dir, case| {

@@ -7,6 +7,7 @@ use std::num::NonZero;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::Path;
+use std::slice::from_ref;
 use std::time::{Duration, SystemTime};
 
 use mapio_copy::{Attribute, CopyOptions, Error, Follow, ModeFrom, Preserve, Refusal, Target};
@@ -30,8 +31,8 @@ fn archive() -> CopyOptions {
         ownership: if is_root { Attribute::Require } else { Attribute::Leave },
         timestamps: Attribute::Require,
         links: Attribute::Require,
+        context: Attribute::Leave,
         xattr: Attribute::Require,
-        ..Preserve::default()
     };
     CopyOptions::new().recursive().follow(Follow::Never).preserve(preserve)
 }
@@ -215,7 +216,7 @@ fn attributes_of_files_and_folders_are_those_of_the_source() {
     fs::set_permissions(from.join("closed"), Permissions::from_mode(0o3555)).expect("own folder");
 
     let to = dir.path().join("to");
-    let (_, errors) = copy_all(&archive().threads(threads(4)), std::slice::from_ref(&from), Target::Name(&to));
+    let (_, errors) = copy_all(&archive().threads(threads(4)), from_ref(&from), Target::Name(&to));
     assert!(errors.is_empty(), "{errors:?}");
     assert_eq!(picture_of(&to), picture_of(&from));
     for name in ["closed/inner/file", "closed/inner", "closed", ""] {
@@ -299,15 +300,14 @@ fn a_tree_that_contains_itself_or_its_copy_ends() {
     let options = CopyOptions::new().recursive().follow(Follow::Always);
     for count in [1, 4] {
         let to = tempfile::tempdir().expect("a folder");
-        let (_, errors) =
-            copy_all(&options.clone().threads(threads(count)), std::slice::from_ref(&from), Target::Any(to.path()));
+        let (_, errors) = copy_all(&options.clone().threads(threads(count)), from_ref(&from), Target::Any(to.path()));
         let cycles = errors.iter().filter(|error| matches!(error, Error::Refused { refusal: Refusal::Cycle, .. }));
         assert!(cycles.count() == 1 && errors.len() == 1, "{errors:?}");
         assert_eq!(fs::read(to.path().join("from/below/file")).expect("the copy"), b"bytes");
     }
     fs::remove_file(from.join("below/up")).expect("own link");
     let inside = from.join("below/copy");
-    let (_, errors) = copy_all(&options.follow(Follow::Never), std::slice::from_ref(&from), Target::Name(&inside));
+    let (_, errors) = copy_all(&options.follow(Follow::Never), from_ref(&from), Target::Name(&inside));
     assert!(matches!(errors[..], [Error::Refused { refusal: Refusal::IntoItself, .. }]), "{errors:?}");
     let mut copies = BTreeSet::new();
     let mut depths = BTreeMap::new();
