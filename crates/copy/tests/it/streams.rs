@@ -87,6 +87,18 @@ fn zeros_from_a_pipe_become_holes_of_a_file_and_its_length_is_right() {
     }
 }
 
+/// What is left out of a device stays as it was: its old bytes.
+#[test]
+fn a_device_gets_zeros_and_no_holes() {
+    let mut source = tempfile::tempfile().expect("room");
+    source.write_all(&vec![0; MIB]).expect("room");
+    source.seek(SeekFrom::Start(0)).expect("a file");
+    // It has a position that can be moved, as a disk has.
+    let null = File::options().write(true).open("/dev/null").expect("it is everywhere");
+    let copied = copy(&source, &null, Sparse::Always, &Meter::new()).expect("a copy");
+    assert_eq!((copied.bytes, copied.hole_bytes), (1 << 20, 0));
+}
+
 #[test]
 fn a_copy_from_a_pipe_that_keeps_silent_can_be_stopped() {
     let (read, _write) = pipe().expect("a pipe");
