@@ -48,6 +48,22 @@ fn every_engine_makes_the_same_file_and_says_nothing_unless_asked() {
     assert_eq!(folder.names(), ["a", "b"]);
 }
 
+/// A file that somebody has open for writing can't be run.
+#[test]
+fn a_program_can_be_run_as_soon_as_it_is_copied() {
+    if runner().is_some() {
+        return skip("a_program_can_be_run_as_soon_as_it_is_copied", "the command needs a runner here");
+    }
+    let folder = Folder::new();
+    for engine in ENGINES {
+        for _ in 0..5 {
+            folder.done(&["copy", "--engine", engine, "/bin/true", "program"]);
+            let run = Command::new(folder.path("program")).output();
+            assert!(run.is_ok_and(|output| output.status.success()), "{engine}");
+        }
+    }
+}
+
 #[test]
 fn json_is_a_line_for_each_file_and_one_for_all() {
     let folder = Folder::new();

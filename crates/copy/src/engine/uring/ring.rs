@@ -130,6 +130,9 @@ impl Drop for Ring {
                 return;
             }
         }
+        // A ring is taken apart some time after it is closed, and until then a destination would be a file that is open
+        // for writing: it could not be run, nor its file system unmounted. An error means that none are registered.
+        let _ = self.ring.submitter().unregister_files();
         // SAFETY: it is not used again: this runs once, and the kernel is done with it (R1).
         unsafe { ManuallyDrop::drop(&mut self.memory) };
     }
