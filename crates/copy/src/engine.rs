@@ -48,7 +48,8 @@ use crate::plan::{Engine, Holes, Plan, Reflink};
 pub use stream::transfer_stream;
 use work::{Job, Outcome, Work};
 
-/// Ranges of threads start at multiples of this many bytes, so that no two threads share a page, or a huge one.
+/// Ranges of threads have a multiple of this many bytes, so that no two threads share a page; nor a huge one, unless the
+/// copy goes on in the middle of it.
 const RANGE_ALIGN: u64 = 2 << 20;
 
 /// Bytes of a buffer, at least, so that it does not grow with each file of many. Memory is used as far as it is touched.
@@ -195,6 +196,8 @@ pub(crate) fn transfer_from(
     let engine = if start == 0 && is_shared(&job)? {
         Engine::Reflink
     } else if len == 0 {
+    // What must be shared is shared as a whole.
+    let start = if plan.reflink == Reflink::Always { 0 } else { start };
         read_write::copy_to_end(&job, workspace)?;
         if job.bytes() > 0 && plan.engine != Engine::ReadWrite {
             job.fall_back("the file does not tell its length".to_owned());
