@@ -42,18 +42,23 @@ pub enum Comparison {
 /// [`Error::SourceChanged`] for one that has changed meanwhile.
 pub fn compare(left: impl AsRef<Path>, right: impl AsRef<Path>, meter: &Meter) -> Result<Comparison, Error> {
     let (left, right) = (Source::open(left.as_ref())?, Source::open(right.as_ref())?);
-    let found = compare_open((left.named(), left.len()), (right.named(), right.len()), meter);
+    let count = |bytes| {
+        meter.add_bytes(bytes);
+        Ok(())
+    };
+    let found = compare_open((left.named(), left.len()), (right.named(), right.len()), count);
     // What was read behind the end of a file that was cut, zeros or an error, is not an answer.
     left.check_unchanged()?;
     right.check_unchanged()?;
     found
 }
 
-/// Compares two open files of these lengths; one of length 0 is read to its end.
+/// Compares two open files of these lengths; one of length 0 is read to its end. `passed` hears of bytes that are the
+/// same, a few at a time, and may end it.
 pub(crate) fn compare_open(
     left: (NamedFile<'_>, u64),
     right: (NamedFile<'_>, u64),
-    meter: &Meter,
+    mut passed: impl FnMut(u64) -> Result<(), Error>,
 ) -> Result<Comparison, Error> {
     let (mut left, mut right) = (Bytes::of(left), Bytes::of(right));
     let (mut left_step, mut right_step) = ([0; STEP_BYTES], [0; STEP_BYTES]);
@@ -70,7 +75,7 @@ pub(crate) fn compare_open(
             return Ok(Comparison::Same { bytes: offset });
         }
         offset += file_bytes(left.len());
-        meter.add_bytes(file_bytes(left.len()));
+        passed(file_bytes(left.len()))?;
     }
 }
 
@@ -121,5 +126,28 @@ impl<'a> Bytes<'a> {
         let read = window.view().read_exact_at(at_most(start, usize::MAX), buffer);
         read.map_err(|fault| self.named.faulted(window, 0, fault))?;
         Ok(buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    #[test]
+    fn a_comparison_ends_when_it_is_stopped() {
+        let (file, path) = (tempfile::tempfile().unwrap(), Path::new("file"));
+        file.write_all_at(&[7; 2 * STEP_BYTES], 0).unwrap();
+        let (named, meter) = (NamedFile::new(&file, path), Meter::new());
+        let len = file_bytes(2 * STEP_BYTES);
+        let mut steps = 0;
+        let found = compare_open((named, len), (named, len), |_| {
+            steps += 1;
+            meter.stop();
+            named.check_stopped(&meter)
+        });
+        assert!(matches!(found, Err(Error::Cancelled { .. })), "{found:?}");
+        assert_eq!(steps, 1);
     }
 }

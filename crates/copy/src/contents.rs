@@ -152,7 +152,7 @@ impl Worker<'_> {
                 let moved = if is_stream {
                     transfer_stream(from, to, &plan, session.meter, &mut self.workspace)
                 } else {
-                    resumed_bytes = trusted_bytes(destination.left_bytes(), from, to, source.len())?;
+                    resumed_bytes = trusted_bytes(destination.left_bytes(), from, to, source.len(), session.meter)?;
                     transfer_from(resumed_bytes, from, to, source.len(), &plan, session.meter, &mut self.workspace)
                 };
                 let moved = moved
@@ -175,7 +175,7 @@ impl Worker<'_> {
             cache::evict_written(to.file);
         }
         let copied = begun.elapsed();
-        let verified = if options.verify { Some(verify(entry, source, (from, to))?) } else { None };
+        let verified = if options.verify { Some(verify(entry, source, (from, to), session.meter)?) } else { None };
         let naming = Instant::now();
         destination.commit(options.existing)?;
         // A folder of a tree is flushed once, when it is whole.
@@ -362,12 +362,13 @@ impl Worker<'_> {
 
 /// How much of what an interrupted copy has left is what the source holds: each byte is compared before it is trusted.
 /// What follows is cut off.
-fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64) -> Result<u64, Error> {
+fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64, meter: &Meter) -> Result<u64, Error> {
     let left = left.min(len);
     if left == 0 {
         return Ok(0);
     }
-    let same = match compare_open((from, left), (to, left), &Meter::new())? {
+    // They are counted with the copy, of which they are a part.
+    let same = match compare_open((from, left), (to, left), |_| to.check_stopped(meter))? {
         Comparison::Same { bytes } => bytes,
         Comparison::Differ { offset, .. } => offset - offset % RESUME_ALIGN,
     };
@@ -417,7 +418,12 @@ fn sync_folder(place: Place<'_>) -> Result<(), Error> {
 }
 
 /// Compares the copy, as the disk has it, to its source.
-fn verify(entry: Entry<'_>, source: &Source, files: (NamedFile<'_>, NamedFile<'_>)) -> Result<Verified, Error> {
+fn verify(
+    entry: Entry<'_>,
+    source: &Source,
+    files: (NamedFile<'_>, NamedFile<'_>),
+    meter: &Meter,
+) -> Result<Verified, Error> {
     let (from, to) = files;
     let begun = Instant::now();
     flush(to)?;
@@ -429,7 +435,7 @@ fn verify(entry: Entry<'_>, source: &Source, files: (NamedFile<'_>, NamedFile<'_
         _ => VerifiedFrom::Disk,
     };
     let len = to.file.metadata().map_err(Error::os("cannot fstat", to.name))?.len();
-    match compare_open((from, source.len()), (to, len), &Meter::new())? {
+    match compare_open((from, source.len()), (to, len), |_| to.check_stopped(meter))? {
         Comparison::Same { .. } => Ok(Verified { elapsed: begun.elapsed(), from: read_from }),
         Comparison::Differ { offset, .. } => {
             // A source that has been written to meanwhile is no fault of the copy.

@@ -93,6 +93,11 @@ impl<'a> NamedFile<'a> {
 }
 
 impl NamedFile<'_> {
+    /// Fails once the meter was told to stop what is copied to this file.
+    pub(crate) fn check_stopped(&self, meter: &Meter) -> Result<(), Error> {
+        if meter.is_stopped() { Err(Error::Cancelled { path: self.name.into() }) } else { Ok(()) }
+    }
+
     /// Maps a part of it.
     pub(crate) fn map(&self, options: MapOptions) -> Result<Mapping, Error> {
         options.map(self.file).map_err(|source| Error::Map { path: self.name.into(), source })
@@ -191,13 +196,13 @@ pub(crate) fn transfer_from(
     meter: &Meter,
     workspace: &mut Workspace,
 ) -> Result<Transferred, Error> {
+    // What must be shared is shared as a whole.
+    let start = if plan.reflink == Reflink::Always { 0 } else { start };
     let job = Job::new(source, destination, start, len, plan, meter);
     job.add_bytes(start);
     let engine = if start == 0 && is_shared(&job)? {
         Engine::Reflink
     } else if len == 0 {
-    // What must be shared is shared as a whole.
-    let start = if plan.reflink == Reflink::Always { 0 } else { start };
         read_write::copy_to_end(&job, workspace)?;
         if job.bytes() > 0 && plan.engine != Engine::ReadWrite {
             job.fall_back("the file does not tell its length".to_owned());

@@ -225,7 +225,7 @@ impl fmt::Display for Error {
                 before.modified.as_secs_f64(),
                 after.modified.as_secs_f64()
             ),
-            Self::Cancelled { path } => write!(f, "copying to '{}' was stopped", path.display()),
+            Self::Cancelled { path } => write!(f, "copying to {} was stopped", Quoted(path)),
             Self::VerifyFailed { path, offset } => {
                 write!(f, "the copy for {} differs from its source at byte {offset}", Quoted(path))
             }
