@@ -355,7 +355,7 @@ pub(crate) fn read(source: NamedFile<'_>, buffer: &mut [u8], offset: u64, meter:
 
 /// Why a mapping is impossible, if it will always be: mmap(2). The file can't be mapped at all, not with these rights,
 /// or address space or memory is lacking.
-fn refusal_of_map(error: Error) -> Result<String, Error> {
+pub(crate) fn refusal_of_map(error: Error) -> Result<String, Error> {
     let Error::Map { source: mapio_map::Error::Os { source, .. }, .. } = &error else { return Err(error) };
     match source.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::NODEV | Errno::ACCESS | Errno::PERM | Errno::NOMEM) => Ok(format!("mmap: {source}")),
