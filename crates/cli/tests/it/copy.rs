@@ -259,6 +259,23 @@ fn a_copy_that_is_asked_to_end_cleans_up_and_dies_of_the_signal() {
 }
 
 #[test]
+fn watching_a_deep_tree_takes_no_descriptors_from_its_copy() {
+    let test = "watching_a_deep_tree_takes_no_descriptors_from_its_copy";
+    if runner().is_some() {
+        return skip(test, "the command needs a runner here");
+    }
+    let folder = Folder::new();
+    let deep = "d/".repeat(200);
+    fs::create_dir_all(folder.path(&deep)).expect("room");
+    folder.write(&format!("{deep}file"), pattern(20_000));
+    // The copy takes long enough for all of it to be looked at.
+    let limited = format!("ulimit -n 64; exec '{MAPIO}' copy -r --progress=always --io-limit=20k d e");
+    let output = Command::new("bash").args(["-c", &limited]).current_dir(folder.root()).output().expect("bash runs");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(folder.read(&format!("e{}file", &deep[1..])), pattern(20_000));
+}
+
+#[test]
 fn under_the_name_cp_it_is_cp() {
     if runner().is_some() {
         return skip("under_the_name_cp_it_is_cp", "the command needs a runner here");
