@@ -93,6 +93,12 @@ fn explanations_say_why() {
     let said = folder.done(&["copy", "--explain", "--engine", "splice", "a", "b"]);
     assert!(said.starts_with("'a' -> 'b': 10000 bytes, from "), "{said}");
     assert!(said.contains("splice was asked for"), "{said}");
+    let said = folder.done(&["copy", "--explain", "--engine", "copy-file-range", "/proc/version", "c"]);
+    assert!(said.contains("; copy-file-range could not (the file does not tell its length), so read-write"), "{said}");
+    // Its 128 MiB are not what the other engine has read by.
+    let said = folder.done(&["copy", "--json", "--engine", "copy-file-range", "/proc/version", "c"]);
+    let json: Value = serde_json::from_str(said.lines().next().expect("a line")).expect("JSON");
+    assert_eq!((&json["engine"], &json["buffer_bytes"]), (&"read-write".into(), &Value::Null));
 }
 
 #[test]
