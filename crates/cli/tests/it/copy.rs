@@ -228,6 +228,10 @@ fn standard_output_that_is_full_is_told_of_apart_from_the_copy() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "mapio: write error: No space left on device\n");
     assert_eq!(folder.read("b"), b"bytes");
+    let full = fs::File::options().write(true).open("/dev/full").expect("on Linux");
+    let help = Command::new(MAPIO).arg("--help").stdout(full).output().expect("it has just run");
+    let expected = "mapio: writing to standard output: No space left on device\n";
+    assert_eq!((help.status.code(), String::from_utf8_lossy(&help.stderr)), (Some(2), expected.into()));
 }
 
 /// Starts a copy of `a` to `b` that would take an hour, and waits until it is on its way.
