@@ -8,11 +8,12 @@ use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
 use super::read_write::first_run;
-use super::work::Job;
+use super::reflink;
+use super::work::{Job, Outcome};
 use super::{NamedFile, Transferred, Workspace, file_bytes};
 use crate::error::Error;
 use crate::meter::Meter;
-use crate::plan::{Engine, Holes, Plan};
+use crate::plan::{Engine, Holes, Plan, Reflink};
 
 /// How long a stream is waited for before the next look whether the copy was stopped.
 const NAP: Duration = Duration::from_millis(100);
@@ -24,7 +25,7 @@ const NAP: Duration = Duration::from_millis(100);
 /// position must then be empty. Where bytes are left out, a device would keep what it had. A source that keeps silent can be stopped; a destination that takes nothing can't.
 ///
 /// # Errors
-/// [`Error::Os`] for what could not be read or written, [`Error::Cancelled`] after [`Meter::stop`]. What has been read by
+/// [`Error::Os`] for what could not be read or written, or shared with [`Reflink::Always`]; [`Error::Cancelled`] after [`Meter::stop`]. What has been read by
 /// then is lost, or written.
 pub fn transfer_stream(
     source: NamedFile<'_>,
@@ -34,6 +35,15 @@ pub fn transfer_stream(
     workspace: &mut Workspace,
 ) -> Result<Transferred, Error> {
     let job = Job::new(source, destination, 0, 0, plan, meter);
+    if plan.reflink == Reflink::Always {
+        // There is nothing to share, and the system says so.
+        if let Outcome::Done = reflink::share(&job)? {
+            return Ok(job.transferred(Engine::Reflink));
+        }
+    }
+    if plan.engine != Engine::ReadWrite {
+        job.fall_back("pipes and devices are read and written".to_owned());
+    }
     let buffer = workspace.buffer(plan.buffer_bytes.get(), destination)?;
     let makes_holes = plan.holes == Holes::Made && is_regular(&job)?;
     let mut ends_in_hole = false;
