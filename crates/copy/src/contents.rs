@@ -406,7 +406,11 @@ fn path_behind(place: Place<'_>) -> Option<CString> {
 }
 
 fn flush(destination: NamedFile<'_>) -> Result<(), Error> {
-    destination.file.sync_all().map_err(Error::os("flushing", destination.name))
+    match retry_on_intr(|| rustix::fs::fsync(destination.file)) {
+        // A pipe, or a device that keeps nothing: fsync(2).
+        Ok(()) | Err(Errno::INVAL) => Ok(()),
+        Err(errno) => Err(Error::os("flushing", destination.name)(errno.into())),
+    }
 }
 
 /// Waits until the folder of a name is on the disk, and the name with it.

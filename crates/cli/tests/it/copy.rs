@@ -46,6 +46,8 @@ fn every_engine_makes_the_same_file_and_says_nothing_unless_asked() {
         assert_eq!(folder.read("b"), pattern(100_000), "{options:?}");
     }
     assert_eq!(folder.names(), ["a", "b"]);
+    // What keeps nothing is on no disk.
+    assert_eq!(folder.done(&["copy", "--sync", "a", "/dev/null"]), "");
 }
 
 /// A file that somebody has open for writing can't be run.
