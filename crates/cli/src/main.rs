@@ -25,7 +25,7 @@ use output::Answer;
 
 /// Memory-mapped I/O: copy, compare and measure files, and see which pages of them are in memory
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(name = "mapio", version, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -94,8 +94,15 @@ fn copy_words() -> Option<(copy::Called, std::env::ArgsOs)> {
 fn explain(error: &clap::Error) -> ExitCode {
     let asked_for = !error.use_stderr();
     if asked_for || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        // A closed pipe: whoever asked has seen enough.
-        let _ = error.print();
+        match error.print() {
+            // Whoever asked has seen enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            Err(error) => {
+                output::complain(&anyhow::Error::new(error).context("writing to standard output"));
+                return ExitCode::from(2);
+            }
+            Ok(()) => {}
+        }
         return if asked_for { ExitCode::SUCCESS } else { ExitCode::from(2) };
     }
     output::complain(&anyhow::anyhow!("{}", first_paragraph(&error.render().to_string())));
@@ -119,6 +126,8 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+        // Not the package's name.
+        assert!(Arguments::command().render_version().starts_with("mapio "));
     }
 
     #[test]

@@ -434,7 +434,8 @@ fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64, me
     if left == 0 {
         return Ok(0);
     }
-    let same = match compare_open((from, left), (to, left), |_| !meter.is_stopped())? {
+    // They are counted with the copy, of which they are a part.
+    let same = match compare_open((from, left), (to, left), |_| to.check_stopped(meter))? {
         Comparison::Same { bytes } => bytes,
         Comparison::Differ { offset, .. } => offset - offset % RESUME_ALIGN,
     };
@@ -512,7 +513,7 @@ fn verify(
         _ => VerifiedFrom::Disk,
     };
     let len = to.file.metadata().map_err(Error::os("cannot fstat", to.name))?.len();
-    match compare_open((from, source.len()), (to, len), |_| !meter.is_stopped())? {
+    match compare_open((from, source.len()), (to, len), |_| to.check_stopped(meter))? {
         Comparison::Same { .. } => Ok(Verified { elapsed: begun.elapsed(), from: read_from }),
         Comparison::Differ { offset, .. } => {
             // A source that has been written to meanwhile is no fault of the copy.

@@ -48,7 +48,8 @@ use crate::plan::{Engine, Holes, Plan, Reflink};
 pub use stream::transfer_stream;
 use work::{Job, Outcome, Work};
 
-/// Ranges of threads start at multiples of this many bytes, so that no two threads share a page, or a huge one.
+/// Ranges of threads have a multiple of this many bytes, so that no two threads share a page; nor a huge one, unless the
+/// copy goes on in the middle of it.
 const RANGE_ALIGN: u64 = 2 << 20;
 
 /// Bytes of a buffer, at least, so that it does not grow with each file of many. Memory is used as far as it is touched.
@@ -92,6 +93,11 @@ impl<'a> NamedFile<'a> {
 }
 
 impl NamedFile<'_> {
+    /// Fails once the meter was told to stop what is copied to this file.
+    pub(crate) fn check_stopped(&self, meter: &Meter) -> Result<(), Error> {
+        if meter.is_stopped() { Err(Error::Cancelled { path: self.name.into() }) } else { Ok(()) }
+    }
+
     /// Maps a part of it.
     pub(crate) fn map(&self, options: MapOptions) -> Result<Mapping, Error> {
         options.map(self.file).map_err(|source| Error::Map { path: self.name.into(), source })
@@ -190,6 +196,8 @@ pub(crate) fn transfer_from(
     meter: &Meter,
     workspace: &mut Workspace,
 ) -> Result<Transferred, Error> {
+    // What must be shared is shared as a whole.
+    let start = if plan.reflink == Reflink::Always { 0 } else { start };
     let job = Job::new(source, destination, start, len, plan, meter);
     job.add_bytes(start);
     let engine = if start == 0 && is_shared(&job)? {
@@ -347,7 +355,7 @@ pub(crate) fn read(source: NamedFile<'_>, buffer: &mut [u8], offset: u64, meter:
 
 /// Why a mapping is impossible, if it will always be: mmap(2). The file can't be mapped at all, not with these rights,
 /// or address space or memory is lacking.
-fn refusal_of_map(error: Error) -> Result<String, Error> {
+pub(crate) fn refusal_of_map(error: Error) -> Result<String, Error> {
     let Error::Map { source: mapio_map::Error::Os { source, .. }, .. } = &error else { return Err(error) };
     match source.raw_os_error().map(Errno::from_raw_os_error) {
         Some(Errno::NODEV | Errno::ACCESS | Errno::PERM | Errno::NOMEM) => Ok(format!("mmap: {source}")),

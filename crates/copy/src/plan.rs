@@ -229,6 +229,7 @@ pub struct Plan {
     /// Whether the destination is flushed before it gets its name: because that was asked for, or because only that
     /// tells of all errors.
     pub flush: bool,
+    request: Request,
     facts: Facts,
     why: Why,
 }
@@ -266,6 +267,7 @@ impl Plan {
             holes,
             preallocate: way.preallocate && holes != Holes::Made,
             flush: facts.to_disk || matches!(facts.to, FileSystem::Network | FileSystem::Fuse),
+            request,
             facts,
             why: way.why,
         }

@@ -10,6 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::ProgressBar;
 use mapio_copy::{Error, Event, Meter, Observer, Question, Quoted, Report};
+use rustix::fs::SeekFrom;
 
 use super::arguments::{Arguments, Asking};
 use super::tell;
@@ -141,6 +142,7 @@ impl<'a> Console<'a> {
             }
         };
         let line: Vec<u8> = talk.input.drain(..line_end).collect();
+        give_back(&mut talk.input);
         matches!(line.first(), Some(b'y' | b'Y'))
     }
 
@@ -202,6 +204,15 @@ impl Observer for Console<'_> {
                 self.answer(&mut talk)
             }
         }
+    }
+}
+
+/// Gives input that was read too far back to whoever reads it next, as cp's stdio does: another command of a script may.
+fn give_back(input: &mut Vec<u8>) {
+    let Ok(count) = i64::try_from(input.len()) else { return };
+    // A pipe and a terminal take nothing back: what was read of them stays for the next question.
+    if count > 0 && rustix::fs::seek(rustix::stdio::stdin(), SeekFrom::Current(-count)).is_ok() {
+        input.clear();
     }
 }
 

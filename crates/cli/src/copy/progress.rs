@@ -147,21 +147,20 @@ impl<'a> Progress<'a> {
         for source in self.sources {
             let follows = self.scope.follow != Follow::Never;
             if let Ok(metadata) = if follows { fs::metadata(source) } else { fs::symlink_metadata(source) } {
-                self.add(source, &metadata, metadata.dev());
+                // Folders wait here by name, and one at a time is open, however deep the tree is: the copy needs its
+                // descriptors.
+                let mut folders = Vec::new();
+                self.add(source.clone(), &metadata, metadata.dev(), &mut folders);
+                while let Some(folder) = folders.pop() {
+                    self.look_into(&folder, metadata.dev(), &mut folders);
+                }
             }
         }
     }
 
-    fn add(&self, path: &Path, metadata: &Metadata, device: u64) {
-        if metadata.is_file() {
-            self.found.files.fetch_add(1, Ordering::Relaxed);
-            self.found.bytes.fetch_add(metadata.len(), Ordering::Relaxed);
-        }
-        let is_left_out = self.scope.one_file_system && metadata.dev() != device;
-        if !metadata.is_dir() || !self.scope.recursive || is_left_out {
-            return;
-        }
-        for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+    /// Adds up what is directly in a folder.
+    fn look_into(&self, folder: &Path, device: u64, folders: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             if self.found.is_enough.load(Ordering::Relaxed) {
                 return;
             }
@@ -169,8 +168,20 @@ impl<'a> Progress<'a> {
             let followed = (self.scope.follow == Follow::Always).then(|| fs::metadata(entry.path()));
             let followed = followed.and_then(Result::ok).filter(|metadata| !metadata.is_dir());
             if let Some(metadata) = followed.or_else(|| entry.metadata().ok()) {
-                self.add(&entry.path(), &metadata, device);
+                self.add(entry.path(), &metadata, device, folders);
             }
+        }
+    }
+
+    /// Counts a file; notes a folder, if it is to be copied.
+    fn add(&self, path: PathBuf, metadata: &Metadata, device: u64, folders: &mut Vec<PathBuf>) {
+        if metadata.is_file() {
+            self.found.files.fetch_add(1, Ordering::Relaxed);
+            self.found.bytes.fetch_add(metadata.len(), Ordering::Relaxed);
+        }
+        let is_left_out = self.scope.one_file_system && metadata.dev() != device;
+        if metadata.is_dir() && self.scope.recursive && !is_left_out {
+            folders.push(path);
         }
     }
 }

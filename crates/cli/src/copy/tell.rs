@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use mapio_copy::{Engine, Holes, Placed, Quoted, Reflink, Report, Summary, Verified, VerifiedFrom};
+use mapio_copy::{Engine, Holes, Placed, Quoted, Reflink, Report, Summary, Transferred, Verified, VerifiedFrom};
 use serde::Serialize;
 
 use crate::{output, size};
@@ -17,7 +17,7 @@ pub(super) fn names(source: &Path, destination: &Path, backup: Option<&Path>) ->
 pub(super) fn report(report: &Report) -> String {
     let plan = report.plan;
     let engine = report.transferred.engine;
-    let buffer = if engine.has_buffer() { format!(" {}", size::text(plan.buffer_bytes.get())) } else { String::new() };
+    let buffer = buffer_bytes(report).map(|bytes| format!(" {}", size::text(bytes))).unwrap_or_default();
     let threads = if plan.threads.get() > 1 { format!(", {} threads", plan.threads) } else { String::new() };
     let verified = match report.verified {
         Some(Verified { elapsed, from: VerifiedFrom::Disk }) => {
@@ -36,6 +36,12 @@ pub(super) fn report(report: &Report) -> String {
         report.elapsed.as_secs_f64(),
         output::rate(report.transferred.bytes, report.elapsed),
     )
+}
+
+/// The planned buffer, if it was used: an engine that takes over has one that fits itself.
+fn buffer_bytes(report: &Report) -> Option<usize> {
+    let Transferred { engine, fallback, .. } = &report.transferred;
+    (engine.has_buffer() && fallback.is_none()).then(|| report.plan.buffer_bytes.get())
 }
 
 /// What cp says of a file for `--debug`.
@@ -62,7 +68,8 @@ pub(super) fn debug(report: &Report) -> String {
 pub(super) fn explanation(report: &Report) -> String {
     let mut text = format!("{}: {}", names(&report.source, &report.destination, None), report.plan.reason());
     if let Some(fallback) = &report.transferred.fallback {
-        text += &format!("; {} could not ({}), so {} did", fallback.from, fallback.reason, report.transferred.engine);
+        let reason = output::without_number(&fallback.reason);
+        text += &format!("; {} could not ({reason}), so {} did", fallback.from, report.transferred.engine);
     }
     output::printable(&text)
 }
@@ -85,7 +92,7 @@ pub(super) fn permissions(mode: u32) -> String {
 }
 
 /// What the copy of a file has done. Times are in seconds. What is not UTF-8 in a name is replaced by U+FFFD.
-/// `verified` says where the copy was read from.
+/// `verified` says where the copy was read from; `buffer_bytes` is null for an engine that took over from another.
 #[derive(Debug, Serialize)]
 struct JsonReport<'a> {
     source: String,
@@ -127,9 +134,9 @@ pub(super) fn json(report: &Report) -> String {
             Placed::InPlace => "in-place",
         },
         engine: transferred.engine.name(),
-        buffer_bytes: transferred.engine.has_buffer().then(|| plan.buffer_bytes.get()),
+        buffer_bytes: buffer_bytes(report),
         threads: plan.threads.get(),
-        preallocated: plan.preallocate,
+        preallocated: plan.preallocate && transferred.engine != Engine::Reflink,
         reason: plan.reason(),
         fallback: transferred
             .fallback

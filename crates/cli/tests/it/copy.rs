@@ -46,6 +46,24 @@ fn every_engine_makes_the_same_file_and_says_nothing_unless_asked() {
         assert_eq!(folder.read("b"), pattern(100_000), "{options:?}");
     }
     assert_eq!(folder.names(), ["a", "b"]);
+    // What keeps nothing is on no disk.
+    assert_eq!(folder.done(&["copy", "--sync", "a", "/dev/null"]), "");
+}
+
+/// A file that somebody has open for writing can't be run.
+#[test]
+fn a_program_can_be_run_as_soon_as_it_is_copied() {
+    if runner().is_some() {
+        return skip("a_program_can_be_run_as_soon_as_it_is_copied", "the command needs a runner here");
+    }
+    let folder = Folder::new();
+    for engine in ENGINES {
+        for _ in 0..5 {
+            folder.done(&["copy", "--engine", engine, "/bin/true", "program"]);
+            let run = Command::new(folder.path("program")).output();
+            assert!(run.is_ok_and(|output| output.status.success()), "{engine}");
+        }
+    }
 }
 
 #[test]
@@ -77,6 +95,12 @@ fn explanations_say_why() {
     let said = folder.done(&["copy", "--explain", "--engine", "splice", "a", "b"]);
     assert!(said.starts_with("'a' -> 'b': 10000 bytes, from "), "{said}");
     assert!(said.contains("splice was asked for"), "{said}");
+    let said = folder.done(&["copy", "--explain", "--engine", "copy-file-range", "/proc/version", "c"]);
+    assert!(said.contains("; copy-file-range could not (the file does not tell its length), so read-write"), "{said}");
+    // Its 128 MiB are not what the other engine has read by.
+    let said = folder.done(&["copy", "--json", "--engine", "copy-file-range", "/proc/version", "c"]);
+    let json: Value = serde_json::from_str(said.lines().next().expect("a line")).expect("JSON");
+    assert_eq!((&json["engine"], &json["buffer_bytes"]), (&"read-write".into(), &Value::Null));
 }
 
 #[test]
@@ -206,6 +230,10 @@ fn standard_output_that_is_full_is_told_of_apart_from_the_copy() {
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert_eq!(String::from_utf8_lossy(&output.stderr), "mapio: write error: No space left on device\n");
     assert_eq!(folder.read("b"), b"bytes");
+    let full = fs::File::options().write(true).open("/dev/full").expect("on Linux");
+    let help = Command::new(MAPIO).arg("--help").stdout(full).output().expect("it has just run");
+    let expected = "mapio: writing to standard output: No space left on device\n";
+    assert_eq!((help.status.code(), String::from_utf8_lossy(&help.stderr)), (Some(2), expected.into()));
 }
 
 /// Starts a copy of `a` to `b` that would take an hour, and waits until it is on its way.
@@ -240,6 +268,23 @@ fn a_copy_that_is_asked_to_end_cleans_up_and_dies_of_the_signal() {
         assert!(stderr.contains(" of 4.00 MB, 0 of 1 files, "), "{stderr}");
         assert_eq!(folder.names(), ["a"]);
     }
+}
+
+#[test]
+fn watching_a_deep_tree_takes_no_descriptors_from_its_copy() {
+    let test = "watching_a_deep_tree_takes_no_descriptors_from_its_copy";
+    if runner().is_some() {
+        return skip(test, "the command needs a runner here");
+    }
+    let folder = Folder::new();
+    let deep = "d/".repeat(200);
+    fs::create_dir_all(folder.path(&deep)).expect("room");
+    folder.write(&format!("{deep}file"), pattern(20_000));
+    // The copy takes long enough for all of it to be looked at.
+    let limited = format!("ulimit -n 64; exec '{MAPIO}' copy -r --progress=always --io-limit=20k d e");
+    let output = Command::new("bash").args(["-c", &limited]).current_dir(folder.root()).output().expect("bash runs");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(folder.read(&format!("e{}file", &deep[1..])), pattern(20_000));
 }
 
 #[test]

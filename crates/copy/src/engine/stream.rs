@@ -8,11 +8,12 @@ use rustix::fs::SeekFrom;
 use rustix::io::Errno;
 
 use super::read_write::first_run;
-use super::work::Job;
+use super::reflink;
+use super::work::{Job, Outcome};
 use super::{NamedFile, Transferred, Workspace, file_bytes};
 use crate::error::Error;
 use crate::meter::Meter;
-use crate::plan::{Engine, Holes, Plan};
+use crate::plan::{Engine, Holes, Plan, Reflink};
 
 /// How long a stream is waited for before the next look whether the copy was stopped.
 const NAP: Duration = Duration::from_millis(100);
@@ -20,11 +21,11 @@ const NAP: Duration = Duration::from_millis(100);
 /// Copies from the source's position to its end, to the destination's position, by read(2) and write(2): for pipes,
 /// terminals, sockets and devices, on either side. Blocks until the source ends.
 ///
-/// Of the plan, the buffer counts; and [`Holes::Made`], if the destination is a file: what lies behind its position must
-/// then be empty. A source that keeps silent can be stopped; a destination that takes nothing can't.
+/// Of the plan, the buffer counts; and [`Holes::Made`], if the destination is a regular file: what lies behind its
+/// position must then be empty. Where bytes are left out, a device would keep what it had. A source that keeps silent can be stopped; a destination that takes nothing can't.
 ///
 /// # Errors
-/// [`Error::Os`] for what could not be read or written, [`Error::Cancelled`] after [`Meter::stop`]. What has been read by
+/// [`Error::Os`] for what could not be read or written, or shared with [`Reflink::Always`]; [`Error::Cancelled`] after [`Meter::stop`]. What has been read by
 /// then is lost, or written.
 pub fn transfer_stream(
     source: NamedFile<'_>,
@@ -34,7 +35,17 @@ pub fn transfer_stream(
     workspace: &mut Workspace,
 ) -> Result<Transferred, Error> {
     let job = Job::new(source, destination, 0, 0, plan, meter);
+    if plan.reflink == Reflink::Always {
+        // There is nothing to share, and the system says so.
+        if let Outcome::Done = reflink::share(&job)? {
+            return Ok(job.transferred(Engine::Reflink));
+        }
+    }
+    if plan.engine != Engine::ReadWrite {
+        job.fall_back("pipes and devices are read and written".to_owned());
+    }
     let buffer = workspace.buffer(plan.buffer_bytes.get(), destination)?;
+    let makes_holes = plan.holes == Holes::Made && is_regular(&job)?;
     let mut ends_in_hole = false;
     loop {
         let step = meter.step_bytes(buffer.len());
@@ -44,7 +55,7 @@ pub fn transfer_stream(
         }
         meter.pass(read, || false);
         let bytes = &buffer[..read];
-        if plan.holes == Holes::Made {
+        if makes_holes {
             ends_in_hole = write_around_zeros(&job, bytes)?;
         } else {
             write_all(&job, bytes)?;
@@ -55,6 +66,13 @@ pub fn transfer_stream(
     }
     meter.add_files(1);
     Ok(job.transferred(Engine::ReadWrite))
+}
+
+/// Whether the destination is a file that may have holes.
+fn is_regular(job: &Job<'_>) -> Result<bool, Error> {
+    job.meter.add_calls(1);
+    let NamedFile { file, name } = job.destination;
+    Ok(file.metadata().map_err(Error::os("cannot fstat", name))?.is_file())
 }
 
 /// Reads once. 0 is the end.
@@ -88,27 +106,25 @@ fn write_around_zeros(job: &Job<'_>, mut bytes: &[u8]) -> Result<bool, Error> {
     let mut ends_in_hole = false;
     while !bytes.is_empty() {
         let (run, is_zero) = first_run(bytes, 0);
-        ends_in_hole = is_zero && skip(job, run)?;
-        if !ends_in_hole {
+        if is_zero {
+            skip(job, run)?;
+        } else {
             write_all(job, &bytes[..run])?;
         }
+        ends_in_hole = is_zero;
         bytes = &bytes[run..];
     }
     Ok(ends_in_hole)
 }
 
-/// Moves the destination's position on, if it has one.
-fn skip(job: &Job<'_>, bytes: usize) -> Result<bool, Error> {
+/// Moves the destination's position on.
+fn skip(job: &Job<'_>, bytes: usize) -> Result<(), Error> {
     job.meter.add_calls(1);
     let by = i64::try_from(bytes).unwrap_or_else(|_| unreachable!("a part of a buffer"));
-    match rustix::fs::seek(job.destination.file, SeekFrom::Current(by)) {
-        Ok(_) => {
-            job.add_hole(file_bytes(bytes));
-            Ok(true)
-        }
-        Err(Errno::SPIPE) => Ok(false),
-        Err(errno) => Err(Error::os("seeking in", job.destination.name)(errno.into())),
-    }
+    let moved = rustix::fs::seek(job.destination.file, SeekFrom::Current(by));
+    moved.map_err(|errno| Error::os("seeking in", job.destination.name)(errno.into()))?;
+    job.add_hole(file_bytes(bytes));
+    Ok(())
 }
 
 /// Makes the destination end at its position, behind bytes that were left out.

@@ -13,7 +13,7 @@ use std::os::fd::AsFd;
 use super::work::{Job, Outcome, Piece, Work};
 use super::{ended_early, file_bytes};
 use crate::error::Error;
-use ring::{Buffers, Ring};
+use ring::{Buffers, Ring, Waiter};
 
 /// Pieces in flight.
 const SLOTS: usize = 8;
@@ -29,6 +29,8 @@ struct Slot {
     start: usize,
     /// How many these are; 0 while they are being read.
     filled: usize,
+    /// Who waits for the next operation.
+    waiter: Waiter,
 }
 
 /// Copies with several reads and writes in flight.
@@ -72,7 +74,7 @@ fn start(
     slot: &mut Option<Slot>,
     slot_bytes: usize,
 ) -> Result<(), Error> {
-    *slot = work.next(slot_bytes)?.map(|piece| Slot { piece, start: 0, filled: 0 });
+    *slot = work.next(slot_bytes)?.map(|piece| Slot { piece, start: 0, filled: 0, waiter: Waiter::Any });
     slot.as_ref().map_or(Ok(()), |slot| submit(work.job, ring, index, slot))
 }
 
@@ -97,7 +99,8 @@ fn advance(
             job.add_bytes(file_bytes(written));
         }
         // Once more.
-        Err(error) if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::WouldBlock) => {}
+        Err(error) if error.kind() == ErrorKind::Interrupted => {}
+        Err(error) if error.kind() == ErrorKind::WouldBlock => slot.waiter = Waiter::Thread,
         Err(error) if is_read => return Err(Error::os("error reading", job.source.name)(error)),
         Err(error) => return Err(Error::os("error writing", job.destination.name)(error)),
     }
@@ -110,10 +113,10 @@ fn advance(
 
 /// Reads the rest of a piece, or writes what was read.
 fn submit(job: &Job<'_>, ring: &mut Ring, index: usize, slot: &Slot) -> Result<(), Error> {
-    let Slot { piece, start, filled } = *slot;
+    let Slot { piece, start, filled, waiter } = *slot;
     let submitted = match filled {
-        0 => ring.read(index, 0..piece.len, piece.offset),
-        _ => ring.write(index, start..start + filled, piece.offset),
+        0 => ring.read(index, 0..piece.len, piece.offset, waiter),
+        _ => ring.write(index, start..start + filled, piece.offset, waiter),
     };
     submitted.map_err(Error::os("copying to", job.destination.name))
 }

@@ -123,10 +123,7 @@ impl<'a> Job<'a> {
 
     /// Fails once the meter was told to stop.
     pub(super) fn check_stopped(&self) -> Result<(), Error> {
-        if self.meter.is_stopped() {
-            return Err(Error::Cancelled { path: self.destination.name.into() });
-        }
-        Ok(())
+        self.destination.check_stopped(self.meter)
     }
 
     /// What has been done, by which engine.

@@ -58,15 +58,25 @@ fn engine(plan: &Plan) -> String {
         Why::Asked => format!("{engine} was asked for"),
         Why::MustShare => "sharing the blocks was asked for, whatever it takes".to_owned(),
         Why::NoLength => format!("{engine}, since only reading tells where it ends"),
+        Why::Offloaded => format!("{engine}, since the file system may copy without sending the bytes here"),
+        Why::ColdToDisk => format!("{engine} with {threads} thread(s), since the page cache would only be in the way"),
+        Why::Small | Why::Middle | Why::Large | Why::Cold if is_asked_for(plan) => {
+            let bytes = plan.buffer_bytes;
+            format!("{engine} with {threads} thread(s) and buffers of {bytes} bytes, some of which was asked for")
+        }
         Why::Small => format!("{engine} through one small buffer, since any preparation costs more than it saves"),
         Why::Middle => format!("{engine} through one small buffer that stays in the processor's cache"),
-        Why::Large => format!("{engine} with {threads} thread(s), since one does not keep the memory busy"),
-        Why::Cold => {
-            format!("{engine} with {threads} thread(s), so that one reads from the disk while the other writes")
+        Why::Large | Why::Cold if threads.get() == 1 => {
+            format!("{engine} with one thread, since there is one processor")
         }
-        Why::ColdToDisk => format!("{engine} with {threads} thread(s), since the page cache would only be in the way"),
-        Why::Offloaded => format!("{engine}, since the file system may copy without sending the bytes here"),
+        Why::Large => format!("{engine} with {threads} threads, since one does not keep the memory busy"),
+        Why::Cold => format!("{engine} with {threads} threads, so that one reads from the disk while the other writes"),
     }
+}
+
+/// Whether the threads or the buffer are the user's choice, so that the reasons for ours are none.
+fn is_asked_for(plan: &Plan) -> bool {
+    plan.request.threads.is_some() || plan.request.buffer_bytes.is_some()
 }
 
 fn holes(plan: &Plan) -> Option<&'static str> {

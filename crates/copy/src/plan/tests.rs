@@ -140,3 +140,22 @@ fn the_reason_tells_the_facts() {
         assert!(Plan::new(request, facts).reason().contains(&format!("{engine} was asked for")));
     }
 }
+
+#[test]
+fn the_reason_is_not_that_of_another_plan() {
+    let reason = |request, facts| Plan::new(request, facts).reason();
+    for cached in [None, Some(0)] {
+        let large = Facts { cached, ..facts(1 << 30, FileSystem::Ext) };
+        let two = reason(Request::default(), large);
+        assert!(two.contains("with 2 threads, s"), "{two}");
+        let one = reason(Request::default(), Facts { processors: nonzero(1), ..large });
+        assert!(one.contains("with one thread, since there is one processor"), "{one}");
+        let asked = reason(Request { threads: NonZero::new(1), ..Request::default() }, large);
+        assert!(asked.contains("with 1 thread(s) and buffers of 524288 bytes, some of which was asked for"), "{asked}");
+    }
+    let request = Request { buffer_bytes: NonZero::new(1 << 30), ..Request::default() };
+    for len in [5, 2 << 20] {
+        let asked = reason(request, facts(len, FileSystem::Ext));
+        assert!(!asked.contains("small buffer") && asked.contains("buffers of 1073741824 bytes"), "{asked}");
+    }
+}

@@ -7,7 +7,9 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::thread;
 
-use mapio_copy::{Error, Facts, Meter, NamedFile, Plan, Request, Sparse, Transferred, Workspace, transfer_stream};
+use mapio_copy::{
+    Engine, Error, Facts, Meter, NamedFile, Plan, Reflink, Request, Sparse, Transferred, Workspace, transfer_stream,
+};
 use mapio_testkit::pattern;
 
 const MIB: usize = 1 << 20;
@@ -85,6 +87,36 @@ fn zeros_from_a_pipe_become_holes_of_a_file_and_its_length_is_right() {
         let allocated = destination.metadata().expect("a file").blocks() * 512;
         assert!(allocated < copied.bytes / 2, "{allocated} bytes have blocks");
     }
+}
+
+/// What is left out of a device stays as it was: its old bytes.
+#[test]
+fn a_device_gets_zeros_and_no_holes() {
+    let mut source = tempfile::tempfile().expect("room");
+    source.write_all(&vec![0; MIB]).expect("room");
+    source.seek(SeekFrom::Start(0)).expect("a file");
+    // It has a position that can be moved, as a disk has.
+    let null = File::options().write(true).open("/dev/null").expect("it is everywhere");
+    let copied = copy(&source, &null, Sparse::Always, &Meter::new()).expect("a copy");
+    assert_eq!((copied.bytes, copied.hole_bytes), (1 << 20, 0));
+}
+
+#[test]
+fn what_can_not_be_shared_is_an_error_if_it_must_be_and_another_engine_is_told() {
+    let null = File::options().read(true).write(true).open("/dev/null").expect("it is everywhere");
+    let named = NamedFile::new(&null, Path::new("null"));
+    let copy = |request| {
+        let plan = Plan::new(request, Facts::new(0));
+        transfer_stream(named, named, &plan, &Meter::new(), &mut Workspace::new())
+    };
+    match copy(Request { reflink: Reflink::Always, ..Request::default() }) {
+        Err(Error::Os { operation, .. }) => assert_eq!(operation, "failed to clone"),
+        other => panic!("{other:?}"),
+    }
+    let copied = copy(Request { engine: Some(Engine::Splice), ..Request::default() }).expect("a copy");
+    assert_eq!(copied.engine, Engine::ReadWrite);
+    assert_eq!(copied.fallback.expect("another engine").from, Engine::Splice);
+    assert_eq!(copy(Request::default()).expect("a copy").fallback, None);
 }
 
 #[test]

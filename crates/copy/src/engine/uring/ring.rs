@@ -25,6 +25,16 @@ pub(super) struct Buffers {
     pub(super) slot_bytes: usize,
 }
 
+/// Who waits for what an operation needs, if it is not there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Waiter {
+    /// Whoever the kernel finds right.
+    Any,
+    /// A thread of the kernel's, from the start. Old kernels, such as 5.10, let nobody else wait for a file with
+    /// `O_NONBLOCK`: a page that is not in the cache is EAGAIN there, however often it is asked for.
+    Thread,
+}
+
 /// A ring, its files and its buffers.
 pub(super) struct Ring {
     ring: IoUring,
@@ -64,15 +74,15 @@ impl Ring {
     }
 
     /// Begins to read into a part of a buffer.
-    pub(super) fn read(&mut self, slot: usize, part: Range<usize>, offset: u64) -> io::Result<()> {
+    pub(super) fn read(&mut self, slot: usize, part: Range<usize>, offset: u64, waiter: Waiter) -> io::Result<()> {
         let (number, address, len) = self.part(slot, part)?;
-        self.queue(&opcode::ReadFixed::new(SOURCE, address, len, number).offset(offset).build(), slot)
+        self.queue(&opcode::ReadFixed::new(SOURCE, address, len, number).offset(offset).build(), slot, waiter)
     }
 
     /// Begins to write a part of a buffer.
-    pub(super) fn write(&mut self, slot: usize, part: Range<usize>, offset: u64) -> io::Result<()> {
+    pub(super) fn write(&mut self, slot: usize, part: Range<usize>, offset: u64, waiter: Waiter) -> io::Result<()> {
         let (number, address, len) = self.part(slot, part)?;
-        self.queue(&opcode::WriteFixed::new(DESTINATION, address, len, number).offset(offset).build(), slot)
+        self.queue(&opcode::WriteFixed::new(DESTINATION, address, len, number).offset(offset).build(), slot, waiter)
     }
 
     /// Waits for one of the operations in flight; answers which buffer's, and with what result.
@@ -110,9 +120,10 @@ impl Ring {
     }
 
     /// Queues an operation on a part of buffer `slot`.
-    fn queue(&mut self, operation: &squeue::Entry, slot: usize) -> io::Result<()> {
+    fn queue(&mut self, operation: &squeue::Entry, slot: usize, waiter: Waiter) -> io::Result<()> {
         let number = u64::try_from(slot).map_err(io::Error::other)?;
-        let operation = operation.clone().user_data(number);
+        let flags = if waiter == Waiter::Thread { squeue::Flags::ASYNC } else { squeue::Flags::empty() };
+        let operation = operation.clone().user_data(number).flags(flags);
         // SAFETY: what the operation uses must stay valid until it has answered: its file and its buffer are
         // registered, its range is inside the buffer (`part`), and the memory stays until then (R1).
         let queued = unsafe { self.ring.submission().push(&operation) };
@@ -130,7 +141,37 @@ impl Drop for Ring {
                 return;
             }
         }
+        // A ring is taken apart some time after it is closed, and until then a destination would be a file that is open
+        // for writing: it could not be run, nor its file system unmounted. An error means that none are registered.
+        let _ = self.ring.submitter().unregister_files();
         // SAFETY: it is not used again: this runs once, and the kernel is done with it (R1).
         unsafe { ManuallyDrop::drop(&mut self.memory) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    #[test]
+    fn operations_are_done_whoever_waits() {
+        let (source, destination) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        source.write_all_at(b"bytes", 0).unwrap();
+        let buffers = Buffers { slots: 1, slot_bytes: 5 };
+        let Ok(mut ring) = Ring::new(source.as_fd(), destination.as_fd(), buffers) else {
+            return mapio_testkit::skip("operations_are_done_whoever_waits", "there is no io_uring");
+        };
+        for (waiter, offset) in [(Waiter::Any, 0), (Waiter::Thread, 5)] {
+            ring.read(0, 0..5, 0, waiter).unwrap();
+            assert_eq!(ring.wait().unwrap().1.unwrap(), 5);
+            ring.write(0, 0..5, offset, waiter).unwrap();
+            assert_eq!(ring.wait().unwrap().1.unwrap(), 5);
+        }
+        let mut copied = [0; 10];
+        destination.read_exact_at(&mut copied, 0).unwrap();
+        assert_eq!(&copied, b"bytesbytes");
     }
 }
