@@ -1,5 +1,5 @@
-//! `mapio bench copy`: the lab's sweep. The same file is copied with buffers from tiny to huge and through two
-//! mappings, and the figures are shown side by side.
+//! `mapio bench copy`: the lab's sweep. The same file is copied with buffers from tiny to huge and by every other
+//! engine, each on one thread, and the figures are shown side by side.
 //!
 //! A measurement copies into a new file without a name, in this process, and takes the difference of getrusage(2)
 //! around it; that has all threads in it and nothing of other processes. The system calls are those that the engine
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
-use mapio_copy::{Engine, Facts, FileSystem, Meter, NamedFile, Plan, Request, open_regular, transfer};
+use mapio_copy::{Engine, Facts, Fallback, Meter, NamedFile, Plan, Request, Workspace, open_regular, transfer};
 use mapio_map::MapOptions;
 use rustix::fs::Advice;
 use serde::Serialize;
@@ -24,17 +24,19 @@ use crate::size;
 use mapio_map::Usage;
 
 /// Buffers of the sweep, in bytes: the lab's first, then powers of four.
-const BUFFERS: [usize; 11] = [5, 10, 100, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20];
+const BUFFERS: [usize; 12] =
+    [5, 10, 100, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20];
 /// Reads that one measurement makes at most; more are extrapolated.
 const READS_AT_MOST: u64 = 500_000;
 /// Shorter files show nothing: the fixed cost of a copy hides that of its bytes.
 const SHOWS_FROM_BYTES: u64 = 1 << 20;
 
-/// Measure copying a file with buffers of 5 bytes to 16 MiB, and through two mappings
+/// Measure copying a file with buffers of 5 bytes to 64 MiB, and by each other engine
 ///
 /// For each: real, user and system time in milliseconds, system calls, minor and major page faults, and MB/s; the
 /// median of several runs. The first run comes apart, after the file was dropped from the page cache: it is the cold
-/// one; a `-` stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample.
+/// one; a `-` stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample. An engine
+/// that can't copy there says why instead.
 ///
 /// Example: mapio bench copy --runs 9 some-large-file
 #[derive(Debug, Args)]
@@ -70,6 +72,13 @@ struct Row {
     bytes_per_second: f64,
 }
 
+/// An engine that can't copy this file to this folder.
+#[derive(Debug, Serialize)]
+struct Refused {
+    engine: &'static str,
+    reason: String,
+}
+
 /// What a run took.
 #[derive(Debug, Clone, Copy, Serialize)]
 struct Cost {
@@ -88,6 +97,7 @@ struct Sweep {
     runs: u16,
     cold: bool,
     rows: Vec<Row>,
+    refused: Vec<Refused>,
     /// What the figures show, in two lines.
     conclusion: String,
 }
@@ -98,7 +108,7 @@ impl Arguments {
         let len = source.metadata().with_context(|| format!("measuring '{}'", self.file.display()))?.len();
         anyhow::ensure!(len > 0, "'{}' has no length: there is nothing to measure", self.file.display());
         let folder = self.to.clone().unwrap_or_else(|| folder_of(&self.file));
-        let mut bench = Bench { source, len, folder, arguments: &self, buffer: Vec::new() };
+        let mut bench = Bench { source, len, folder, arguments: &self, workspace: Workspace::new() };
         // Before anything is printed: a folder that takes no files, and a file that is never cold, are found out now.
         bench.new_copy()?;
         if self.cold {
@@ -110,24 +120,32 @@ impl Arguments {
             output::line(&format!("copying '{name}', {bytes}: medians of {} runs, {state}; times in ms", self.runs))?;
             output::line(&format!("\n{HEADER}"))?;
         }
-        let mut rows = Vec::new();
-        // `None` stands for the mapped engine, which has no buffer.
-        for buffer in BUFFERS.into_iter().map(NonZero::new).chain([None]) {
-            let row = bench.measure(buffer)?;
+        let (mut rows, mut refused) = (Vec::new(), Vec::new());
+        for (engine, buffer) in ways() {
+            let measured = bench.measure(engine, buffer)?;
             if !self.json {
-                output::line(&row.as_text())?;
+                output::line(&measured.as_ref().map_or_else(Refused::as_text, Row::as_text))?;
             }
-            rows.push(row);
+            match measured {
+                Ok(row) => rows.push(row),
+                Err(engine) => refused.push(engine),
+            }
         }
         let conclusion = conclusion(&rows, len);
         if self.json {
             let file = self.file.display().to_string();
-            output::json(&Sweep { file, bytes: len, runs: self.runs, cold: self.cold, rows, conclusion })?;
+            output::json(&Sweep { file, bytes: len, runs: self.runs, cold: self.cold, rows, refused, conclusion })?;
         } else {
             output::line(&format!("\n{conclusion}"))?;
         }
         Ok(Answer::Yes)
     }
+}
+
+/// Reading and writing with each buffer, and the other engines with what they choose.
+fn ways() -> impl Iterator<Item = (Engine, Option<NonZero<usize>>)> {
+    let others = Engine::ALL.into_iter().filter(|&engine| engine != Engine::ReadWrite);
+    BUFFERS.into_iter().map(|bytes| (Engine::ReadWrite, NonZero::new(bytes))).chain(others.map(|engine| (engine, None)))
 }
 
 fn folder_of(file: &Path) -> PathBuf {
@@ -140,45 +158,49 @@ struct Bench<'a> {
     len: u64,
     folder: PathBuf,
     arguments: &'a Arguments,
-    /// The buffer of all measurements.
-    buffer: Vec<u8>,
+    /// The buffers of all measurements.
+    workspace: Workspace,
 }
 
 impl Bench<'_> {
     /// Measures one way to copy: a first run, then the others.
-    fn measure(&mut self, buffer_bytes: Option<NonZero<usize>>) -> anyhow::Result<Row> {
-        let engine = if buffer_bytes.is_some() { Engine::ReadWrite } else { Engine::Mapped };
-        let facts = Facts { len: self.len, file_system: FileSystem::Other, processors: NonZero::<usize>::MIN };
-        let plan = Plan::new(Request { engine: Some(engine), buffer_bytes }, facts);
+    fn measure(
+        &mut self,
+        engine: Engine,
+        buffer_bytes: Option<NonZero<usize>>,
+    ) -> anyhow::Result<Result<Row, Refused>> {
+        let request = Request { engine: Some(engine), buffer_bytes, ..Request::default() };
+        let plan = Plan::new(request, Facts::new(self.len));
         let sample = match buffer_bytes {
             Some(bytes) => self.len.min(READS_AT_MOST.saturating_mul(u64::try_from(bytes.get())?)),
             None => self.len,
         };
-        let needed = buffer_bytes.map_or(0, NonZero::get).min(usize::try_from(sample).unwrap_or(usize::MAX));
-        self.buffer.resize(needed.max(self.buffer.len()), 0);
         let scale = whole(self.len) / whole(sample);
         let dropped = self.drop_from_cache();
         let is_cold = dropped.is_ok();
         if self.arguments.cold {
             dropped?;
         }
-        let first = self.run_once(&plan, sample)?;
+        let (first, fallback) = self.run_once(&plan, sample)?;
+        if let Some(fallback) = fallback {
+            return Ok(Err(Refused { engine: engine.name(), reason: fallback.reason }));
+        }
         let mut runs = Vec::new();
         for _ in 0..self.arguments.runs {
             if self.arguments.cold {
                 self.drop_from_cache()?;
             }
-            runs.push(self.run_once(&plan, sample)?);
+            runs.push(self.run_once(&plan, sample)?.0);
         }
         let median = Cost::median(&runs).times(scale);
-        Ok(Row {
+        Ok(Ok(Row {
             engine: engine.name(),
             buffer_bytes: buffer_bytes.map(NonZero::get),
             extrapolated: sample < self.len,
             cold_seconds: is_cold.then_some(first.real_seconds * scale),
             bytes_per_second: whole(self.len) / median.real_seconds,
             median,
-        })
+        }))
     }
 
     /// An empty file without a name, which vanishes when it is closed.
@@ -205,16 +227,17 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// Copies the first `sample` bytes to a new file, and answers what that took.
-    fn run_once(&mut self, plan: &Plan, sample: u64) -> anyhow::Result<Cost> {
+    /// Copies the first `sample` bytes to a new file, and answers what that took, and why by another engine, if it was.
+    fn run_once(&mut self, plan: &Plan, sample: u64) -> anyhow::Result<(Cost, Option<Fallback>)> {
         let copy = self.new_copy()?;
         let meter = Meter::new();
         let (before, begun) = (Usage::of_process()?, Instant::now());
-        let source = NamedFile { file: &self.source, path: &self.arguments.file };
+        let source = NamedFile::new(&self.source, &self.arguments.file);
         let unnamed = self.folder.join("(temporary file)");
-        transfer(source, NamedFile { file: &copy, path: &unnamed }, sample, plan, &meter, &mut self.buffer)?;
+        let destination = NamedFile::new(&copy, &unnamed);
+        let transferred = transfer(source, destination, sample, plan, &meter, &mut self.workspace)?;
         let real = begun.elapsed();
-        Ok(cost(Usage::of_process()? - before, real, meter.calls()))
+        Ok((cost(Usage::of_process()? - before, real, meter.calls()), transferred.fallback))
     }
 }
 
@@ -265,7 +288,8 @@ impl Cost {
     }
 }
 
-const HEADER: &str = "buffer      cold ms    real ms    user ms     sys ms       calls  min.flt  maj.flt      MB/s";
+const HEADER: &str =
+    "buffer or engine      cold ms    real ms    user ms     sys ms       calls  min.flt  maj.flt      MB/s";
 
 impl Row {
     fn name(&self) -> String {
@@ -278,7 +302,7 @@ impl Row {
         let count = |value: f64| format!("{mark}{value:.0}");
         let Cost { real_seconds, user_seconds, system_seconds, system_calls, minor_faults, major_faults } = self.median;
         format!(
-            "{:8} {:>10} {:>10} {:>10} {:>10} {:>11} {:>8} {:>8} {:>9}",
+            "{:18} {:>10} {:>10} {:>10} {:>10} {:>11} {:>8} {:>8} {:>9}",
             self.name(),
             self.cold_seconds.map_or_else(|| "-".to_owned(), ms),
             ms(real_seconds),
@@ -292,12 +316,18 @@ impl Row {
     }
 }
 
+impl Refused {
+    fn as_text(&self) -> String {
+        format!("{:18} can't: {}", self.engine, self.reason)
+    }
+}
+
 /// Two lines that say what the figures show, or one if they show nothing.
 fn conclusion(rows: &[Row], len: u64) -> String {
     let by_time = |a: &&Row, b: &&Row| a.median.real_seconds.total_cmp(&b.median.real_seconds);
     let buffered = || rows.iter().filter(|row| row.buffer_bytes.is_some());
     let (Some(smallest), Some(best)) = (buffered().next(), buffered().min_by(by_time)) else { return String::new() };
-    let Some(mapped) = rows.iter().find(|row| row.buffer_bytes.is_none()) else { return String::new() };
+    let Some(mapped) = rows.iter().find(|row| row.engine == Engine::Mapped.name()) else { return String::new() };
     let time = |row: &Row| row.median.real_seconds;
     if len < SHOWS_FROM_BYTES || time(smallest) <= 1.1 * time(best) {
         return "The file is too short for a difference to show: take one of some megabytes.".to_owned();

@@ -1,167 +1,168 @@
-//! `mapio copy`.
+//! `mapio copy`, and `cp`: cp(1) with its own options and meanings, and some more.
+//!
+//! The words of the command line are read here and not by clap, because scripts rely on how getopt_long(3) reads them,
+//! and because a copy of a small file must not take longer to begin than cp takes for all of it.
 
-use std::num::NonZero;
-use std::path::PathBuf;
+mod arguments;
+mod console;
+mod getopt;
+mod help;
+mod progress;
+mod request;
+mod tell;
+mod words;
 
-use anyhow::Context;
-use clap::{Args, ValueEnum};
-use mapio_copy::{CopyOptions, Engine, Meter, Report, Verified, VerifiedFrom};
-use serde::Serialize;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::ExitCode;
 
-use crate::output::{self, Answer};
-use crate::size;
+use mapio_copy::{CopyOptions, Follow, Meter, Summary, Target};
 
-/// Copy a file: all of it or nothing
-///
-/// The destination is written beside its place and renamed, so it is the old file until the new one is whole.
-///
-/// Example: mapio copy --engine read-write --buffer 64k --verify big.iso /mnt/backup/
-#[derive(Debug, Args)]
-pub(crate) struct Arguments {
-    /// The file to copy
-    #[arg(value_name = "SRC")]
-    source: PathBuf,
-    /// Where to: a new name, a file to replace, or a folder
-    #[arg(value_name = "DST")]
-    destination: PathBuf,
-    /// How to move the bytes
-    #[arg(long, value_enum, value_name = "NAME", default_value = "auto")]
-    engine: EngineName,
-    /// Bytes to read and write at a time: 1 to 1g; default: by the size of the file
-    ///
-    /// k, m and g stand for 1024, 1024^2 and 1024^3 bytes. The mapped engine has no buffer.
-    #[arg(long, value_name = "N", value_parser = size::buffer, allow_hyphen_values = true)]
-    buffer: Option<NonZero<usize>>,
-    /// Read both files back and compare them, before the destination gets its name
-    #[arg(long)]
-    verify: bool,
-    /// Print what was done as JSON
-    #[arg(long)]
-    json: bool,
+pub(crate) use help::Called;
+
+use crate::interrupt::StopSignals;
+use crate::output;
+use arguments::{Arguments, Stop};
+use console::{Console, Says};
+use getopt::Order;
+use progress::{Progress, Scope};
+use request::{Operands, TargetKind};
+
+/// From this length on a copy may take so long that somebody waits for it, or wants it to end, in bytes.
+const LONG_FROM: u64 = 16 << 20;
+/// From so many sources on, too.
+const MANY_FROM: usize = 64;
+
+/// What is to be done, and how.
+struct Request {
+    options: CopyOptions,
+    operands: Operands,
+    arguments: Arguments,
 }
 
-/// The engines by the names that `Engine::name` gives them, and the choice between them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum EngineName {
-    /// The fastest for the case
-    Auto,
-    /// read(2) into a buffer, write(2) from it
-    ReadWrite,
-    /// Two mappings and a copy between them
-    Mapped,
+/// Carries out a command line, without the name of the command.
+pub(crate) fn run(called: &Called, words: impl Iterator<Item = OsString>) -> ExitCode {
+    let mut words = words.peekable();
+    // cp has no such option, and all of our own commands have.
+    if called.is_subcommand() && words.peek().is_some_and(|word| word == "-h") {
+        return explain(called, Stop::Help);
+    }
+    match read(words) {
+        Ok(request) => request.run(called),
+        Err(stop) => explain(called, stop),
+    }
 }
 
-impl EngineName {
-    fn engine(self) -> Option<Engine> {
-        match self {
-            Self::Auto => None,
-            Self::ReadWrite => Some(Engine::ReadWrite),
-            Self::Mapped => Some(Engine::Mapped),
+fn read(words: impl Iterator<Item = OsString>) -> Result<Request, Stop> {
+    let order = if request::is_posix() { Order::OptionsFirst } else { Order::Any };
+    let mut arguments = Arguments::read(words, order)?;
+    let options = request::options(&arguments)?;
+    let operands = request::operands(&mut arguments)?;
+    Ok(Request { options, operands, arguments })
+}
+
+/// Says why nothing is copied.
+fn explain(called: &Called, stop: Stop) -> ExitCode {
+    let (text, may_help) = match stop {
+        Stop::Help => return say(called, &help::text(&called.command)),
+        Stop::Version => return say(called, &format!("{}\n", help::version(called))),
+        Stop::Words(text) => (text, true),
+        Stop::Plain(text) => (text, false),
+    };
+    output::complain_as(&called.program, text);
+    if may_help {
+        output::complain_plain(&format!("Try '{} --help' for more information.", called.command));
+    }
+    ExitCode::FAILURE
+}
+
+fn say(called: &Called, text: &str) -> ExitCode {
+    match output::print(text) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            output::complain_as(&called.program, format!("write error: {}", output::causes(error.root_cause())));
+            ExitCode::FAILURE
         }
     }
 }
 
-/// The report, as JSON. Times are in seconds. What is not UTF-8 in a name is replaced by U+FFFD. `verified` says where
-/// the copy was read from.
-#[derive(Debug, Serialize)]
-struct Json<'a> {
-    source: String,
-    destination: String,
-    engine: &'a str,
-    buffer_bytes: Option<usize>,
-    threads: usize,
-    preallocated: bool,
-    bytes: u64,
-    calls: u64,
-    seconds: f64,
-    bytes_per_second: Option<u64>,
-    verified: Option<&'a str>,
-    verify_seconds: Option<f64>,
-}
-
-impl Arguments {
-    pub(crate) fn run(self) -> anyhow::Result<Answer> {
-        let mut options = CopyOptions::new();
-        if let Some(engine) = self.engine.engine() {
-            options = options.engine(engine);
+impl Request {
+    fn run(&self, called: &Called) -> ExitCode {
+        if self.arguments.context {
+            let why = "warning: ignoring --context; it requires an SELinux-enabled kernel";
+            output::complain_as(&called.program, why);
         }
-        anyhow::ensure!(
-            self.engine != EngineName::Mapped || self.buffer.is_none(),
-            "'--buffer' is for engines that have a buffer, and 'mapped' has none"
-        );
-        if let Some(bytes) = self.buffer {
-            options = options.buffer_bytes(bytes);
-        }
-        if self.verify {
-            options = options.verify();
-        }
-        // Only for the bar: what can't be asked will be an error of the copy.
-        let total = self.source.metadata().map_or(0, |metadata| metadata.len());
-        let meter = Meter::new();
-        let copy = || options.copy_metered(&self.source, &self.destination, &meter);
-        let report = output::with_progress(total, &meter, copy)?;
-        let told = if self.json { output::json(&self.as_json(&report)) } else { output::line(&self.as_text(&report)) };
-        told.with_context(|| format!("'{}' was written, but not told of", output::name(&report.destination)))?;
-        Ok(Answer::Yes)
-    }
-
-    fn as_text(&self, report: &Report) -> String {
-        let plan = report.plan;
-        let how = match (plan.engine, plan.threads.get()) {
-            (Engine::Mapped, _) => "mapped".to_owned(),
-            (engine, 1) => format!("{engine} {}", size::text(plan.buffer_bytes.get())),
-            (engine, threads) => format!("{engine} {}, {threads} threads", size::text(plan.buffer_bytes.get())),
+        // It lives as long as the program, since a signal handler has it.
+        let meter: &'static Meter = Box::leak(Box::new(match self.arguments.io_limit {
+            Some(rate) => Meter::new().limit(rate),
+            None => Meter::new(),
+        }));
+        let is_long = self.is_long();
+        // Signals that can't be caught end the copy as they end any program.
+        let signals = if is_long { StopSignals::catch(meter).ok() } else { None };
+        let says = Says::from_arguments(&self.arguments);
+        let console = Console::new(&called.program, says, meter, signals.as_ref());
+        let copy = || self.copy(meter, &console);
+        let summary = if is_long && progress::is_wanted(self.arguments.progress) {
+            let (sources, when) = (&self.operands.sources, self.arguments.progress);
+            Progress::new(when, sources, self.scope(), meter, &console).during(copy)
+        } else {
+            copy()
         };
-        let verified = match report.verified {
-            Some(Verified { elapsed, from: VerifiedFrom::Disk }) => {
-                format!(", verified from the disk in {:.3} s", elapsed.as_secs_f64())
-            }
-            Some(Verified { elapsed, from: VerifiedFrom::Memory }) => {
-                format!(", verified in memory, where it is, in {:.3} s", elapsed.as_secs_f64())
-            }
-            None => String::new(),
-        };
-        format!(
-            "'{}' -> '{}': {} in {:.3} s, {} ({how}){verified}",
-            output::name(&self.source),
-            output::name(&report.destination),
-            output::bytes_text(report.bytes),
-            report.elapsed.as_secs_f64(),
-            output::rate(report.bytes, report.elapsed),
-        )
+        if self.arguments.json {
+            console.line(&tell::json_summary(&summary));
+        }
+        self.end(&summary, &console, signals.as_ref())
     }
 
-    fn as_json(&self, report: &Report) -> Json<'static> {
-        let plan = report.plan;
-        Json {
-            source: self.source.display().to_string(),
-            destination: report.destination.display().to_string(),
-            engine: plan.engine.name(),
-            buffer_bytes: (plan.engine == Engine::ReadWrite).then(|| plan.buffer_bytes.get()),
-            threads: plan.threads.get(),
-            preallocated: plan.preallocate,
-            bytes: report.bytes,
-            calls: report.calls,
-            seconds: report.elapsed.as_secs_f64(),
-            bytes_per_second: output::bytes_per_second(report.bytes, report.elapsed),
-            verified: report.verified.map(|verified| match verified.from {
-                VerifiedFrom::Disk => "disk",
-                VerifiedFrom::Memory => "memory",
-            }),
-            verify_seconds: report.verified.map(|verified| verified.elapsed.as_secs_f64()),
+    fn copy(&self, meter: &Meter, console: &Console<'_>) -> Summary {
+        let Operands { sources, target, kind } = &self.operands;
+        let target = match kind {
+            TargetKind::Any => Target::Any(target),
+            TargetKind::Folder => Target::Folder(target),
+            TargetKind::Name => Target::Name(target),
+        };
+        self.options.copy_all(sources, target, meter, console)
+    }
+
+    /// Says what is left to say, and answers how it went.
+    fn end(&self, summary: &Summary, console: &Console<'_>, signals: Option<&StopSignals>) -> ExitCode {
+        let output_failure = console.output_failure();
+        if let Some(error) = &output_failure {
+            console.complain(format!("write error: {}", output::causes(error.root_cause())));
+        }
+        if let Some(signals) = signals
+            && let Some(signal) = signals.caught()
+        {
+            let (files, bytes) = (summary.files, output::bytes_text(summary.bytes));
+            let rest = if self.arguments.resume { "; --resume goes on from here" } else { "" };
+            console.complain(format!("stopped: {files} files and {bytes} were copied{rest}"));
+            signal.end_program();
+        }
+        if summary.failed > 0 || output_failure.is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    }
+
+    /// Whether it may take so long that it pays to show progress, and to end in order when asked to.
+    fn is_long(&self) -> bool {
+        let sources = &self.operands.sources;
+        self.arguments.recursive
+            || self.arguments.progress == words::When::Always
+            || self.arguments.io_limit.is_some()
+            || sources.len() >= MANY_FROM
+            || sources.iter().map(|source| len(source)).fold(0, u64::saturating_add) >= LONG_FROM
+    }
+
+    fn scope(&self) -> Scope {
+        let default = if self.arguments.recursive { Follow::Never } else { Follow::Always };
+        Scope {
+            recursive: self.arguments.recursive,
+            one_file_system: self.arguments.one_file_system,
+            follow: self.arguments.follow.unwrap_or(default),
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_engines_have_the_names_that_the_reports_give_them() {
-        for name in EngineName::value_variants() {
-            let written = name.to_possible_value().expect("none is hidden");
-            assert_eq!(written.get_name(), name.engine().map_or("auto", Engine::name));
-        }
-    }
+/// The length of a regular file. What can't be asked will be an error of the copy.
+fn len(source: &Path) -> u64 {
+    source.metadata().map_or(0, |metadata| if metadata.is_file() { metadata.len() } else { 0 })
 }

@@ -6,11 +6,16 @@
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use mapio_copy::Meter;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::{flag, low_level};
+
+use crate::signals;
 
 /// Whether the program has been asked to end since this was made.
 #[derive(Debug)]
@@ -53,5 +58,70 @@ impl Interrupt {
             }
         }
         Ok(())
+    }
+}
+
+/// The signals that end a copy in order. The first one stops it; the second one ends the program at once, as if nobody
+/// had caught the first.
+#[derive(Debug)]
+pub(crate) struct StopSignals {
+    /// The signal that has come, or 0. Set by the signal handlers, read by everybody; publishes nothing else.
+    caught: Arc<AtomicUsize>,
+    /// Gets a byte with each signal.
+    bell: UnixStream,
+}
+
+/// A signal that has ended a copy.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StopSignal(i32);
+
+impl StopSignals {
+    /// Stops what this meter counts when one of them comes. Those that are ignored stay so, as nohup(1) has it.
+    pub(crate) fn catch(meter: &'static Meter) -> io::Result<Self> {
+        let (bell, rope) = UnixStream::pair()?;
+        let (is_set, caught) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        for signal in [SIGINT, SIGTERM, SIGHUP] {
+            if signals::is_ignored(signal) {
+                continue;
+            }
+            // In this order: the first of them acts only on what the second one has set at the signal before.
+            flag::register_conditional_default(signal, Arc::clone(&is_set))?;
+            flag::register(signal, Arc::clone(&is_set))?;
+            let number = usize::try_from(signal).unwrap_or_else(|_| unreachable!("signals are small numbers"));
+            flag::register_usize(signal, Arc::clone(&caught), number)?;
+            signals::stop_at(signal, meter)?;
+            low_level::pipe::register(signal, rope.try_clone()?)?;
+        }
+        Ok(Self { caught, bell })
+    }
+
+    /// The signal that has come.
+    pub(crate) fn caught(&self) -> Option<StopSignal> {
+        let number = self.caught.load(Ordering::Relaxed);
+        i32::try_from(number).ok().filter(|&number| number != 0).map(StopSignal)
+    }
+
+    /// Waits until there is something to read from standard input; `false` if a signal was sooner.
+    pub(crate) fn wait_for_input(&self, meter: &Meter) -> bool {
+        while !meter.is_stopped() {
+            let (stdin, events) = (rustix::stdio::stdin(), PollFlags::IN);
+            let mut fds = [PollFd::from_borrowed_fd(stdin, events), PollFd::new(&self.bell, events)];
+            match rustix::event::poll(&mut fds, None) {
+                Err(Errno::INTR) => {}
+                // What can't be waited for can be read without waiting, or not at all.
+                Err(_) => return true,
+                Ok(_) if !fds[1].revents().is_empty() => return false,
+                Ok(_) => return true,
+            }
+        }
+        false
+    }
+}
+
+impl StopSignal {
+    /// Ends the program as the signal would have, so that who started it sees that.
+    pub(crate) fn end_program(self) {
+        // It returns only if there is no such signal.
+        let _ = low_level::emulate_default_handler(self.0);
     }
 }

@@ -1,7 +1,9 @@
 //! The command `mapio`.
 //!
 //! Exit status: 0 done, 1 the answer is no (files differ), 2 an error, told in one line on standard error. A reader
-//! that closes our standard output early, as `head` does, changes none of that.
+//! that closes our standard output early, as `head` does, changes none of that. `copy` is cp, and has cp's: 0 or 1.
+//!
+//! Called by the name `cp`, through a link, it is cp and nothing else.
 
 mod bench_copy;
 mod compare;
@@ -12,6 +14,8 @@ mod pages;
 mod signals;
 mod size;
 
+use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -21,7 +25,7 @@ use output::Answer;
 
 /// Memory-mapped I/O: copy, compare and measure files, and see which pages of them are in memory
 #[derive(Debug, Parser)]
-#[command(version, about, max_term_width = 100)]
+#[command(name = "mapio", version, max_term_width = 100)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -29,7 +33,13 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Copy(copy::Arguments),
+    /// Copy files and folders: cp, with its options, and faster
+    #[command(disable_help_flag = true)]
+    Copy {
+        /// What `mapio copy --help` tells
+        #[arg(value_name = "OPTIONS, SOURCES, DESTINATION", trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
     Compare(compare::Arguments),
     Pages(Box<pages::Arguments>),
     /// Measure ways of doing I/O beside each other
@@ -44,12 +54,15 @@ enum Bench {
 
 fn main() -> ExitCode {
     signals::ignore_file_size_limit();
+    if let Some((called, words)) = copy_words() {
+        return copy::run(&called, words);
+    }
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error),
     };
     let answer = match arguments.command {
-        Command::Copy(arguments) => arguments.run(),
+        Command::Copy { words } => return copy::run(&copy::Called::as_subcommand(), words.into_iter()),
         Command::Compare(arguments) => arguments.run(),
         Command::Pages(arguments) => arguments.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
@@ -65,12 +78,31 @@ fn main() -> ExitCode {
     }
 }
 
+/// The command line of a copy, if this is one: under the name `cp`, or as the subcommand.
+///
+/// It is looked for before anything else is made, so that a copy of a small file starts as fast as cp.
+fn copy_words() -> Option<(copy::Called, std::env::ArgsOs)> {
+    let mut words = std::env::args_os();
+    let name = words.next()?;
+    if Path::new(&name).file_name() == Some("cp".as_ref()) {
+        return Some((copy::Called::as_cp(output::printable(&name.to_string_lossy())), words));
+    }
+    (words.next()? == "copy").then(|| (copy::Called::as_subcommand(), words))
+}
+
 /// Prints the help that was asked for, or what is wrong with the words that were given.
 fn explain(error: &clap::Error) -> ExitCode {
     let asked_for = !error.use_stderr();
     if asked_for || error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
-        // A closed pipe: whoever asked has seen enough.
-        let _ = error.print();
+        match error.print() {
+            // Whoever asked has seen enough.
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+            Err(error) => {
+                output::complain(&anyhow::Error::new(error).context("writing to standard output"));
+                return ExitCode::from(2);
+            }
+            Ok(()) => {}
+        }
         return if asked_for { ExitCode::SUCCESS } else { ExitCode::from(2) };
     }
     output::complain(&anyhow::anyhow!("{}", first_paragraph(&error.render().to_string())));
@@ -94,6 +126,8 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Arguments::command().debug_assert();
+        // Not the package's name.
+        assert!(Arguments::command().render_version().starts_with("mapio "));
     }
 
     #[test]
@@ -101,11 +135,9 @@ mod tests {
         let explained = |words: &[&str]| {
             first_paragraph(&Arguments::try_parse_from(words).expect_err("wrong words").render().to_string())
         };
-        let engine = explained(&["mapio", "copy", "a", "b", "--engine", "warp"]);
-        assert_eq!(engine, "invalid value 'warp' for '--engine <NAME>' [possible values: auto, read-write, mapped]");
-        let missing = explained(&["mapio", "copy", "a"]);
-        assert_eq!(missing, "the following required arguments were not provided: <DST>");
-        let buffer = explained(&["mapio", "copy", "a", "b", "--buffer", "0"]);
-        assert_eq!(buffer, "invalid value '0' for '--buffer <N>': a buffer has 1 byte to 1 GiB");
+        let missing = explained(&["mapio", "compare", "a"]);
+        assert_eq!(missing, "the following required arguments were not provided: <B>");
+        let runs = explained(&["mapio", "bench", "copy", "a", "--runs", "0"]);
+        assert!(runs.starts_with("invalid value '0' for '--runs <"), "{runs}");
     }
 }

@@ -1,5 +1,6 @@
 //! What the subcommands say, and how: text to people, JSON to programs, complaints in one line.
 
+use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::mpsc;
@@ -49,9 +50,35 @@ pub(crate) fn json(value: &impl Serialize) -> anyhow::Result<()> {
 
 /// Prints an error and its causes as one line to standard error.
 pub(crate) fn complain(error: &anyhow::Error) {
-    let causes: Vec<String> = error.chain().map(|cause| printable(&cause.to_string())).collect();
+    complain_as("mapio", printable(&causes(error.as_ref())));
+}
+
+/// Prints a message to standard error, after the name of the program, by one write.
+pub(crate) fn complain_as(program: &str, text: impl fmt::Display) {
+    complain_plain(&format!("{program}: {text}"));
+}
+
+/// Prints a line to standard error.
+pub(crate) fn complain_plain(text: &str) {
     // A closed standard error leaves nobody to tell; the exit status still does.
-    let _ = writeln!(io::stderr().lock(), "mapio: {}", causes.join(": "));
+    let _ = io::stderr().lock().write_all(format!("{text}\n").as_bytes());
+}
+
+/// An error and its causes, on one line. The system's are in its own words, without their numbers.
+pub(crate) fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = without_number(&error.to_string()).to_owned();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text += ": ";
+        text += without_number(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+/// The text of a system's error without the ` (os error 2)` that Rust puts behind it.
+pub(crate) fn without_number(text: &str) -> &str {
+    text.rfind(" (os error ").filter(|_| text.ends_with(')')).map_or(text, |end| &text[..end])
 }
 
 /// A path as it can be shown.

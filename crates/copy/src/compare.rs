@@ -4,7 +4,7 @@ use std::path::Path;
 
 use mapio_map::{MapOptions, Mapping};
 
-use crate::engine::{NamedFile, at_most, file_bytes, read};
+use crate::engine::{NamedFile, at_most, file_bytes, read, refusal_of_map};
 use crate::error::Error;
 use crate::meter::Meter;
 use crate::source::Source;
@@ -35,25 +35,31 @@ pub enum Comparison {
 
 /// Compares two regular files, through mappings of them. Blocks until the first difference, or the end.
 ///
-/// `meter` counts the bytes compared. Files of /proc and /sys, which do not know their length, are read instead.
+/// `meter` counts the bytes compared. Files of /proc and /sys, which do not know their length, are read instead, and so
+/// are files that can't be mapped.
 ///
 /// # Errors
 /// [`Error::NotRegular`]; [`Error::Os`], [`Error::Map`] or [`Error::Fault`] for a file that can't be read;
 /// [`Error::SourceChanged`] for one that has changed meanwhile.
 pub fn compare(left: impl AsRef<Path>, right: impl AsRef<Path>, meter: &Meter) -> Result<Comparison, Error> {
     let (left, right) = (Source::open(left.as_ref())?, Source::open(right.as_ref())?);
-    let found = compare_open((left.named(), left.len()), (right.named(), right.len()), meter);
+    let count = |bytes| {
+        meter.add_bytes(bytes);
+        Ok(())
+    };
+    let found = compare_open((left.named(), left.len()), (right.named(), right.len()), count);
     // What was read behind the end of a file that was cut, zeros or an error, is not an answer.
     left.check_unchanged()?;
     right.check_unchanged()?;
     found
 }
 
-/// Compares two open files of these lengths; one of length 0 is read to its end.
+/// Compares two open files of these lengths; one of length 0 is read to its end. `passed` hears of bytes that are the
+/// same, a few at a time, and may end it.
 pub(crate) fn compare_open(
     left: (NamedFile<'_>, u64),
     right: (NamedFile<'_>, u64),
-    meter: &Meter,
+    mut passed: impl FnMut(u64) -> Result<(), Error>,
 ) -> Result<Comparison, Error> {
     let (mut left, mut right) = (Bytes::of(left), Bytes::of(right));
     let (mut left_step, mut right_step) = ([0; STEP_BYTES], [0; STEP_BYTES]);
@@ -70,7 +76,7 @@ pub(crate) fn compare_open(
             return Ok(Comparison::Same { bytes: offset });
         }
         offset += file_bytes(left.len());
-        meter.add_bytes(file_bytes(left.len()));
+        passed(file_bytes(left.len()))?;
     }
 }
 
@@ -81,16 +87,54 @@ struct Bytes<'a> {
     len: u64,
     /// The part that is mapped now.
     window: Option<Mapping>,
+    /// Whether it can be mapped, as far as is known.
+    is_mappable: bool,
 }
 
 impl<'a> Bytes<'a> {
     fn of((named, len): (NamedFile<'a>, u64)) -> Self {
-        Self { named, len, window: None }
+        Self { named, len, window: None, is_mappable: len > 0 }
     }
 
     /// The bytes from `offset` on: as many as there are, and fit `buffer`.
     fn read<'b>(&mut self, offset: u64, buffer: &'b mut [u8]) -> Result<&'b [u8], Error> {
-        if self.len == 0 { self.read_file(offset, buffer) } else { self.read_mapped(offset, buffer) }
+        let count = match self.len {
+            0 => buffer.len(),
+            len => at_most(len.saturating_sub(offset), buffer.len()),
+        };
+        let buffer = &mut buffer[..count];
+        if buffer.is_empty() {
+            return Ok(&[]);
+        }
+        if self.is_mappable {
+            self.map(offset)?;
+        }
+        match &self.window {
+            Some(window) => {
+                let start = at_most(offset % file_bytes(WINDOW_BYTES), usize::MAX);
+                let read = window.view().read_exact_at(start, buffer);
+                read.map_err(|fault| self.named.faulted(window, 0, fault))?;
+                Ok(buffer)
+            }
+            None => self.read_file(offset, buffer),
+        }
+    }
+
+    /// Maps the window that begins at `offset`, if one does. A window is a whole number of steps, so that no step needs
+    /// two.
+    fn map(&mut self, offset: u64) -> Result<(), Error> {
+        if offset.is_multiple_of(file_bytes(WINDOW_BYTES)) {
+            let options = MapOptions::read_only().offset(offset).len(at_most(self.len - offset, WINDOW_BYTES));
+            self.window = match self.named.map(options) {
+                Ok(window) => Some(window),
+                Err(error) => {
+                    refusal_of_map(error)?;
+                    self.is_mappable = false;
+                    None
+                }
+            };
+        }
+        Ok(())
     }
 
     fn read_file<'b>(&self, offset: u64, buffer: &'b mut [u8]) -> Result<&'b [u8], Error> {
@@ -103,23 +147,27 @@ impl<'a> Bytes<'a> {
         }
         Ok(&buffer[..done])
     }
+}
 
-    fn read_mapped<'b>(&mut self, offset: u64, buffer: &'b mut [u8]) -> Result<&'b [u8], Error> {
-        let rest = self.len.saturating_sub(offset);
-        if rest == 0 {
-            return Ok(&[]);
-        }
-        // A window is a whole number of steps, so that no step needs two.
-        let start = offset % file_bytes(WINDOW_BYTES);
-        let options = MapOptions::read_only().offset(offset - start).len(at_most(rest + start, WINDOW_BYTES));
-        let window = match &mut self.window {
-            Some(window) if start > 0 => window,
-            window => window.insert(self.named.map(options)?),
-        };
-        let count = at_most(rest, buffer.len());
-        let buffer = &mut buffer[..count];
-        let read = window.view().read_exact_at(at_most(start, usize::MAX), buffer);
-        read.map_err(|fault| self.named.faulted(window, 0, fault))?;
-        Ok(buffer)
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt;
+
+    use super::*;
+
+    #[test]
+    fn a_comparison_ends_when_it_is_stopped() {
+        let (file, path) = (tempfile::tempfile().unwrap(), Path::new("file"));
+        file.write_all_at(&[7; 2 * STEP_BYTES], 0).unwrap();
+        let (named, meter) = (NamedFile::new(&file, path), Meter::new());
+        let len = file_bytes(2 * STEP_BYTES);
+        let mut steps = 0;
+        let found = compare_open((named, len), (named, len), |_| {
+            steps += 1;
+            meter.stop();
+            named.check_stopped(&meter)
+        });
+        assert!(matches!(found, Err(Error::Cancelled { .. })), "{found:?}");
+        assert_eq!(steps, 1);
     }
 }

@@ -1,239 +1,441 @@
-//! The file that is written: nobody sees it before it is whole.
+//! The file that is written: nobody sees it before it is whole, or everybody does, as was asked for.
 //!
 //! ```text
-//! open(dir, O_TMPFILE) -> a file without a name -> written -> linkat(dir, "name")              a new file
-//!                                                         \-> linkat(dir, ".mapio-x"), rename   a replaced one
+//! unnamed    open(dir, O_TMPFILE) -> written -> linkat(dir, "name")                 a new file
+//!                                            \-> linkat(dir, ".mapio-x"), rename    a replaced one
+//! temporary  open(dir, ".mapio-x") -> written -> rename                             where there are no unnamed files
+//! direct     open(dir, "name", O_EXCL) -> written                                   a new file of a new folder
+//! in place   open(dir, "name") -> ftruncate -> written                              an old file that stays the same
+//! partial    open(dir, ".mapio-x-partial") -> written, maybe by several runs -> rename
 //! ```
-//! A file without a name vanishes with the process, however that ends. Where the file system has no such files, a file
-//! named `.mapio-…` takes their place, and is removed by [`Drop`] unless it was renamed.
+//! Invariant of the first two and the last: until [`Destination::commit`] has succeeded, whatever had the destination's name still
+//! has it, unchanged.
 //!
-//! Invariant: until [`Destination::commit`] has succeeded, whatever had the destination's name still has it, unchanged.
+//! The temporary name follows from the destination's, and a file that has it is locked (flock(2)) by whoever is writing
+//! it. So the next copy to the same name finds what one that was killed has left, sees that nobody holds it, and
+//! removes it.
 
-use std::fs::{File, Metadata, Permissions};
-use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::ffi::CString;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hasher};
+use std::os::fd::AsRawFd;
 
-use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
-use tempfile::TempPath;
 
-use crate::engine::NamedFile;
+use crate::attributes::{self, Original};
 use crate::error::Error;
-use crate::source::{Source, refuse_irregular};
+use crate::options::Existing;
+use crate::place::{Link, Place};
+use crate::status::Status;
 
 /// How the names of temporary files begin.
-const TEMPORARY_PREFIX: &str = ".mapio-";
+pub(crate) const TEMPORARY_PREFIX: &str = ".mapio-";
+/// What a rename that was refused is called.
+pub(crate) const CANNOT_REPLACE: &str = "cannot replace";
+/// How many temporary names are tried, should others be copying to the same name.
+const TEMPORARY_NAMES: u32 = 64;
 
-/// Where a copy goes, found and checked before anything is written.
+/// How the file comes to its name.
 #[derive(Debug)]
-pub(crate) struct Target {
-    /// Of the file itself: links are followed, a folder has got the source's name added.
-    path: PathBuf,
-    /// The file that is to be replaced.
-    existing: Option<Metadata>,
-}
-
-impl Target {
-    /// Finds out which file `destination` means, and that it can be written.
-    pub(crate) fn resolve(source: &Source, destination: &Path) -> Result<Self, Error> {
-        let from = source.named().path;
-        let mut path = destination.to_owned();
-        if path.is_dir() {
-            path.push(from.file_name().unwrap_or_default());
-        } else if path.as_os_str().as_bytes().ends_with(b"/") {
-            return Err(Error::os("creating", path)(Errno::NOTDIR.into()));
-        }
-        if path.is_symlink() {
-            // A rename would replace the link; what is meant is the file behind it.
-            path = path.canonicalize().map_err(Error::os("following the link", &path))?;
-        }
-        let existing = match path.metadata() {
-            Ok(metadata) => Some(metadata),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(Error::os("reading the status of", path)(error)),
-        };
-        if let Some(existing) = &existing {
-            if source.is(existing) {
-                return Err(Error::SameFile { from: from.to_owned(), to: destination.to_owned() });
-            }
-            refuse_irregular(&path, existing)?;
-            // A rename asks for no permission of the file that it replaces; its owner may have meant something by it.
-            rustix::fs::accessat(CWD, &path, Access::WRITE_OK, AtFlags::EACCESS)
-                .map_err(|errno| Error::os("writing to", &path)(errno.into()))?;
-        }
-        Ok(Self { path, existing })
-    }
-
-    /// The folder that it is in.
-    pub(crate) fn folder(&self) -> &Path {
-        match self.path.parent() {
-            Some(parent) if !parent.as_os_str().is_empty() => parent,
-            _ => Path::new("."),
-        }
-    }
-
-    /// Makes the empty file that will become the destination: with the mode given, less the umask, if it is new, else
-    /// with the mode and the owner of what it replaces, so that nobody can read it who could not read that.
-    pub(crate) fn create(self, mode: u32) -> Result<Destination, Error> {
-        let fail = Error::os("creating a temporary file in", self.folder().to_owned());
-        let mode = self.existing.as_ref().map_or(mode, |existing| mode & existing.mode());
-        let (file, name) = match unnamed_file(self.folder(), mode) {
-            Ok(file) => (File::from(file), None),
-            // Not every file system has files without a name (open(2)); EISDIR comes from kernels that know none.
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                let (file, name) = named_file(self.folder(), mode).map_err(without_path).map_err(fail)?;
-                (file, Some(name))
-            }
-            Err(errno) => return Err(fail(errno.into())),
-        };
-        if let Some(existing) = &self.existing {
-            keep_identity(&file, existing).map_err(Error::os("replacing", &self.path))?;
-        }
-        Ok(Destination { target: self, file, name })
-    }
+enum Naming {
+    /// It has none yet.
+    Unnamed,
+    /// It has this one until it is renamed.
+    Temporary(CString),
+    /// It has this one, and keeps it until it is whole, even if that takes another run.
+    Partial(CString),
+    /// It was made under its own name, and goes if it can't be filled.
+    Direct,
+    /// It is the old file, whatever happens to it.
+    InPlace,
+    /// It is no file but a pipe or a device.
+    Stream,
 }
 
 /// The file that will become the destination.
 #[derive(Debug)]
-pub(crate) struct Destination {
-    target: Target,
+pub(crate) struct Destination<'a> {
+    place: Place<'a>,
     file: File,
-    /// Its temporary name, if it has one; removed when dropped.
-    name: Option<TempPath>,
+    naming: Naming,
+    /// Whether something has the name that is to be replaced.
+    replaces: bool,
+    /// Bytes that an interrupted copy has left in it.
+    left_bytes: u64,
+    /// The mode of the file that it has its identity from.
+    old_mode: Option<u32>,
 }
 
-impl Destination {
-    /// The file, under the name that it will have.
-    pub(crate) fn named(&self) -> NamedFile<'_> {
-        NamedFile { file: &self.file, path: &self.target.path }
+impl<'a> Destination<'a> {
+    /// Makes a file that gets its name when it is whole. `replaces`: something has that name now.
+    pub(crate) fn unnamed(place: Place<'a>, mode: u32, replaces: bool) -> Result<Self, Error> {
+        let fail = place.refused("cannot create regular file");
+        remove_stale(place, &temporary_name(place, 0));
+        remove_partial(place);
+        let (file, naming) = match unnamed_file(place, mode) {
+            Ok(file) => (file, Naming::Unnamed),
+            // Not every file system has files without a name (open(2)); EISDIR comes from kernels that know none.
+            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => match temporary_file(place, mode) {
+                Ok((file, name)) => (file, Naming::Temporary(name)),
+                Err(errno) => return Err(fail(errno)),
+            },
+            Err(errno) => return Err(fail(errno)),
+        };
+        Ok(Self { place, file, naming, replaces, left_bytes: 0, old_mode: None })
     }
 
-    /// Gives the file the destination's name. Answers the path.
-    pub(crate) fn commit(self) -> Result<PathBuf, Error> {
-        let Target { path, existing } = &self.target;
-        if self.name.is_none() && existing.is_none() {
-            match link(&self.file, path) {
-                Ok(()) => return Ok(self.target.path),
-                // Somebody has made it meanwhile: it is replaced. Its mode and owner are not looked at any more.
-                Err(Errno::EXIST) => {}
-                Err(errno) => return Err(Error::os("creating", path)(errno.into())),
+    /// Opens the file that an interrupted copy has left for this name, or makes it: one that stays until it is whole.
+    /// What is in it is to be checked.
+    pub(crate) fn partial(place: Place<'a>, mode: u32, replaces: bool) -> Result<Self, Error> {
+        let name = partial_name(place);
+        let partial = place.named(&name);
+        let fail = place.refused("cannot go on with the copy for");
+        let open = |flags| partial.open(OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | flags, mode);
+        let (file, was_left) = match open(OFlags::CREATE | OFlags::EXCL) {
+            Ok(file) => (File::from(file), false),
+            Err(Errno::EXIST) => match open(OFlags::empty()) {
+                Ok(file) => (File::from(file), true),
+                Err(errno) => return Err(fail(errno)),
+            },
+            Err(errno) => return Err(fail(errno)),
+        };
+        let status = Status::of(&file).map_err(partial.refused("cannot fstat"))?;
+        // A file that somebody else has put there could be changed by him later; one with other names is in use.
+        // Whoever owns what is replaced will own this, and may have got it already.
+        let may_own = |uid: u32| {
+            uid == rustix::process::geteuid().as_raw()
+                || (replaces && place.status(Link::Itself).is_ok_and(|old| old.uid == uid))
+        };
+        if !status.is_regular() || status.nlink != 1 || !may_own(status.uid) {
+            return Err(fail(Errno::EXIST));
+        }
+        // It may have been finished, or removed, by whoever had the lock.
+        if !lock(&file) || !partial.status(Link::Itself).is_ok_and(|there| there.id == status.id) {
+            let reason = std::io::Error::new(std::io::ErrorKind::WouldBlock, "another copy is at it");
+            return Err(Error::os("cannot go on with the copy for", place.path())(reason));
+        }
+        // The copy that has left it may have been told to give it another mode.
+        let mode = mode & !attributes::umask();
+        if was_left && status.mode != mode {
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(fail)?;
+        }
+        Ok(Self { place, file, naming: Naming::Partial(name), replaces, left_bytes: status.len, old_mode: None })
+    }
+
+    /// Makes a file under its name, which must be free: `EEXIST` otherwise.
+    pub(crate) fn direct(place: Place<'a>, mode: u32) -> Result<Self, Errno> {
+        let file = place.open(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
+        Ok(Self { place, file: file.into(), naming: Naming::Direct, replaces: false, left_bytes: 0, old_mode: None })
+    }
+
+    /// Takes a file that is open for writing as it is.
+    pub(crate) fn in_place(place: Place<'a>, file: File) -> Self {
+        Self { place, file, naming: Naming::InPlace, replaces: false, left_bytes: 0, old_mode: None }
+    }
+
+    /// Takes a pipe or a device that is open for writing.
+    pub(crate) fn stream(place: Place<'a>, file: File) -> Self {
+        Self { place, file, naming: Naming::Stream, replaces: false, left_bytes: 0, old_mode: None }
+    }
+
+    /// Makes it a file just like the one that it will replace. An error means that there can't be one.
+    pub(crate) fn keep_identity(&mut self, old: Original<'_>) -> Result<(), Errno> {
+        attributes::keep_identity(old, &self.file)?;
+        self.old_mode = Some(old.status.mode);
+        Ok(())
+    }
+
+    /// The mode of the file that it has its identity from; `None` if it has one of its own.
+    pub(crate) fn old_mode(&self) -> Option<u32> {
+        self.old_mode
+    }
+
+    /// Bytes that an interrupted copy has left in it, which nobody has checked.
+    pub(crate) fn left_bytes(&self) -> u64 {
+        self.left_bytes
+    }
+
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.naming, Naming::Stream)
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// Gives the file the destination's name, replacing what has it.
+    ///
+    /// What has got it since it was looked at is replaced only if `existing` says that it may be.
+    pub(crate) fn commit(mut self, existing: Existing) -> Result<(), Error> {
+        let may_replace = self.replaces || existing == Existing::Overwrite;
+        if matches!(self.naming, Naming::Unnamed) {
+            if !self.replaces {
+                match link(&self.file, self.place) {
+                    // Somebody has made it meanwhile: it is replaced.
+                    Err(Errno::EXIST) if may_replace => {}
+                    Err(errno) => return Err(self.place.refused("cannot create regular file")(errno)),
+                    Ok(()) => {
+                        self.naming = Naming::InPlace;
+                        return Ok(());
+                    }
+                }
+            }
+            let name = link_temporarily(&self.file, self.place)
+                .map_err(self.place.refused("cannot give a temporary name beside"))?;
+            self.naming = Naming::Temporary(name);
+        }
+        if let Naming::Temporary(name) | Naming::Partial(name) = &self.naming {
+            rename(self.place, name, may_replace).map_err(self.place.refused(CANNOT_REPLACE))?;
+        }
+        // It is somebody's file now.
+        self.naming = Naming::InPlace;
+        Ok(())
+    }
+}
+
+impl Drop for Destination<'_> {
+    /// Removes what was not committed.
+    fn drop(&mut self) {
+        // If it can't be removed, the next copy to this name will try again: there is nothing else to do about it.
+        let _ = match &self.naming {
+            Naming::Temporary(name) => self.place.named(name).remove(),
+            Naming::Direct if self.is_still_there() => self.place.remove(),
+            Naming::Direct | Naming::Unnamed | Naming::Partial(_) | Naming::InPlace | Naming::Stream => Ok(()),
+        };
+    }
+}
+
+impl Destination<'_> {
+    /// Whether the name still means the file that was made.
+    fn is_still_there(&self) -> bool {
+        self.place.status(Link::Itself).is_ok_and(|there| is_file(&self.file, &there))
+    }
+}
+
+/// The temporary name of a destination: always the same, but for a number when others use it too.
+fn temporary_name(place: Place<'_>, number: u32) -> CString {
+    let name = place.name.to_bytes();
+    let mut hasher = DefaultHasher::new();
+    hasher.write(name.rsplit(|&byte| byte == b'/').next().unwrap_or(name));
+    let hash = hasher.finish();
+    let bytes = match number {
+        0 => format!("{TEMPORARY_PREFIX}{hash:016x}"),
+        _ => format!("{TEMPORARY_PREFIX}{hash:016x}-{number}"),
+    };
+    place.sibling(&CString::new(bytes).unwrap_or_default())
+}
+
+/// The name of the file that is kept if a copy is interrupted.
+fn partial_name(place: Place<'_>) -> CString {
+    let name = temporary_name(place, 0);
+    CString::new([name.as_bytes(), b"-partial"].concat()).unwrap_or(name)
+}
+
+/// Removes what an interrupted copy has left to go on with, as none will.
+pub(crate) fn remove_partial(place: Place<'_>) {
+    remove_stale(place, &partial_name(place));
+}
+
+/// Makes something that is not written any more, under a temporary name beside its own, and renames it in one step.
+pub(crate) fn make_beside(place: Place<'_>, make: impl Fn(Place<'_>) -> Result<(), Errno>) -> Result<(), Errno> {
+    for _attempt in 0..TEMPORARY_NAMES {
+        let ((), name) = with_temporary_name(place, &make)?;
+        let beside = place.named(&name);
+        match rustix::fs::renameat(place.dir, &name, place.dir, place.name) {
+            Ok(()) => {
+                // rename(2) of one hard link to another of the same file does nothing, and leaves both.
+                let id = |place: Place<'_>| place.status(Link::Itself).ok().map(|status| status.id);
+                return if id(beside).is_some_and(|left| id(place) == Some(left)) { beside.remove() } else { Ok(()) };
+            }
+            // What can't be locked looks like a left one: another copy to the same name has removed it.
+            Err(Errno::NOENT) => {}
+            Err(errno) => {
+                // The next copy to this name will try again.
+                let _ = beside.remove();
+                return Err(errno);
             }
         }
-        let name = match self.name {
-            Some(name) => name,
-            None => link_temporarily(&self.file, self.target.folder())
-                .map_err(without_path)
-                .map_err(Error::os("naming a temporary file in", self.target.folder()))?,
-        };
-        name.persist(path).map_err(|error| {
-            // A folder may take new names and give none back (chattr(1), attribute a).
-            let left = error.path.to_owned();
-            match error.path.close() {
-                Ok(()) => Error::os("replacing", path)(error.error),
-                Err(_) => Error::os("replacing (and it could not be removed again:) with", left)(error.error),
-            }
-        })?;
-        Ok(self.target.path)
+    }
+    Err(Errno::EXIST)
+}
+
+/// Removes what has a temporary name, if nobody is writing it any more. Links, pipes and devices never are.
+fn remove_stale(place: Place<'_>, name: &CString) {
+    let place = place.named(name);
+    match place.status(Link::Itself) {
+        Ok(there) if there.is_regular() => {}
+        // A folder stays: it is none of ours.
+        Ok(there) if !there.is_folder() => {
+            // As below.
+            let _ = place.remove();
+            return;
+        }
+        Ok(_) | Err(_) => return,
+    }
+    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let Ok(file) = place.open(flags, 0).map(File::from) else { return };
+    let is_regular = || place.status(Link::Itself).is_ok_and(|there| there.is_regular() && is_file(&file, &there));
+    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() && is_regular() {
+        // Should that fail, the next name is taken.
+        let _ = place.remove();
     }
 }
 
-/// The error without the path that tempfile adds to it, which means nothing to a user.
-fn without_path(error: io::Error) -> io::Error {
-    error.kind().into()
-}
-
-/// A file without a name, on the folder's file system.
-fn unnamed_file(folder: &Path, mode: u32) -> Result<OwnedFd, Errno> {
+/// A file without a name, on the file system of a folder.
+fn unnamed_file(place: Place<'_>, mode: u32) -> Result<File, Errno> {
     // Without /proc the file could never get its name.
-    if !Path::new("/proc/self/fd").exists() {
+    if rustix::fs::access("/proc/self/fd", rustix::fs::Access::EXISTS).is_err() {
         return Err(Errno::OPNOTSUPP);
     }
-    let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-    rustix::fs::openat(CWD, folder, flags, Mode::from_raw_mode(mode))
+    let folder = place.sibling(c".");
+    place.named(&folder).open(OFlags::TMPFILE | OFlags::RDWR, mode).map(File::from)
 }
 
 /// A file with a temporary name, for file systems that have no others.
-fn named_file(folder: &Path, mode: u32) -> io::Result<(File, TempPath)> {
-    let permissions = Permissions::from_mode(mode);
-    Ok(tempfile::Builder::new().prefix(TEMPORARY_PREFIX).permissions(permissions).tempfile_in(folder)?.into_parts())
-}
-
-/// Gives a file without a name this one, if it is free.
-fn link(file: &File, path: &Path) -> Result<(), Errno> {
-    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    rustix::fs::linkat(CWD, unnamed, CWD, path, AtFlags::SYMLINK_FOLLOW)
+fn temporary_file(place: Place<'_>, mode: u32) -> Result<(File, CString), Errno> {
+    with_temporary_name(place, |place| {
+        let file = place.open(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW, mode).map(File::from)?;
+        // Somebody may have taken it for a left one, between the two calls.
+        let is_ours = lock(&file) && place.status(Link::Itself).is_ok_and(|there| is_file(&file, &there));
+        if is_ours { Ok(file) } else { Err(Errno::EXIST) }
+    })
 }
 
 /// Gives a file without a name a temporary one.
-fn link_temporarily(file: &File, folder: &Path) -> io::Result<TempPath> {
-    let named = tempfile::Builder::new()
-        .prefix(TEMPORARY_PREFIX)
-        .make_in(folder, |path| link(file, path).map_err(io::Error::from))?;
-    Ok(named.into_temp_path())
+fn link_temporarily(file: &File, place: Place<'_>) -> Result<CString, Errno> {
+    // Locked before it has a name, so nobody takes it for a left one.
+    let _ = lock(file);
+    with_temporary_name(place, |place| link(file, place)).map(|((), name)| name)
 }
 
-/// Gives the file the owner and the permission bits of the one that it replaces.
-fn keep_identity(file: &File, existing: &Metadata) -> io::Result<()> {
-    let own = file.metadata()?;
-    let (uid, gid) = (existing.uid(), existing.gid());
-    if (own.uid(), own.gid()) != (uid, gid) {
-        std::os::unix::fs::fchown(file, Some(uid), Some(gid)).map_err(|error| {
-            let reason = format!("the copy can't be given to its owner, user {uid} and group {gid}: {error}");
-            io::Error::new(error.kind(), reason)
-        })?;
+/// Does something with the first temporary name that is free.
+fn with_temporary_name<T>(
+    place: Place<'_>,
+    make: impl Fn(Place<'_>) -> Result<T, Errno>,
+) -> Result<(T, CString), Errno> {
+    for number in 0..TEMPORARY_NAMES {
+        let name = temporary_name(place, number);
+        match make(place.named(&name)) {
+            Ok(made) => return Ok((made, name)),
+            Err(Errno::EXIST) => remove_stale(place, &name),
+            Err(errno) => return Err(errno),
+        }
+        match make(place.named(&name)) {
+            Ok(made) => return Ok((made, name)),
+            Err(Errno::EXIST) => {}
+            Err(errno) => return Err(errno),
+        }
     }
-    // Set-id bits are not kept, as a write by anybody but root would have cleared them.
-    file.set_permissions(Permissions::from_mode(existing.mode() & 0o777))
+    Err(Errno::EXIST)
+}
+
+/// Says that the file is being written; `false` if somebody else says so. Where files can't be locked, what a killed
+/// copy leaves stays.
+fn lock(file: &File) -> bool {
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
+}
+
+/// Whether a status is that of an open file.
+fn is_file(file: &File, status: &Status) -> bool {
+    Status::of(file).is_ok_and(|own| own.id == status.id)
+}
+
+/// Gives a file that has a temporary name its own.
+fn rename(place: Place<'_>, temporary: &CString, may_replace: bool) -> Result<(), Errno> {
+    if !may_replace {
+        let flags = RenameFlags::NOREPLACE;
+        match rustix::fs::renameat_with(place.dir, temporary, place.dir, place.name, flags) {
+            // Not every file system can tell (rename(2)). The name was free when it was looked at.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            renamed => return renamed,
+        }
+    }
+    rustix::fs::renameat(place.dir, temporary, place.dir, place.name)
+}
+
+/// Gives a file without a name this one, if it is free.
+fn link(file: &File, place: Place<'_>) -> Result<(), Errno> {
+    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
+    rustix::fs::linkat(CWD, unnamed, place.dir, place.name, AtFlags::SYMLINK_FOLLOW)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
 
     use super::*;
+
+    fn c_string(path: &Path) -> CString {
+        CString::new(path.as_os_str().as_bytes()).unwrap()
+    }
+
+    fn temporary_files(folder: &Path) -> usize {
+        let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
+        names.filter(|name| name.as_bytes().starts_with(TEMPORARY_PREFIX.as_bytes())).count()
+    }
 
     /// The way that file systems without unnamed files take, which the file systems of most machines never do.
     #[test]
     fn a_named_temporary_file_becomes_the_destination_or_is_removed() {
         let dir = tempfile::tempdir().unwrap();
-        let source_path = dir.path().join("source");
-        fs::write(&source_path, "new").unwrap();
-        let source = Source::open(&source_path).unwrap();
         for (existing, committed) in [(false, false), (false, true), (true, false), (true, true)] {
             let path = dir.path().join(format!("target-{existing}-{committed}"));
             if existing {
                 fs::write(&path, "old").unwrap();
             }
-            let target = Target::resolve(&source, &path).unwrap();
-            let (file, name) = named_file(target.folder(), 0o640).unwrap();
+            let name = c_string(&path);
+            let place = Place::new(&name);
+            let (file, temporary) = temporary_file(place, 0o640).unwrap();
             io::Write::write_all(&mut &file, b"new").unwrap();
-            let destination = Destination { target, file, name: Some(name) };
+            let destination = Destination {
+                place,
+                file,
+                naming: Naming::Temporary(temporary),
+                replaces: existing,
+                left_bytes: 0,
+                old_mode: None,
+            };
             if committed {
-                assert_eq!(destination.commit().unwrap(), path);
+                destination.commit(Existing::Overwrite).unwrap();
             } else {
                 drop(destination);
             }
             let expected = if committed { Some("new") } else { existing.then_some("old") };
             assert_eq!(fs::read_to_string(&path).ok().as_deref(), expected);
         }
-        let left = fs::read_dir(dir.path()).unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok());
-        assert_eq!(left.filter(|name| name.starts_with(TEMPORARY_PREFIX)).count(), 0);
+        assert_eq!(temporary_files(dir.path()), 0);
     }
 
     #[test]
     fn a_name_that_is_taken_during_the_copy_is_replaced() {
         let dir = tempfile::tempdir().unwrap();
-        let source_path = dir.path().join("source");
-        fs::write(&source_path, "new").unwrap();
-        let source = Source::open(&source_path).unwrap();
         let path = dir.path().join("target");
-        let destination = Target::resolve(&source, &path).unwrap().create(0o600).unwrap();
+        let name = c_string(&path);
+        let destination = Destination::unnamed(Place::new(&name), 0o600, false).unwrap();
         io::Write::write_all(&mut &destination.file, b"new").unwrap();
         fs::write(&path, "somebody else's").unwrap();
-        destination.commit().unwrap();
+        destination.commit(Existing::Overwrite).unwrap();
         assert_eq!(fs::read_to_string(&path).unwrap(), "new");
+        assert_eq!(temporary_files(dir.path()), 0);
+    }
+
+    #[test]
+    fn what_a_killed_copy_has_left_goes_with_the_next_and_what_is_being_written_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let name = c_string(&dir.path().join("target"));
+        let place = Place::new(&name);
+        let (left, left_name) = temporary_file(place, 0o600).unwrap();
+        let (_written, written_name) = temporary_file(place, 0o600).unwrap();
+        assert_ne!(left_name, written_name, "the first is locked");
+        // Its process is gone, and the lock with it.
+        drop(left);
+        Destination::unnamed(place, 0o600, false).unwrap().commit(Existing::Overwrite).unwrap();
+        assert!(place.named(&left_name).status(Link::Itself).is_err());
+        assert!(place.named(&written_name).status(Link::Itself).is_ok());
+        assert!(place.status(Link::Itself).is_ok());
     }
 }

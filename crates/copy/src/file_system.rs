@@ -1,21 +1,62 @@
-//! Which file system a file is on: statfs(2).
+//! What the system tells of a file before it is copied: which file system it is on, its blocks, its pages in memory.
 
+use std::fmt;
+use std::fs::{File, Metadata};
+use std::num::NonZero;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+use std::thread;
 
-use crate::plan::FileSystem;
+use mapio_map::MapOptions;
+
+use crate::plan::{Facts, LARGE_FROM};
+use crate::status::Status;
+
+/// Bytes in the unit of `st_blocks`: stat(2).
+const BLOCK_BYTES: u64 = 512;
+/// Bytes that are mapped at a time to ask for their pages.
+const WINDOW_BYTES: u64 = 1 << 30;
+
+/// A file system, as far as it matters for copying.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FileSystem {
+    /// ext2, ext3 or ext4: allocating ahead makes writing faster, and blocks are never shared.
+    Ext,
+    /// XFS: two threads help, allocating ahead does not; may share blocks.
+    Xfs,
+    /// btrfs: shares blocks.
+    Btrfs,
+    /// ZFS: copies, or shares blocks, by copy_file_range(2).
+    Zfs,
+    /// Memory: tmpfs or ramfs. Writing allocates as fast as anything.
+    Memory,
+    /// On another machine, which may copy by itself: NFS, SMB, Ceph. An error of a write may come as late as close(2).
+    Network,
+    /// Another process or machine serves it, and it may be anything: FUSE, 9P. Errors may be as late.
+    Fuse,
+    /// The kernel's own, such as sysfs: the length that a file claims to have means nothing.
+    Kernel,
+    /// Any other.
+    Other,
+}
 
 impl FileSystem {
     /// The file system that an open file is on; one that cannot be asked is `Other`.
     #[must_use]
     pub fn of(file: impl AsFd) -> Self {
-        // The numbers are from statfs(2) and the kernel's include/uapi/linux/magic.h.
+        // The numbers are from statfs(2) and the kernel's include/uapi/linux/magic.h; ZFS has its own.
         #[allow(clippy::useless_conversion, reason = "the field has another type on other processors")]
         match rustix::fs::fstatfs(file).map(|stat| i64::from(stat.f_type) & 0xffff_ffff) {
             Ok(0xef53) => Self::Ext,
             Ok(0x5846_5342) => Self::Xfs,
+            Ok(0x9123_683e) => Self::Btrfs,
+            Ok(0x2fc1_2fc1) => Self::Zfs,
             Ok(0x0102_1994 | 0x8584_58f6) => Self::Memory,
-            // NFS, SMB, CIFS, SMB2, 9P, Ceph and FUSE, which may hide any of them.
-            Ok(0x6969 | 0x517b | 0xff53_4d42 | 0xfe53_4d42 | 0x0102_1997 | 0x00c3_6400 | 0x6573_5546) => Self::Network,
+            // NFS, SMB, CIFS, SMB2 and Ceph.
+            Ok(0x6969 | 0x517b | 0xff53_4d42 | 0xfe53_4d42 | 0x00c3_6400) => Self::Network,
+            // FUSE and 9P.
+            Ok(0x6573_5546 | 0x0102_1997) => Self::Fuse,
             // proc, sysfs, cgroup, cgroup2, debugfs, tracefs, securityfs and configfs.
             Ok(
                 0x9fa0 | 0x6265_6572 | 0x0027_e0eb | 0x6367_7270 | 0x6462_6720 | 0x7472_6163 | 0x7363_6673
@@ -26,10 +67,86 @@ impl FileSystem {
     }
 }
 
+impl fmt::Display for FileSystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ext => "ext2/3/4",
+            Self::Xfs => "XFS",
+            Self::Btrfs => "btrfs",
+            Self::Zfs => "ZFS",
+            Self::Memory => "memory",
+            Self::Network => "a network",
+            Self::Fuse => "FUSE",
+            Self::Kernel => "the kernel",
+            Self::Other => "another file system",
+        })
+    }
+}
+
+impl Facts {
+    /// Asks the system about two open files; what it does not tell is taken for unknown. The copy does not have to be
+    /// on the disk: who wants that sets [`Facts::to_disk`].
+    ///
+    /// For many files between the same file systems, ask once, and then by [`for_source`](Self::for_source).
+    #[must_use]
+    pub fn between(source: &File, destination: &File) -> Self {
+        let (from, to) = (source.metadata(), destination.metadata());
+        let facts = Self {
+            from: FileSystem::of(source),
+            to: FileSystem::of(destination),
+            same_device: from.as_ref().is_ok_and(|from| to.is_ok_and(|to| from.dev() == to.dev())),
+            processors: thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN),
+            ..Self::new(0)
+        };
+        from.map_or(facts, |metadata| facts.for_source(source, &metadata))
+    }
+
+    /// The facts for another source on the same file system, of which fstat(2) told this. Asks about the page cache if
+    /// the file is large, else makes no system call.
+    #[must_use]
+    pub fn for_source(self, source: &File, metadata: &Metadata) -> Self {
+        let len = if self.from == FileSystem::Kernel { 0 } else { metadata.len() };
+        let allocated = metadata.blocks().saturating_mul(BLOCK_BYTES);
+        let cached = if len >= LARGE_FROM { cached_bytes(source, len) } else { None };
+        Self { len, allocated, cached, ..self }
+    }
+}
+
+impl Facts {
+    /// The facts for a source on the same file system with this status. The processors are asked for only if they matter.
+    pub(crate) fn for_status(
+        self,
+        source: &File,
+        status: &Status,
+        processors: impl FnOnce() -> NonZero<usize>,
+    ) -> Self {
+        let is_large = self.len >= LARGE_FROM;
+        Self {
+            allocated: status.allocated,
+            cached: if is_large { cached_bytes(source, self.len) } else { None },
+            processors: if is_large { processors() } else { self.processors },
+            ..self
+        }
+    }
+}
+
+/// How much of a file is in the page cache; `None` if the kernel does not tell, which it does only to those who may
+/// write to the file.
+fn cached_bytes(file: &File, len: u64) -> Option<u64> {
+    let page_bytes = u64::try_from(mapio_map::page_bytes()).ok()?;
+    let mut pages = 0;
+    let mut offset = 0;
+    while offset < len {
+        let window = usize::try_from(WINDOW_BYTES.min(len - offset)).ok()?;
+        let mapping = MapOptions::read_only().offset(offset).len(window).map(file).ok()?;
+        pages += mapping.view().cache_counts().ok()?.cached;
+        offset += WINDOW_BYTES;
+    }
+    Some(len.min(pages.saturating_mul(page_bytes)))
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
-
     use super::*;
 
     #[test]
@@ -41,5 +158,18 @@ mod tests {
                 assert_eq!(found, expected, "{path}");
             }
         }
+    }
+
+    #[test]
+    fn the_facts_are_those_of_the_files() {
+        let (source, destination) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        source.set_len(LARGE_FROM).unwrap();
+        let facts = Facts::between(&source, &destination);
+        assert_eq!((facts.len, facts.allocated, facts.same_device), (LARGE_FROM, 0, true));
+        assert_eq!(facts.from, facts.to);
+        // An old kernel does not tell; a new one knows that nobody has read anything.
+        assert!(matches!(facts.cached, None | Some(0)), "{facts:?}");
+        let facts = facts.for_source(&source, &destination.metadata().unwrap());
+        assert_eq!((facts.len, facts.cached), (0, None));
     }
 }

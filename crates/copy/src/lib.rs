@@ -1,7 +1,9 @@
 //! Copying and comparing files.
 //!
-//! [`CopyOptions`] says how a file is to be copied; [`CopyOptions::copy`] does it and answers a [`Report`]. A copy is
-//! all or nothing: the destination is the old one until the new one is whole, whatever fails in between.
+//! [`CopyOptions`] says how files are to be copied. [`CopyOptions::copy`] copies one and answers a [`Report`];
+//! [`CopyOptions::copy_all`] does all that cp(1) does, and tells an [`Observer`] of it. A file that is named, and one that
+//! replaces another, is copied all or nothing: the destination is the old one until the new one is whole, whatever fails
+//! in between.
 //!
 //! ```
 //! use mapio_copy::{CopyOptions, Engine};
@@ -10,40 +12,58 @@
 //! # let (source, destination) = (dir.path().join("a"), dir.path().join("b"));
 //! std::fs::write(&source, b"some bytes")?;
 //! let report = CopyOptions::new().engine(Engine::Mapped).verify().copy(&source, &destination)?;
-//! assert_eq!(report.bytes, 10);
+//! assert_eq!(report.transferred.bytes, 10);
 //! assert_eq!(std::fs::read(&destination)?, b"some bytes");
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! # How a copy is made
-//! 1. The source is opened and looked at; the destination is resolved, and refused if it is the source itself.
-//! 2. [`Plan::new`], which touches nothing, turns the options and the facts into an engine, a buffer and a number of threads.
-//! 3. The engine ([`transfer`]) fills a temporary file beside the destination.
-//! 4. The source is looked at again: a source that has changed meanwhile is an error.
-//! 5. The temporary file gets the destination's name, in one step.
+//! # How a file is copied
+//! 1. The source is looked at, and so is whatever has the destination's name; what would destroy something is refused.
+//! 2. The source is opened, and a file for the contents: one without a name, unless the old file must stay the same.
+//! 3. [`Plan::new`], which touches nothing, turns the options and the facts into an engine, a buffer, a number of threads.
+//! 4. The engine ([`transfer`]) moves the bytes.
+//! 5. The source is looked at again: a source that has changed meanwhile is an error.
+//! 6. Attributes are copied, and the file gets the destination's name, in one step.
 //!
 //! # What it does not do
-//! Folders, links as links, devices, holes, extended attributes, times and ownership (unless the destination exists,
-//! whose mode and owner are kept) are not copied. A destination that exists is replaced by a new file: its other hard
-//! links keep the old bytes, and its access control list is gone. Where the new file can't be given to the old one's
-//! owner, or the destination is a mount point, the copy is refused.
+//! Copies between machines, snapshots of a source that others write to, and the inode attributes of chattr(1).
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod attributes;
+mod backup;
+mod cache;
 mod compare;
-mod copy;
+mod contents;
 mod destination;
 mod engine;
+mod entry;
 mod error;
 mod file_system;
+mod job;
+mod links;
 mod meter;
+mod observer;
+mod options;
+mod place;
 mod plan;
+mod quote;
+mod report;
+mod session;
 mod source;
+mod special;
+mod status;
+mod tree;
 
 pub use compare::{Comparison, compare};
-pub use copy::{CopyOptions, Report, Verified, VerifiedFrom};
-pub use engine::{NamedFile, transfer};
-pub use error::{Error, Version};
+pub use engine::{Fallback, NamedFile, Transferred, Workspace, transfer, transfer_stream};
+pub use error::{Error, Refusal, Version};
+pub use file_system::FileSystem;
+pub use job::Target;
 pub use meter::Meter;
-pub use plan::{Engine, Facts, FileSystem, Plan, Request};
+pub use observer::{Event, Observer, Question};
+pub use options::{Attribute, Backup, CopyOptions, Existing, Follow, Method, ModeFrom, Placement, Preserve, Sync};
+pub use plan::{Engine, Facts, Holes, Plan, Reflink, Request, Sparse};
+pub use quote::Quoted;
+pub use report::{Placed, Report, Summary, Verified, VerifiedFrom};
 pub use source::open_regular;

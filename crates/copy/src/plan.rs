@@ -3,16 +3,25 @@
 //!
 //! The figures behind the choices are in docs/design/copy.md.
 
+mod reason;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::num::NonZero;
+
+use crate::file_system::FileSystem;
+use reason::Why;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// From this length on a second thread pays for itself, in bytes.
-const LARGE_FROM: u64 = 32 << 20;
+/// From this length on a second thread pays for itself, and it pays to ask what the page cache holds, in bytes.
+pub(crate) const LARGE_FROM: u64 = 32 << 20;
 /// Below this length allocating ahead costs more than it saves, in bytes.
 const SMALL_BELOW: u64 = 1 << 20;
+/// The default piece for copy_file_range(2): so large that calls cost nothing, so small that it can be stopped.
+const OFFLOAD_BYTES: usize = 128 * MIB;
 
 /// A way to move the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -22,15 +31,84 @@ pub enum Engine {
     ReadWrite,
     /// Two mappings and a copy between them.
     Mapped,
+    /// write(2) straight from a mapping of the source.
+    MappedSource,
+    /// read(2) straight into a mapping of the destination.
+    MappedDestination,
+    /// copy_file_range(2): the kernel, the file system or the server copies.
+    CopyFileRange,
+    /// ioctl_ficlone(2): both files share their blocks until one is written to.
+    Reflink,
+    /// splice(2) into a pipe and out of it.
+    Splice,
+    /// `io_uring`: several reads and writes at once.
+    Uring,
+    /// read(2) and write(2) past the page cache.
+    Direct,
 }
 
 impl Engine {
+    /// Every engine.
+    pub const ALL: [Self; 9] = [
+        Self::ReadWrite,
+        Self::Mapped,
+        Self::MappedSource,
+        Self::MappedDestination,
+        Self::CopyFileRange,
+        Self::Reflink,
+        Self::Splice,
+        Self::Uring,
+        Self::Direct,
+    ];
+
     /// The name that the command uses.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::ReadWrite => "read-write",
             Self::Mapped => "mapped",
+            Self::MappedSource => "mapped-source",
+            Self::MappedDestination => "mapped-destination",
+            Self::CopyFileRange => "copy-file-range",
+            Self::Reflink => "reflink",
+            Self::Splice => "splice",
+            Self::Uring => "uring",
+            Self::Direct => "direct",
+        }
+    }
+
+    /// Whether [`Plan::buffer_bytes`] means something to it.
+    #[must_use]
+    pub fn has_buffer(self) -> bool {
+        match self {
+            Self::ReadWrite | Self::CopyFileRange | Self::Splice | Self::Uring | Self::Direct => true,
+            Self::Mapped | Self::MappedSource | Self::MappedDestination | Self::Reflink => false,
+        }
+    }
+
+    /// Whether it can share the work between threads. Those that can't use a file's own position.
+    fn has_threads(self) -> bool {
+        !matches!(self, Self::MappedSource | Self::MappedDestination | Self::Reflink)
+    }
+
+    /// Bytes of its buffer if nothing else is asked for.
+    fn default_buffer_bytes(self) -> usize {
+        match self {
+            Self::CopyFileRange => OFFLOAD_BYTES,
+            Self::Direct => 4 * MIB,
+            _ => MIB,
+        }
+    }
+
+    /// Whether it can copy a file whose holes are to be treated in this way.
+    pub(crate) fn can_do(self, holes: Holes) -> bool {
+        match holes {
+            Holes::Absent | Holes::Kept => true,
+            // Zeros are found only where the bytes are looked at.
+            Holes::Made => self == Self::ReadWrite,
+            // What shares blocks shares holes, and copy_file_range(2) may do that; a load from a mapped hole of tmpfs
+            // gives it a page, and sources are not to be changed.
+            Holes::Filled => !matches!(self, Self::CopyFileRange | Self::Reflink | Self::Mapped | Self::MappedSource),
         }
     }
 }
@@ -41,150 +119,241 @@ impl fmt::Display for Engine {
     }
 }
 
+/// What becomes of holes, the ranges of a file that have no blocks and read as zeros. The meanings are those of cp(1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Sparse {
+    /// Holes of the source stay holes, if it has so few blocks that it must have some.
+    #[default]
+    Auto,
+    /// As `Auto`; and blocks of zeros become holes.
+    Always,
+    /// Every byte is written.
+    Never,
+}
+
+/// Whether the blocks of the source may be shared instead of copied. The meanings are those of cp(1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reflink {
+    /// They are, where the file system can, no engine was asked for, and holes are left alone.
+    #[default]
+    Auto,
+    /// They must be: it is an error if they can't. This wins over an engine that was asked for,
+    /// and over what is to become of holes.
+    Always,
+    /// They are not, unless the engine [`Engine::Reflink`] is asked for.
+    Never,
+}
+
 /// What the user asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Request {
     /// The way to move the bytes; the fastest for the case if `None`.
     pub engine: Option<Engine>,
-    /// Bytes of the buffer of `ReadWrite`; chosen by the plan if `None`.
+    /// Bytes of the buffer, for engines that have one; chosen by the plan if `None`.
     pub buffer_bytes: Option<NonZero<usize>>,
+    /// Threads that share a file; chosen by the plan if `None`. Some engines have one whatever is asked for.
+    pub threads: Option<NonZero<usize>>,
+    /// What becomes of holes.
+    pub sparse: Sparse,
+    /// Whether blocks may be shared.
+    pub reflink: Reflink,
 }
 
-/// What is known of the files.
+/// What is known of the files. `Facts::between` asks the system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Facts {
     /// Length of the source, in bytes. Zero may also mean that the file system does not know, as in /proc.
     pub len: u64,
+    /// Bytes of the blocks that the source has; fewer than `len` if it has holes.
+    pub allocated: u64,
+    /// Bytes of the source in the page cache; `None` if nobody asked, or got no answer.
+    pub cached: Option<u64>,
+    /// The file system that the source is on.
+    pub from: FileSystem,
     /// The file system that the destination is on.
-    pub file_system: FileSystem,
+    pub to: FileSystem,
+    /// Whether both have one device number.
+    pub same_device: bool,
+    /// Whether the copy is to be on the disk before it gets its name.
+    pub to_disk: bool,
     /// Processors that this process may use.
     pub processors: NonZero<usize>,
 }
 
-/// A file system, as far as it matters for copying.
+impl Facts {
+    /// A file of this length without holes, of which nothing else is known, and one processor.
+    #[must_use]
+    pub fn new(len: u64) -> Self {
+        Self {
+            len,
+            allocated: len,
+            cached: None,
+            from: FileSystem::Other,
+            to: FileSystem::Other,
+            same_device: false,
+            to_disk: false,
+            processors: NonZero::<usize>::MIN,
+        }
+    }
+}
+
+/// How the holes of a source are copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum FileSystem {
-    /// ext2, ext3 or ext4: allocating ahead makes writing faster.
-    Ext,
-    /// XFS: two threads help, allocating ahead does not.
-    Xfs,
-    /// Memory: tmpfs or ramfs. Writing allocates as fast as anything.
-    Memory,
-    /// On another machine: an error of a write may come as late as close(2).
-    Network,
-    /// The kernel's own, such as sysfs: the length that a file claims to have means nothing.
-    Kernel,
-    /// Any other.
-    Other,
+pub enum Holes {
+    /// It has none to speak of: all bytes are written as they come.
+    Absent,
+    /// They are skipped.
+    Kept,
+    /// They are skipped, and so are blocks of zeros.
+    Made,
+    /// They are written as zeros.
+    Filled,
 }
 
 /// What to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Plan {
-    /// The way to move the bytes.
+    /// The way to move the bytes, if they are not shared.
     pub engine: Engine,
-    /// Bytes of the buffer of `ReadWrite`.
+    /// Whether sharing the blocks is tried first (`Auto`), must succeed (`Always`), or neither.
+    pub reflink: Reflink,
+    /// Bytes of the buffer, for engines that have one.
     pub buffer_bytes: NonZero<usize>,
     /// Threads that share the work, each with its own range of the file.
     pub threads: NonZero<usize>,
+    /// What becomes of holes.
+    pub holes: Holes,
     /// Whether the destination gets its space before the first byte is written.
     pub preallocate: bool,
-    /// Whether the destination is flushed before it gets its name, because only that tells of all errors.
+    /// Whether the destination is flushed before it gets its name: because that was asked for, or because only that
+    /// tells of all errors.
     pub flush: bool,
+    request: Request,
+    facts: Facts,
+    why: Why,
 }
 
 impl Plan {
     /// Decides. The same arguments always give the same plan.
     #[must_use]
     pub fn new(request: Request, facts: Facts) -> Self {
-        match request.engine {
-            None => Self::auto(request, facts),
-            Some(engine) => Self {
-                engine,
-                buffer_bytes: request.buffer_bytes.unwrap_or(nonzero(MIB)),
-                threads: NonZero::<usize>::MIN,
-                // A mapped file must have its bytes before it is mapped.
-                preallocate: engine == Engine::Mapped,
-                flush: facts.file_system == FileSystem::Network,
-            },
+        let way = match (request.engine, request.reflink) {
+            (_, Reflink::Always) => Way { why: Why::MustShare, ..Way::auto(facts) },
+            (Some(engine), _) => Way::asked(engine, facts),
+            (None, _) => Way::auto(facts),
+        };
+        let holes = match request.sparse {
+            Sparse::Auto if facts.allocated < facts.len => Holes::Kept,
+            Sparse::Auto => Holes::Absent,
+            Sparse::Always => Holes::Made,
+            Sparse::Never => Holes::Filled,
+        };
+        // What auto has chosen must be able to do what was asked for besides.
+        let way = if request.engine.is_none() && !way.engine.can_do(holes) { Way::large_or_small(facts) } else { way };
+        let reflink = match request.reflink {
+            Reflink::Auto if request.engine.is_none() && request.sparse == Sparse::Auto && may_share(facts) => {
+                Reflink::Auto
+            }
+            Reflink::Always => Reflink::Always,
+            Reflink::Auto | Reflink::Never => Reflink::Never,
+        };
+        let threads = request.threads.unwrap_or(way.threads);
+        Self {
+            engine: way.engine,
+            reflink,
+            buffer_bytes: request.buffer_bytes.unwrap_or(nonzero(way.buffer_bytes)),
+            threads: if way.engine.has_threads() { threads } else { NonZero::<usize>::MIN },
+            holes,
+            preallocate: way.preallocate && holes != Holes::Made,
+            flush: facts.to_disk || matches!(facts.to, FileSystem::Network | FileSystem::Fuse),
+            request,
+            facts,
+            why: way.why,
         }
     }
 
-    /// The fastest that was measured for the case: always `ReadWrite`, since a mapping pays a page fault for every
-    /// page.
-    fn auto(request: Request, facts: Facts) -> Self {
-        let large = facts.len >= LARGE_FROM;
-        let buffer_bytes = match facts.len {
-            0..SMALL_BELOW => 256 * KIB,
-            _ if large => 512 * KIB,
-            _ => MIB,
-        };
-        let threads = if large { facts.processors.min(nonzero(2)) } else { NonZero::<usize>::MIN };
+    /// Says why it is as it is, with the facts that made it so: one line for people.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        reason::sentence(self)
+    }
+}
+
+/// A way to copy, before it is known what becomes of holes.
+#[derive(Debug, Clone, Copy)]
+struct Way {
+    engine: Engine,
+    buffer_bytes: usize,
+    threads: NonZero<usize>,
+    preallocate: bool,
+    why: Why,
+}
+
+impl Way {
+    /// An engine that was asked for, and nothing that would hide what it is like.
+    fn asked(engine: Engine, facts: Facts) -> Self {
         Self {
-            engine: Engine::ReadWrite,
-            buffer_bytes: request.buffer_bytes.unwrap_or(nonzero(buffer_bytes)),
-            threads,
-            preallocate: facts.file_system == FileSystem::Ext && facts.len >= SMALL_BELOW,
-            flush: facts.file_system == FileSystem::Network,
+            engine,
+            buffer_bytes: engine.default_buffer_bytes(),
+            threads: if engine == Engine::Direct { two(facts) } else { NonZero::<usize>::MIN },
+            // A mapped file must have its bytes before it is mapped, and what goes past the cache has no delayed
+            // allocation.
+            preallocate: matches!(engine, Engine::Mapped | Engine::MappedDestination | Engine::Direct),
+            why: Why::Asked,
         }
     }
+
+    /// The fastest that was measured for the case. Never a mapping, which pays a page fault for every page.
+    fn auto(facts: Facts) -> Self {
+        let on_server = matches!(facts.from, FileSystem::Network | FileSystem::Zfs);
+        if facts.len > 0 && on_server && facts.from == facts.to && facts.same_device {
+            let buffer_bytes = Engine::CopyFileRange.default_buffer_bytes();
+            let one = NonZero::<usize>::MIN;
+            let engine = Engine::CopyFileRange;
+            return Self { engine, buffer_bytes, threads: one, preallocate: false, why: Why::Offloaded };
+        }
+        let is_cold = facts.cached.is_some_and(|cached| cached < facts.len / 2);
+        // Measured on these two; others may have to look at the bytes, or have no disk.
+        let is_plain = |file_system| matches!(file_system, FileSystem::Ext | FileSystem::Xfs);
+        if facts.len >= LARGE_FROM && is_cold && facts.to_disk && is_plain(facts.from) && is_plain(facts.to) {
+            let engine = Engine::Direct;
+            let buffer_bytes = engine.default_buffer_bytes();
+            return Self { engine, buffer_bytes, threads: two(facts), preallocate: true, why: Why::ColdToDisk };
+        }
+        let way = Self::large_or_small(facts);
+        if facts.len >= LARGE_FROM && is_cold {
+            return Self { preallocate: is_plain(facts.to), why: Why::Cold, ..way };
+        }
+        way
+    }
+
+    /// `ReadWrite`, by the length.
+    fn large_or_small(facts: Facts) -> Self {
+        let (buffer_bytes, threads, why) = match facts.len {
+            0 => (256 * KIB, NonZero::<usize>::MIN, Why::NoLength),
+            1..SMALL_BELOW => (256 * KIB, NonZero::<usize>::MIN, Why::Small),
+            SMALL_BELOW..LARGE_FROM => (256 * KIB, NonZero::<usize>::MIN, Why::Middle),
+            LARGE_FROM.. => (512 * KIB, two(facts), Why::Large),
+        };
+        let preallocate = facts.to == FileSystem::Ext && facts.len >= SMALL_BELOW;
+        Self { engine: Engine::ReadWrite, buffer_bytes, threads, preallocate, why }
+    }
+}
+
+/// Whether it is worth a system call to ask for shared blocks.
+fn may_share(facts: Facts) -> bool {
+    let known_not = matches!(facts.to, FileSystem::Ext | FileSystem::Memory | FileSystem::Kernel | FileSystem::Fuse);
+    // Subvolumes have numbers of their own and share blocks all the same.
+    let is_one = facts.from == facts.to && (facts.same_device || facts.to != FileSystem::Xfs);
+    facts.len > 0 && is_one && !known_not
+}
+
+/// Two threads, if there are two processors.
+fn two(facts: Facts) -> NonZero<usize> {
+    facts.processors.min(nonzero(2))
 }
 
 fn nonzero(value: usize) -> NonZero<usize> {
     NonZero::new(value).unwrap_or(NonZero::<usize>::MIN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn facts(len: u64, file_system: FileSystem) -> Facts {
-        Facts { len, file_system, processors: nonzero(8) }
-    }
-
-    fn auto(len: u64, file_system: FileSystem) -> (usize, usize, bool) {
-        let plan = Plan::new(Request::default(), facts(len, file_system));
-        assert_eq!(plan.engine, Engine::ReadWrite);
-        (plan.buffer_bytes.get(), plan.threads.get(), plan.preallocate)
-    }
-
-    #[test]
-    fn auto_grows_with_the_file_and_knows_the_file_system() {
-        assert_eq!(auto(0, FileSystem::Ext), (256 * KIB, 1, false));
-        assert_eq!(auto((1 << 20) - 1, FileSystem::Ext), (256 * KIB, 1, false));
-        assert_eq!(auto(1 << 20, FileSystem::Ext), (MIB, 1, true));
-        assert_eq!(auto(1 << 30, FileSystem::Ext), (512 * KIB, 2, true));
-        assert_eq!(auto(1 << 30, FileSystem::Xfs), (512 * KIB, 2, false));
-        assert_eq!(auto(1 << 30, FileSystem::Memory), (512 * KIB, 2, false));
-        assert_eq!(auto(u64::MAX, FileSystem::Other), (512 * KIB, 2, false));
-    }
-
-    #[test]
-    fn a_network_file_system_is_flushed_with_every_engine() {
-        for engine in [None, Some(Engine::ReadWrite), Some(Engine::Mapped)] {
-            let request = Request { engine, ..Request::default() };
-            assert!(Plan::new(request, facts(1, FileSystem::Network)).flush);
-            assert!(!Plan::new(request, facts(1, FileSystem::Ext)).flush);
-        }
-    }
-
-    #[test]
-    fn one_processor_gets_one_thread() {
-        let facts = Facts { processors: nonzero(1), ..facts(1 << 30, FileSystem::Ext) };
-        assert_eq!(Plan::new(Request::default(), facts).threads.get(), 1);
-    }
-
-    #[test]
-    fn an_engine_that_was_asked_for_is_taken_with_the_buffer_that_was_asked_for() {
-        for engine in [Engine::ReadWrite, Engine::Mapped] {
-            let request = Request { engine: Some(engine), buffer_bytes: NonZero::new(5) };
-            let plan = Plan::new(request, facts(1 << 30, FileSystem::Ext));
-            assert_eq!((plan.engine, plan.buffer_bytes.get(), plan.threads.get()), (engine, 5, 1));
-            assert_eq!(plan.preallocate, engine == Engine::Mapped);
-        }
-        let request = Request { engine: None, buffer_bytes: NonZero::new(7) };
-        assert_eq!(Plan::new(request, facts(1, FileSystem::Xfs)).buffer_bytes.get(), 7);
-    }
 }

@@ -9,7 +9,7 @@ use rustix::fs::OFlags;
 
 use crate::engine::NamedFile;
 use crate::error::{Error, Version};
-use crate::plan::FileSystem;
+use crate::file_system::FileSystem;
 
 /// Opens a regular file for reading. Anything else is refused before it is opened, since opening a device or a pipe may
 /// do something or wait for ever.
@@ -18,11 +18,11 @@ use crate::plan::FileSystem;
 /// [`Error::NotRegular`], or [`Error::Os`] with what stat(2) or open(2) say.
 pub fn open_regular(path: impl AsRef<Path>) -> Result<File, Error> {
     let path = path.as_ref();
-    refuse_irregular(path, &path.metadata().map_err(Error::os("reading the status of", path))?)?;
+    refuse_irregular(path, &path.metadata().map_err(Error::os("cannot fstat", path))?)?;
     // What it is may have changed since: O_NONBLOCK keeps a pipe from waiting, and the check is made again.
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = File::options().read(true).custom_flags(flags).open(path).map_err(Error::os("opening", path))?;
-    refuse_irregular(path, &file.metadata().map_err(Error::os("reading the status of", path))?)?;
+    refuse_irregular(path, &file.metadata().map_err(Error::os("cannot fstat", path))?)?;
     Ok(file)
 }
 
@@ -39,14 +39,14 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn open(path: &Path) -> Result<Self, Error> {
         let file = open_regular(path)?;
-        let metadata = file.metadata().map_err(Error::os("reading the status of", path))?;
+        let metadata = file.metadata().map_err(Error::os("cannot fstat", path))?;
         let len = if FileSystem::of(&file) == FileSystem::Kernel { 0 } else { metadata.len() };
         Ok(Self { path: path.to_owned(), file, metadata, len })
     }
 
     /// The file with its name.
     pub(crate) fn named(&self) -> NamedFile<'_> {
-        NamedFile { file: &self.file, path: &self.path }
+        NamedFile::new(&self.file, &self.path)
     }
 
     /// Length when it was opened, in bytes; 0 for one that is to be read to its end, wherever that is.
@@ -54,20 +54,10 @@ impl Source {
         self.len
     }
 
-    /// Permission bits when it was opened.
-    pub(crate) fn mode(&self) -> u32 {
-        self.metadata.mode() & 0o777
-    }
-
-    /// Whether `other` is this very file.
-    pub(crate) fn is(&self, other: &Metadata) -> bool {
-        (self.metadata.dev(), self.metadata.ino()) == (other.dev(), other.ino())
-    }
-
     /// Checks that the file is still what it was when it was opened, by length and time of modification.
     pub(crate) fn check_unchanged(&self) -> Result<(), Error> {
         let before = version(&self.metadata);
-        let after = version(&self.file.metadata().map_err(Error::os("reading the status of", &self.path))?);
+        let after = version(&self.file.metadata().map_err(Error::os("cannot fstat", &self.path))?);
         // The kernel's own files know neither their length nor when they change.
         if before == after || FileSystem::of(&self.file) == FileSystem::Kernel {
             return Ok(());

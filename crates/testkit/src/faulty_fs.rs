@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, UNIX_EPOCH};
 
 use fuser::{
-    BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, Generation, INodeNo, LockOwner,
-    OpenFlags, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyWrite, Request, WriteFlags,
+    BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation, INodeNo,
+    LockOwner, OpenFlags, ReplyAttr, ReplyData, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, WriteFlags,
 };
 use rustix::mount::{UnmountFlags, unmount};
 use tempfile::TempDir;
@@ -62,6 +62,11 @@ impl FaultyFs {
     /// cache, when that is written back.
     pub fn fail_writes(&mut self, errno: Option<i32>) {
         self.order(&format!("fail-writes {}", errno.unwrap_or(0)));
+    }
+
+    /// Makes the file one that can't be mapped, for whoever opens it from now on: ENODEV.
+    pub fn forbid_mapping(&mut self) {
+        self.order("forbid-mapping");
     }
 
     /// The byte that has reached the medium, whatever the page cache holds.
@@ -116,6 +121,7 @@ fn serve() -> impl FnMut(&str) -> String {
                 lock(disk).read_errno = errno(errno_of);
             }
             (["fail-writes", errno_of], Some((disk, _))) => lock(disk).write_errno = errno(errno_of),
+            (["forbid-mapping"], Some((disk, _))) => lock(disk).is_mappable = false,
             (["byte", offset], Some((disk, _))) => return lock(disk).bytes[number(offset)].to_string(),
             _ => return format!("what is `{request}`?"),
         }
@@ -124,7 +130,7 @@ fn serve() -> impl FnMut(&str) -> String {
 }
 
 fn mount(len: usize, path: &Path) -> io::Result<(Arc<Mutex<Disk>>, BackgroundSession)> {
-    let disk = Disk { bytes: pattern(len), bad: 0..0, read_errno: None, write_errno: None };
+    let disk = Disk { bytes: pattern(len), bad: 0..0, read_errno: None, write_errno: None, is_mappable: true };
     let disk = Arc::new(Mutex::new(disk));
     let session = fuser::spawn_mount(OneFile(Arc::clone(&disk)), path, &Config::default())?;
     Ok((disk, session))
@@ -145,6 +151,8 @@ struct Disk {
     read_errno: Option<i32>,
     /// What every write answers.
     write_errno: Option<i32>,
+    /// Whether the kernel may keep its pages, without which nothing is mapped.
+    is_mappable: bool,
 }
 
 impl Disk {
@@ -212,6 +220,11 @@ impl Filesystem for OneFile {
 
     fn getattr(&self, _: &Request, inode: INodeNo, _: Option<FileHandle>, reply: ReplyAttr) {
         reply.attr(&CACHED, &lock(&self.0).attributes(inode));
+    }
+
+    fn open(&self, _: &Request, _: INodeNo, _: OpenFlags, reply: ReplyOpen) {
+        let uncached = if lock(&self.0).is_mappable { FopenFlags::empty() } else { FopenFlags::FOPEN_DIRECT_IO };
+        reply.opened(FileHandle(0), uncached);
     }
 
     fn read(

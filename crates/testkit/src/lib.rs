@@ -6,12 +6,14 @@ mod checked_fs;
 mod child;
 mod faulty_fs;
 mod image;
+mod injection;
 mod peer;
 mod small_fs;
 
 pub use checked_fs::CheckedFs;
 pub use child::{in_child, in_children, runner};
 pub use faulty_fs::FaultyFs;
+pub use injection::Injection;
 pub use peer::Peer;
 pub use small_fs::SmallFs;
 

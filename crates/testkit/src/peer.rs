@@ -49,17 +49,28 @@ impl Peer {
     /// # Panics
     /// The process has ended: its body has panicked, or `test` is not the test's name.
     pub fn ask(&mut self, request: &str) -> String {
-        let requests = self.requests.as_mut().expect("only dropping ends it");
-        writeln!(requests, "{request}").expect("the other process lives");
+        self.try_ask(request).unwrap_or_else(|| panic!("the other process has ended instead of answering `{request}`"))
+    }
+
+    /// Sends a request, and waits for the answer; `None` if the process dies instead.
+    pub fn try_ask(&mut self, request: &str) -> Option<String> {
+        let requests = self.requests.as_mut()?;
+        writeln!(requests, "{request}").ok()?;
         let mut line = String::new();
-        while self.answers.read_line(&mut line).expect("text") > 0 {
+        while self.answers.read_line(&mut line).ok()? > 0 {
             // Behind "test NAME ... ", when the harness has not ended its line.
             if let Some((_, answer)) = line.trim_end_matches('\n').split_once(ANSWER) {
-                return answer.to_owned();
+                return Some(answer.to_owned());
             }
             line.clear();
         }
-        panic!("the other process has ended instead of answering `{request}`");
+        None
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// Kills the process as it stands, by SIGKILL, and waits until it is gone.

@@ -1,9 +1,9 @@
 //! File systems small enough to fill, one of which can lose its power.
 #![expect(unsafe_code, reason = "the ioctl that shuts a file system down")]
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rustix::ioctl::{Setter, ioctl, opcode};
@@ -30,6 +30,12 @@ enum Medium {
     /// In memory; mounted on this folder.
     Memory(TempDir),
     Disk(Image),
+    /// Folders of `dir`; mounted on one of them.
+    Overlay {
+        #[expect(dead_code, reason = "removed when dropped")]
+        dir: TempDir,
+        path: PathBuf,
+    },
 }
 
 impl SmallFs {
@@ -56,10 +62,48 @@ impl SmallFs {
         Ok(Self { medium: Medium::Disk(Image::new(size_bytes.max(16 << 20), &mut make_fs)?) })
     }
 
+    /// Makes an XFS that shares blocks in an image of `size_bytes`, at least 300 MiB, which is what mkfs.xfs wants, and
+    /// mounts it by a loop device. The image takes as much room as what is written.
+    ///
+    /// # Errors
+    /// What is missing: mkfs.xfs, of xfsprogs; root; a loop device; XFS in the kernel.
+    pub fn xfs(size_bytes: u64) -> io::Result<Self> {
+        let mut make_fs = Command::new("mkfs.xfs");
+        make_fs.args(["-q", "-m", "reflink=1"]);
+        Ok(Self { medium: Medium::Disk(Image::new(size_bytes.max(300 << 20), &mut make_fs)?) })
+    }
+
+    /// Makes a btrfs in an image of `size_bytes`, at least 128 MiB, and mounts it by a loop device.
+    ///
+    /// # Errors
+    /// What is missing: mkfs.btrfs, of btrfs-progs; root; a loop device; btrfs in the kernel.
+    pub fn btrfs(size_bytes: u64) -> io::Result<Self> {
+        let image = Image::new(size_bytes.max(128 << 20), Command::new("mkfs.btrfs").arg("--quiet"))?;
+        Ok(Self { medium: Medium::Disk(image) })
+    }
+
+    /// Mounts an overlay of new folders in the temporary folder.
+    ///
+    /// # Errors
+    /// What mount(2) says: `EPERM` without root, `EINVAL` where folders there can't be the upper ones.
+    pub fn overlay() -> io::Result<Self> {
+        let dir = tempfile::tempdir()?;
+        let folder = |name| {
+            let path = dir.path().join(name);
+            fs::create_dir(&path).map(|()| path)
+        };
+        let (lower, upper, work, path) = (folder("lower")?, folder("upper")?, folder("work")?, folder("mount")?);
+        let options = format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+        let options = std::ffi::CString::new(options)?;
+        mount("mapio-test", &path, "overlay", MountFlags::empty(), &*options)?;
+        Ok(Self { medium: Medium::Overlay { dir, path } })
+    }
+
     /// Its root folder.
     #[must_use]
     pub fn path(&self) -> &Path {
         match &self.medium {
+            Medium::Overlay { path, .. } => path,
             Medium::Memory(dir) => dir.path(),
             Medium::Disk(image) => image.path(),
         }
@@ -68,8 +112,7 @@ impl SmallFs {
     /// Does what a loss of power does, and mounts it again: only what was on the disk before is there.
     ///
     /// # Errors
-    /// A file is still open or mapped (`EBUSY`), the kernel does not know how (`ENOTTY`), or it is a tmpfs, which would
-    /// lose everything (`Unsupported`).
+    /// A file is still open or mapped (`EBUSY`), the kernel does not know how (`ENOTTY`), or it has no disk of its own (`Unsupported`).
     pub fn lose_power(&self) -> io::Result<()> {
         let Medium::Disk(image) = &self.medium else {
             return Err(io::ErrorKind::Unsupported.into());
@@ -87,10 +130,14 @@ impl SmallFs {
 
 impl Drop for SmallFs {
     fn drop(&mut self) {
-        if let Medium::Memory(dir) = &self.medium {
-            // Detached: a file of it that is still open keeps it alive for its user, and nothing is left when that is
-            // closed. It fails only if somebody else has unmounted it.
-            let _ = unmount(dir.path(), UnmountFlags::DETACH);
-        }
+        let path = match &self.medium {
+            Medium::Memory(dir) => dir.path(),
+            Medium::Overlay { path, .. } => path,
+            // The image does that.
+            Medium::Disk(_) => return,
+        };
+        // Detached: a file of it that is still open keeps it alive for its user, and nothing is left when that is
+        // closed. It fails only if somebody else has unmounted it.
+        let _ = unmount(path, UnmountFlags::DETACH);
     }
 }

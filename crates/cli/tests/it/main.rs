@@ -1,6 +1,8 @@
 //! The command, run as a user runs it.
 
 mod commands;
+mod copy;
+mod cp;
 mod docs;
 mod pages;
 mod support;

@@ -66,9 +66,14 @@ impl Folder {
 
     /// Runs `mapio`, which must fail with status 2 and one line that holds each of `parts`.
     pub(crate) fn fails(&self, words: &[&str], parts: &[&str]) {
+        self.fails_with(2, words, parts);
+    }
+
+    /// Runs `mapio`, which must fail with this status and one line that holds each of `parts`.
+    pub(crate) fn fails_with(&self, status: i32, words: &[&str], parts: &[&str]) {
         let output = self.mapio(words);
         let stderr = String::from_utf8_lossy(&output.stderr);
-        assert_eq!(output.status.code(), Some(2), "{words:?}: {output:?}");
+        assert_eq!(output.status.code(), Some(status), "{words:?}: {output:?}");
         assert!(output.stdout.is_empty(), "{words:?}: {output:?}");
         assert_eq!(stderr.lines().count(), 1, "{words:?}: {stderr}");
         assert!(stderr.starts_with("mapio: "), "{words:?}: {stderr}");

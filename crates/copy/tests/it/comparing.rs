@@ -5,8 +5,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::thread;
 
-use mapio_copy::{Comparison, Error, Meter, compare};
-use mapio_testkit::{pattern, report};
+use mapio_copy::{Comparison, CopyOptions, Error, Meter, compare};
+use mapio_testkit::{FaultyFs, pattern, report, skip};
 
 fn compared(left: &Path, right: &Path) -> Comparison {
     compare(left, right, &Meter::new()).expect("two files")
@@ -66,6 +66,26 @@ fn a_file_that_does_not_know_its_length_is_compared_by_its_bytes() {
     fs::write(&copy, &bytes[..5]).expect("room");
     let differ = Comparison::Differ { offset: 5, left: Some(bytes[5]), right: None };
     assert_eq!(compared(Path::new("/proc/version"), &copy), differ);
+}
+
+#[test]
+fn a_file_that_can_not_be_mapped_is_read() {
+    let test = "comparing::a_file_that_can_not_be_mapped_is_read";
+    let mut fs = match FaultyFs::new(test, 100_000) {
+        Ok(fs) => fs,
+        Err(error) => return skip(test, &format!("mounting a FUSE file system: {error}")),
+    };
+    fs.forbid_mapping();
+    let mapped = mapio_map::MapOptions::read_only().open(fs.file());
+    assert!(mapped.is_err(), "the test is about a file that can't be mapped");
+    let dir = tempfile::tempdir().expect("a folder");
+    let copy = dir.path().join("copy");
+    let copied = CopyOptions::new().verify().copy(fs.file(), &copy).expect("a copy that can be verified");
+    assert_eq!(copied.transferred.bytes, 100_000);
+    assert_eq!(compared(&fs.file(), &copy), Comparison::Same { bytes: 100_000 });
+    fs::File::options().append(true).open(&copy).and_then(|file| file.set_len(99_999)).expect("own file");
+    let differ = Comparison::Differ { offset: 99_999, left: Some(pattern(100_000)[99_999]), right: None };
+    assert_eq!(compared(&fs.file(), &copy), differ);
 }
 
 /// A file that is cut inside its last page reads as zeros there, and must not be said to hold them.

@@ -25,7 +25,7 @@ fn every_engine_copies_every_length() {
         fs::write(&source, &bytes).expect("room");
         for (name, way) in every_way() {
             let report = way.copy(&source, &target).unwrap_or_else(|error| panic!("{name}, {len}: {error:?}"));
-            assert_eq!(report.bytes, u64::try_from(len).expect("small"), "{name}");
+            assert_eq!(report.transferred.bytes, u64::try_from(len).expect("small"), "{name}");
             assert!(fs::read(&target).expect("the copy") == bytes, "{name}, {len}: other bytes");
             cases += 1;
         }
@@ -55,7 +55,7 @@ fn a_file_that_does_not_know_its_length_is_copied_to_its_end_by_every_engine() {
             let report =
                 way.verify().copy(source, &target).unwrap_or_else(|error| panic!("{name}, {source}: {error:?}"));
             assert_eq!(fs::read(&target).expect("the copy"), expected, "{name}, {source}");
-            assert_eq!(report.bytes, u64::try_from(expected.len()).expect("small"));
+            assert_eq!(report.transferred.bytes, u64::try_from(expected.len()).expect("small"));
             // It has the source's mode, which does not let its owner write to it.
             fs::remove_file(&target).expect("own file");
         }
@@ -68,7 +68,7 @@ fn verify_passes_for_what_was_copied() {
     let (source, target) = (dir.path().join("source"), dir.path().join("target"));
     fs::write(&source, pattern(3 * MIB)).expect("room");
     for (name, way) in every_way() {
-        assert!(way.verify().copy(&source, &target).expect("a copy").verified.is_some(), "{name}");
+        assert!(way.clone().verify().copy(&source, &target).expect("a copy").verified.is_some(), "{name}");
         assert!(way.copy(&source, &target).expect("a copy").verified.is_none(), "{name}");
     }
 }

@@ -1,10 +1,15 @@
 //! Files, and every way to copy them.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::hash::{DefaultHasher, Hasher};
 use std::num::NonZero;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
-use mapio_copy::{CopyOptions, Engine};
+use mapio_copy::{CopyOptions, Engine, Error, Meter, Observer, Summary, Target};
 
 /// Every engine, with the buffers that matter to it.
 pub(crate) fn every_way() -> Vec<(String, CopyOptions)> {
@@ -12,13 +17,9 @@ pub(crate) fn every_way() -> Vec<(String, CopyOptions)> {
         let bytes = NonZero::new(bytes).expect("not zero");
         (format!("read-write {bytes}"), CopyOptions::new().engine(Engine::ReadWrite).buffer_bytes(bytes))
     };
-    vec![
-        ("auto".to_owned(), CopyOptions::new()),
-        ("mapped".to_owned(), CopyOptions::new().engine(Engine::Mapped)),
-        ("read-write".to_owned(), CopyOptions::new().engine(Engine::ReadWrite)),
-        read_write(4093),
-        read_write(1 << 30),
-    ]
+    let engines = Engine::ALL.map(|engine| (engine.name().to_owned(), CopyOptions::new().engine(engine)));
+    let auto = [("auto".to_owned(), CopyOptions::new()), read_write(4093), read_write(1 << 30)];
+    auto.into_iter().chain(engines).collect()
 }
 
 /// Checks that a folder holds exactly these files, so that no temporary one is left.
@@ -29,4 +30,98 @@ pub(crate) fn assert_holds(folder: &Path, expected: &[&str]) {
         .collect();
     names.sort();
     assert_eq!(names, expected);
+}
+
+/// Gathers what a copy complains about.
+#[derive(Debug, Default)]
+pub(crate) struct Complaints(Mutex<Vec<Error>>);
+
+impl Observer for Complaints {
+    fn failed(&self, error: Error) {
+        self.0.lock().expect("nobody panics with it").push(error);
+    }
+}
+
+/// Copies as cp(1) does, and answers what went wrong.
+pub(crate) fn copy_all(options: &CopyOptions, sources: &[PathBuf], target: Target<'_>) -> (Summary, Vec<Error>) {
+    let complaints = Complaints::default();
+    let summary = options.copy_all(sources, target, &Meter::new(), &complaints);
+    (summary, complaints.0.into_inner().expect("nobody panics with it"))
+}
+
+/// An error with its causes, as the command says it: one line.
+pub(crate) fn line_of(error: &Error) -> String {
+    let mut line = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(reason) = cause {
+        line = format!("{line}: {reason}");
+        cause = reason.source();
+    }
+    line
+}
+
+/// All names below a folder, itself left out, in order. Links are not followed.
+pub(crate) fn names_below(folder: &Path) -> Vec<PathBuf> {
+    let mut names = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let entry = entry.expect("an entry");
+            if entry.file_type().expect("it is there").is_dir() {
+                folders.push(entry.path());
+            }
+            names.push(entry.path());
+        }
+    }
+    names.sort();
+    names
+}
+
+/// Checks that no temporary file is left anywhere below a folder.
+pub(crate) fn assert_no_temporaries(folder: &Path, case: &str) {
+    let is_temporary = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b".mapio-"));
+    let left: Vec<_> = names_below(folder).into_iter().filter(is_temporary).collect();
+    assert!(left.is_empty(), "{case}: left behind: {left:?}");
+}
+
+/// What can be told of everything below a folder: contents, and the identity, which is kind, mode, owner, extended
+/// attribute, and which names are one file; for comparing. Times are left out.
+pub(crate) fn picture_of(folder: &Path) -> BTreeMap<PathBuf, (String, String)> {
+    let mut first_names = BTreeMap::new();
+    let mut picture = BTreeMap::new();
+    for path in names_below(folder) {
+        let metadata = path.symlink_metadata().expect("it is there");
+        let name = path.strip_prefix(folder).expect("below it").to_owned();
+        let first = first_names.entry((metadata.dev(), metadata.ino())).or_insert_with(|| name.clone()).clone();
+        let kind = metadata.file_type();
+        let contents = if kind.is_file() {
+            let bytes = fs::read(&path).expect("readable");
+            let mut hasher = DefaultHasher::new();
+            hasher.write(&bytes);
+            format!("{} bytes, {:x}", bytes.len(), hasher.finish())
+        } else if kind.is_symlink() {
+            format!("{:?}", fs::read_link(&path).expect("a link"))
+        } else {
+            String::new()
+        };
+        let (mode, uid, gid) = (metadata.mode(), metadata.uid(), metadata.gid());
+        let mark = if kind.is_file() { mark_of(&path) } else { None };
+        let identity = format!("{mode:o} {uid} {gid} {mark:?} of {first:?}");
+        picture.insert(name, (contents, identity));
+    }
+    picture
+}
+
+/// The extended attribute that the tests use.
+const MARK: &str = "user.mark";
+
+/// Gives a file an extended attribute; `false` where there are none.
+pub(crate) fn mark(path: &Path, value: &str) -> bool {
+    rustix::fs::setxattr(path, MARK, value.as_bytes(), rustix::fs::XattrFlags::empty()).is_ok()
+}
+
+pub(crate) fn mark_of(path: &Path) -> Option<String> {
+    let mut buffer = [0; 64];
+    let len = rustix::fs::getxattr(path, MARK, &mut buffer[..]).ok()?;
+    String::from_utf8(buffer[..len].to_vec()).ok()
 }
