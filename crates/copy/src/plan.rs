@@ -316,11 +316,6 @@ impl Way {
         let is_cold = facts.cached.is_some_and(|cached| cached < facts.len / 2);
         // Measured on these two; others may have to look at the bytes, or have no disk.
         let is_plain = |file_system| matches!(file_system, FileSystem::Ext | FileSystem::Xfs);
-        if facts.len >= LARGE_FROM && is_cold && facts.to_disk && is_plain(facts.from) && is_plain(facts.to) {
-            let engine = Engine::Direct;
-            let buffer_bytes = engine.default_buffer_bytes();
-            return Self { engine, buffer_bytes, threads: two(facts), preallocate: true, why: Why::ColdToDisk };
-        }
         let way = Self::large_or_small(facts);
         if facts.len >= LARGE_FROM && is_cold {
             return Self { preallocate: is_plain(facts.to), why: Why::Cold, ..way };
@@ -342,7 +337,7 @@ impl Way {
 }
 
 /// Whether it is worth a system call to ask for shared blocks.
-fn may_share(facts: Facts) -> bool {
+pub(crate) fn may_share(facts: Facts) -> bool {
     let known_not = matches!(facts.to, FileSystem::Ext | FileSystem::Memory | FileSystem::Kernel | FileSystem::Fuse);
     // Subvolumes have numbers of their own and share blocks all the same.
     let is_one = facts.from == facts.to && (facts.same_device || facts.to != FileSystem::Xfs);

@@ -19,8 +19,6 @@ pub(super) enum Why {
     Large,
     /// It is long, and most of it is on the disk.
     Cold,
-    /// It is, and the copy has to wait for the disk anyway.
-    ColdToDisk,
     /// The file system's server copies by itself.
     Offloaded,
 }
@@ -59,7 +57,6 @@ fn engine(plan: &Plan) -> String {
         Why::MustShare => "sharing the blocks was asked for, whatever it takes".to_owned(),
         Why::NoLength => format!("{engine}, since only reading tells where it ends"),
         Why::Offloaded => format!("{engine}, since the file system may copy without sending the bytes here"),
-        Why::ColdToDisk => format!("{engine} with {threads} thread(s), since the page cache would only be in the way"),
         Why::Small | Why::Middle | Why::Large | Why::Cold if is_asked_for(plan) => {
             let bytes = plan.buffer_bytes;
             format!("{engine} with {threads} thread(s) and buffers of {bytes} bytes, some of which was asked for")

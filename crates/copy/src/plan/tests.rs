@@ -32,8 +32,8 @@ fn a_large_source_that_is_not_cached_is_read_while_it_is_written() {
     assert_eq!(cold(FileSystem::Ext, false), (Engine::ReadWrite, 2, true));
     assert_eq!(cold(FileSystem::Xfs, false), (Engine::ReadWrite, 2, true));
     assert_eq!(cold(FileSystem::Btrfs, false), (Engine::ReadWrite, 2, false));
-    assert_eq!(cold(FileSystem::Ext, true), (Engine::Direct, 2, true));
-    assert_eq!(cold(FileSystem::Xfs, true), (Engine::Direct, 2, true));
+    assert_eq!(cold(FileSystem::Ext, true), (Engine::ReadWrite, 2, true));
+    assert_eq!(cold(FileSystem::Xfs, true), (Engine::ReadWrite, 2, true));
     assert_eq!(cold(FileSystem::Btrfs, true), (Engine::ReadWrite, 2, false));
     let warm = Facts { cached: Some(1 << 30), to_disk: true, ..facts(1 << 30, FileSystem::Ext) };
     assert_eq!(Plan::new(Request::default(), warm).engine, Engine::ReadWrite);
