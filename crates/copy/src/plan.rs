@@ -314,11 +314,11 @@ impl Way {
             return Self { engine, buffer_bytes, threads: one, preallocate: false, why: Why::Offloaded };
         }
         let is_cold = facts.cached.is_some_and(|cached| cached < facts.len / 2);
-        // Measured on these two; others may have to look at the bytes, or have no disk.
-        let is_plain = |file_system| matches!(file_system, FileSystem::Ext | FileSystem::Xfs);
         let way = Self::large_or_small(facts);
         if facts.len >= LARGE_FROM && is_cold {
-            return Self { preallocate: is_plain(facts.to), why: Why::Cold, ..way };
+            // Measured on these two; others may have to look at the bytes, or have no disk.
+            let preallocate = matches!(facts.to, FileSystem::Ext | FileSystem::Xfs);
+            return Self { preallocate, why: Why::Cold, ..way };
         }
         way
     }
