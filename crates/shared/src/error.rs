@@ -126,8 +126,9 @@ pub enum Error {
 }
 
 impl Error {
-    pub(crate) fn os(operation: &'static str, object: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
-        move |source| Self::Os { operation, object: object.into(), source }
+    pub(crate) fn os(operation: &'static str, object: &str) -> impl FnOnce(io::Error) -> Self + use<> {
+        let object = object.to_owned();
+        move |source| Self::Os { operation, object, source }
     }
 
     pub(crate) fn invalid(object: impl Into<String>, reason: impl Into<String>) -> Self {

@@ -12,8 +12,30 @@
 //! # Platforms
 //! Linux on x86-64 and aarch64.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
+#![cfg_attr(loom, allow(dead_code, unused_imports, reason = "models use a part of it"))]
 
 mod error;
+#[cfg(not(loom))]
+mod header;
+mod layout;
+mod life;
+mod lock;
+mod memory;
+#[cfg(not(loom))]
+mod name;
+#[cfg(not(loom))]
+mod object;
+#[cfg(not(loom))]
+mod participant;
 mod sys;
 
 pub use error::Error;
+#[cfg(not(loom))]
+pub use header::Lifetime;
+pub use layout::{Layout, hash_basis, hash_name, hash_number, number};
+#[cfg(not(loom))]
+pub use name::ObjectName;
+#[cfg(not(loom))]
+pub use object::{ObjectKind, SharedObject, SharedOptions};
+#[cfg(not(loom))]
+pub use participant::User;

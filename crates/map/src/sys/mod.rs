@@ -13,6 +13,7 @@
 //! - `page_bytes()`, `huge_page_bytes()`, `has_advice(number)`, `usage(scope)`: the system's and the process's numbers.
 //! - `Registration`: has the pages of an address range replaced by zeros where an access without a guard faults. `new`,
 //!   `fault`.
+//! - `futex_wait`, `futex_wake`: sleeping until a word changes.
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.
 
 use std::os::fd::BorrowedFd;

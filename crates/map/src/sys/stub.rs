@@ -6,6 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::arch::FaultWord;
 use crate::fault::Access;
@@ -227,6 +228,18 @@ pub(crate) fn usage(_: Scope) -> io::Result<Usage> {
 
 pub(crate) fn page_bytes() -> usize {
     4096
+}
+
+/// # Safety
+/// None here.
+pub(crate) unsafe fn futex_wait(_: *const u32, _: u32, _: Option<Duration>) -> io::Result<bool> {
+    unsupported()
+}
+
+/// # Safety
+/// None here.
+pub(crate) unsafe fn futex_wake(_: *const u32, _: u32) -> io::Result<u32> {
+    unsupported()
 }
 
 pub(crate) fn is_armed() -> bool {

@@ -1,8 +1,10 @@
 //! Linux.
 #![expect(unsafe_code, reason = "fcntl(2) on open file description locks, which rustix does not have")]
 
+use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt;
 
 use super::{ByteRange, Hold};
 
@@ -42,6 +44,31 @@ pub(crate) fn locked(file: BorrowedFd<'_>, bytes: ByteRange, hold: Hold) -> io::
     // 0 is "to the end of all bytes".
     let len = u64::try_from(lock.l_len).map_err(io::Error::other)?;
     Ok(Some(start..if len == 0 { u64::MAX } else { start + len }))
+}
+
+/// When this process was started, in clock ticks since the machine was: proc_pid_stat(5), field 22.
+pub(crate) fn start_time() -> io::Result<u64> {
+    let stat = fs::read_to_string("/proc/self/stat")?;
+    // The second field is a name, which may hold anything, in parentheses.
+    let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let field = behind_name.split_whitespace().nth(19).and_then(|field| field.parse().ok());
+    field.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// What tells this process's PID namespace from others: namespaces(7).
+pub(crate) fn pid_namespace() -> io::Result<u64> {
+    Ok(fs::metadata("/proc/self/ns/pid")?.ino())
+}
+
+/// The name of this process: the first 15 bytes of its program's.
+pub(crate) fn process_name() -> io::Result<String> {
+    name_of(std::process::id())
+}
+
+/// The name of a process of this PID namespace: proc_pid_comm(5).
+pub(crate) fn name_of(pid: u32) -> io::Result<String> {
+    let name = fs::read(format!("/proc/{pid}/comm"))?;
+    Ok(String::from_utf8_lossy(&name).trim_end_matches('\n').to_owned())
 }
 
 fn kind(hold: Hold) -> i32 {

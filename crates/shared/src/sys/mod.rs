@@ -3,6 +3,7 @@
 //! One file per system, the same names in each:
 //! - Locks on ranges of a file's bytes that belong to an open file, and that the kernel gives up when it is closed,
 //!   however that comes about: `try_lock`, `unlock`, `locked`.
+//! - What identifies a process to people: `start_time`, `pid_namespace`, `process_name`, `name_of`.
 #![allow(dead_code, reason = "not every system's file is asked for all")]
 
 use std::ops::Range;

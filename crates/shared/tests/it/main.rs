@@ -1,1 +1,4 @@
 //! What the crate promises, between real processes.
+
+mod object;
+mod support;

@@ -1,0 +1,221 @@
+//! A lock of one word that survives its owner: the base of everything here that changes in more than one step.
+//!
+//! ```text
+//! bits 0 to 29   the owner's number; 0: nobody's
+//! bit 31         somebody may be asleep, waiting for it
+//! ```
+//! Whoever dies while he owns the lock leaves his number in it. The next one who wants it finds that this number is nobody's any more, puts his own in its
+//! place by one exchange, and is told, so that he repairs what the lock guards. He may die as well: then his number
+//! stands there, and the same happens again.
+//!
+//! Not fair: who comes while the lock is free gets it, even if others sleep. A spin is bounded; then the kernel is asked
+//! whether the owner lives, and the waiter sleeps. It looks again at least every [`RECHECK`], since an owner's death wakes
+//! nobody, and neither does one who dies between giving the lock back and waking.
+
+use std::time::{Duration, Instant};
+
+use crate::error::Error;
+use crate::life::Liveness;
+use crate::memory::{Memory, Ordering, spin_loop};
+
+/// The largest owner's number, and the mask for it.
+const OWNER: u32 = (1 << 30) - 1;
+const WAITERS: u32 = 1 << 31;
+/// How often the word is looked at before the owner is asked for: about a microsecond, some times what a lock is held.
+#[cfg(not(loom))]
+const SPINS: u32 = 100;
+/// In a model, every look is a branch.
+#[cfg(loom)]
+const SPINS: u32 = 0;
+/// For how long a waiter trusts an owner to be alive.
+pub(crate) const RECHECK: Duration = Duration::from_millis(20);
+
+/// What the last owner did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Acquired {
+    /// He gave the lock back, or there was none yet.
+    InOrder,
+    /// He died with it: what the lock guards may be half changed.
+    OwnerDied,
+}
+
+/// How long is waited for something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Patience {
+    /// Not at all.
+    None,
+    /// Until then.
+    Until(Instant),
+    /// As long as it takes.
+    Unlimited,
+}
+
+impl Patience {
+    /// From now on, for so long; a time that no clock reaches is no limit.
+    pub(crate) fn lasting(timeout: Duration) -> Self {
+        Instant::now().checked_add(timeout).map_or(Self::Unlimited, Self::Until)
+    }
+
+    /// What is left, at most `most`; `None` if nothing is.
+    pub(crate) fn left(self, most: Duration) -> Option<Duration> {
+        match self {
+            Self::None => None,
+            Self::Unlimited => Some(most),
+            Self::Until(end) => {
+                let left = end.saturating_duration_since(Instant::now());
+                (!left.is_zero()).then(|| left.min(most))
+            }
+        }
+    }
+}
+
+/// The lock at some place of an object's memory; zeros are one that nobody owns.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RobustLock<'a> {
+    memory: &'a Memory,
+    offset: usize,
+}
+
+impl<'a> RobustLock<'a> {
+    /// The lock whose word is at `offset`.
+    pub(crate) fn new(memory: &'a Memory, offset: usize) -> Self {
+        Self { memory, offset }
+    }
+
+    /// Waits for the lock and takes it; `None` if patience has come to its end.
+    ///
+    /// A thread that owns it already waits for itself.
+    pub(crate) fn lock(&self, life: &impl Liveness, patience: Patience) -> Result<Option<Acquired>, Error> {
+        let word = self.memory.u32(self.offset)?;
+        // Who has slept takes it with the mark, since he does not know whether others sleep as well.
+        let mut mine = life.number();
+        let mut spins = 0;
+        loop {
+            let found = word.load(Ordering::Relaxed)?;
+            let owner = found & OWNER;
+            if owner == 0 {
+                // A1: pairs with R1 of the owner before.
+                if word.compare_exchange(found, mine | found & WAITERS, Ordering::Acquire, Ordering::Relaxed)?.is_ok() {
+                    return Ok(Some(Acquired::InOrder));
+                }
+                continue;
+            }
+            if spins < SPINS && patience != Patience::None {
+                spins += 1;
+                spin_loop();
+                continue;
+            }
+            if !life.is_alive(owner)? {
+                // A1: pairs with what the dead one released before; his death itself is ordered by the kernel, whose
+                // answer came after it.
+                if word.compare_exchange(found, mine | found & WAITERS, Ordering::Acquire, Ordering::Relaxed)?.is_ok() {
+                    return Ok(Some(Acquired::OwnerDied));
+                }
+                continue;
+            }
+            let Some(pause) = patience.left(RECHECK) else { return Ok(None) };
+            let marked = found | WAITERS;
+            if found == marked || word.compare_exchange(found, marked, Ordering::Relaxed, Ordering::Relaxed)?.is_ok() {
+                word.wait(marked, pause)?;
+                mine = life.number() | WAITERS;
+                spins = 0;
+            }
+        }
+    }
+
+    /// Gives the lock back, and wakes one who waits.
+    ///
+    /// # Errors
+    /// [`Error::Corrupt`] if it is not the caller's: somebody breaks the rules.
+    pub(crate) fn unlock(&self, life: &impl Liveness) -> Result<(), Error> {
+        let word = self.memory.u32(self.offset)?;
+        let mut found = life.number();
+        // At most twice: only the mark changes while one owns it.
+        for _ in 0..2 {
+            // R1: publishes what the lock guards, to A1.
+            match word.compare_exchange(found, 0, Ordering::Release, Ordering::Relaxed)? {
+                Ok(before) if before & WAITERS == 0 => return Ok(()),
+                Ok(_) => return word.wake(1),
+                Err(other) => found = other,
+            }
+            if found & OWNER != life.number() {
+                break;
+            }
+        }
+        Err(self.memory.corrupt(self.offset, "the lock is not its owner's any more"))
+    }
+}
+
+/// Every interleaving, and every value that the memory model allows in them:
+/// `RUSTFLAGS="--cfg loom" cargo test --release -p mapio-shared --lib`.
+#[cfg(all(test, loom))]
+mod models {
+    use loom::thread;
+
+    use super::*;
+    use crate::life::model::Mortal;
+
+    const LOCK: usize = 0;
+    const DATA: usize = 8;
+
+    /// Adds 1 in two steps, which only an owner may.
+    fn add(memory: &Memory, life: &Mortal) {
+        let lock = RobustLock::new(memory, LOCK);
+        lock.lock(life, Patience::Unlimited).unwrap().unwrap();
+        increase(memory);
+        lock.unlock(life).unwrap();
+    }
+
+    fn increase(memory: &Memory) {
+        let data = memory.u64(DATA).unwrap();
+        let value = data.load(Ordering::Relaxed).unwrap();
+        data.store(value + 1, Ordering::Relaxed).unwrap();
+    }
+
+    fn value(memory: &Memory) -> u64 {
+        memory.u64(DATA).unwrap().load(Ordering::Relaxed).unwrap()
+    }
+
+    #[test]
+    fn owners_exclude_each_other_and_nobody_sleeps_for_ever() {
+        loom::model(|| {
+            let memory = Memory::zeros(16, &[LOCK]);
+            let mut mortals = Mortal::several(2);
+            let (other, theirs) = (mortals.pop().unwrap(), memory.clone());
+            let thread = thread::spawn(move || add(&theirs, &other));
+            add(&memory, &mortals[0]);
+            thread.join().unwrap();
+            assert_eq!(value(&memory), 2);
+        });
+    }
+
+    #[test]
+    fn the_lock_of_one_who_died_goes_to_one_who_learns_of_it() {
+        loom::model(|| {
+            let memory = Memory::zeros(16, &[LOCK]);
+            let mut mortals = Mortal::several(2);
+            let (other, theirs) = (mortals.pop().unwrap(), memory.clone());
+            let thread = thread::spawn(move || {
+                let lock = RobustLock::new(&theirs, LOCK);
+                let acquired = lock.lock(&other, Patience::None).unwrap();
+                if acquired.is_some() {
+                    increase(&theirs);
+                }
+                other.die();
+                acquired.is_some()
+            });
+            let lock = RobustLock::new(&memory, LOCK);
+            let mine = lock.lock(&mortals[0], Patience::None).unwrap();
+            if mine.is_some() {
+                increase(&memory);
+                lock.unlock(&mortals[0]).unwrap();
+            }
+            let had = thread.join().unwrap();
+            let last = lock.lock(&mortals[0], Patience::None).unwrap().unwrap();
+            // Whoever had it after the other's death was told.
+            let told = last == Acquired::OwnerDied || mine == Some(Acquired::OwnerDied);
+            assert_eq!(told, had);
+            assert_eq!(value(&memory), u64::from(had) + u64::from(mine.is_some()));
+        });
+    }
+}

@@ -1,0 +1,283 @@
+//! A shared object: bytes with a name, mapped by whoever opens it.
+//!
+//! [`SharedOptions`] says how; a file below `object/` does it for each kind. What all kinds have in common is here: what is
+//! checked, who takes part, how it ends. docs/design/object.md has the argument.
+//!
+//! Invariants:
+//! - O1: an object has its name only from the moment when it is whole, with its creator taking part.
+//! - O2: a name is taken from an object only by who holds its gate exclusively, and only while the name is that object's.
+
+mod named;
+mod options;
+
+use std::fmt;
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use mapio_map::{MapMode, MapOptions, Mapping, View};
+
+use crate::error::Error;
+use crate::header::{HEADER_LEN, Header, Lifetime, REMOVED, STATE};
+use crate::memory::{Memory, Ordering};
+use crate::name::ObjectName;
+use crate::participant::{self, Gate, Participant, User};
+use crate::sys::Hold;
+
+pub use options::SharedOptions;
+
+/// What an object is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ObjectKind {
+    /// POSIX shared memory: a file of `/dev/shm`.
+    Posix,
+    /// A file.
+    File,
+}
+
+/// Bytes that processes share; a handle, whose clones are one participant.
+///
+/// The bytes are reached through [`view`](Self::view), as those of a mapping are: no access is more than an `Err` when
+/// somebody cuts the object short. What stands on an object keeps a clone, so the object stays open as long as it does.
+///
+/// ```
+/// use mapio_shared::{SharedObject, SharedOptions};
+/// # let name = &format!("mapio-doc-object-{}", std::process::id());
+/// let mine = SharedOptions::new().len(4096).create(name)?;
+/// mine.view().write_all_at(0, b"to whom it may concern").unwrap();
+///
+/// let yours = SharedOptions::new().open(name)?; // In another process, usually.
+/// assert_eq!(yours.view().load::<[u8; 7]>(0).unwrap(), *b"to whom");
+/// SharedObject::remove(name)?;
+/// # Ok::<(), mapio_shared::Error>(())
+/// ```
+///
+/// # Crashes
+/// A process that is killed at any instruction leaves an object that others can go on using, and remove. Its part in it
+/// ends with it; see [`users`](Self::users).
+///
+/// # Forks
+/// A child that was forked shares the handle's part in the object: it counts as alive until both are gone. Open the object
+/// anew in the child. A program that is executed inherits nothing.
+#[derive(Clone)]
+pub struct SharedObject {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    name: Arc<str>,
+    kind: ObjectKind,
+    /// Where its name is, while it has one.
+    path: Option<PathBuf>,
+    /// All of it.
+    memory: Memory,
+    /// What the user's bytes are: all but the header.
+    contents: Memory,
+    /// `None` in a raw object.
+    header: Option<Header>,
+    /// `None` in a raw object, and once it is being closed.
+    participant: Option<Participant>,
+}
+
+impl SharedObject {
+    /// How objects are made and opened.
+    #[must_use]
+    pub fn options() -> SharedOptions {
+        SharedOptions::new()
+    }
+
+    /// What it was opened as.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// What it is made of.
+    #[must_use]
+    pub fn kind(&self) -> ObjectKind {
+        self.inner.kind
+    }
+
+    /// Bytes that it has for its user.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.inner.contents.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it is without a header: made by others.
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        self.inner.header.is_none()
+    }
+
+    /// How long it lives.
+    #[must_use]
+    pub fn lifetime(&self) -> Lifetime {
+        self.inner.header.as_ref().map_or(Lifetime::UntilRemoved, Header::lifetime)
+    }
+
+    /// What was said to stand on it when it was made; empty if nothing was.
+    #[must_use]
+    pub fn contents(&self) -> String {
+        self.inner.header.as_ref().map(Header::contents).unwrap_or_default()
+    }
+
+    /// A window on all its bytes, as the object was opened: [`SharedOptions::map_mode`].
+    #[must_use]
+    pub fn view(&self) -> View<'_> {
+        self.inner.contents.view()
+    }
+
+    /// Maps a part of it once more, by itself: bytes from the start of the contents.
+    ///
+    /// A read-only mapping of an object that was opened for writing can't change it; a copy-on-write mapping keeps what
+    /// it stores to itself.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] for a range outside; [`Error::Map`] with what mmap(2) says, such as `EACCES` for a writable
+    /// mapping of an object that was opened for reading.
+    pub fn map(&self, range: Range<usize>, mode: MapMode) -> Result<Mapping, Error> {
+        let inner = &self.inner;
+        let len = range.end.checked_sub(range.start);
+        let part =
+            len.ok_or_else(|| Error::invalid(self.name(), format!("the range {range:?} ends before it starts")))?;
+        inner.contents.part(range.start, part)?;
+        let offset = u64::try_from(range.start + inner.memory.len() - inner.contents.len()).unwrap_or(u64::MAX);
+        let mapping = MapOptions::new(mode).offset(offset).len(part).map(inner.memory.mapping());
+        mapping.map_err(|source| Error::Map { object: self.name().to_owned(), source })
+    }
+
+    /// Who else has it open, and who died while he had; of a raw object nobody is known.
+    ///
+    /// At most 4096 are told apart. Does not block.
+    ///
+    /// # Errors
+    /// [`Error::Os`] with what fcntl(2) says; [`Error::Fault`] when the object was cut short.
+    pub fn users(&self) -> Result<Vec<User>, Error> {
+        if self.is_raw() {
+            Ok(Vec::new())
+        } else {
+            participant::others(&self.inner.memory, self.inner.participant.as_ref())
+        }
+    }
+
+    /// Whether somebody has removed it: no other process can open it any more. Not known of raw objects.
+    ///
+    /// # Errors
+    /// [`Error::Fault`] when the object was cut short.
+    pub fn is_removed(&self) -> Result<bool, Error> {
+        Ok(!self.is_raw() && self.inner.memory.u32(STATE)?.load(Ordering::Relaxed)? == REMOVED)
+    }
+
+    /// Takes the name from an object: nobody can open it any more, and those who have it open go on using it. The bytes
+    /// are given back when the last of them closes it.
+    ///
+    /// Waits up to five seconds for others who are just opening or removing it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`]; [`Error::Os`] with what open(2) and unlink(2) say; [`Error::Timeout`].
+    #[doc(alias = "shm_unlink")]
+    pub fn remove<N: TryInto<ObjectName, Error = Error>>(name: N) -> Result<(), Error> {
+        let name = name.try_into()?;
+        match name.path() {
+            Some(path) => named::remove(&name.to_string(), &path),
+            None => Err(Error::invalid(name.to_string(), "this kind can't be removed")),
+        }
+    }
+
+    /// The contents, for what stands on them.
+    pub(crate) fn memory(&self) -> &Memory {
+        &self.inner.contents
+    }
+
+    /// The handle's own part in the object.
+    ///
+    /// # Errors
+    /// [`Error::Foreign`] in a raw object, where nobody knows who is alive; [`Error::Invalid`] for one that is open for
+    /// reading only.
+    pub(crate) fn participant(&self) -> Result<&Participant, Error> {
+        let object = || self.name().to_owned();
+        let raw = || Error::Foreign { object: object(), reason: "a raw object does not tell who is alive" };
+        let participant = self.inner.participant.as_ref().ok_or_else(raw)?;
+        if participant.is_reader() {
+            return Err(Error::invalid(object(), "it is open for reading only"));
+        }
+        Ok(participant)
+    }
+
+    /// An object whose bytes are mapped, and whose header was checked, with the handle taking part.
+    fn new(
+        name: Arc<str>,
+        kind: ObjectKind,
+        path: Option<PathBuf>,
+        memory: Memory,
+        header: Option<Header>,
+        participant: Option<Participant>,
+    ) -> Result<Self, Error> {
+        let (start, len) = match &header {
+            Some(header) => (HEADER_LEN, usize::try_from(header.len).unwrap_or(usize::MAX)),
+            None => (0, memory.len()),
+        };
+        let contents = memory.part(start, len)?;
+        Ok(Self { inner: Arc::new(Inner { name, kind, path, memory, contents, header, participant }) })
+    }
+}
+
+impl AsFd for SharedObject {
+    /// The file that the object is, to be passed on or looked at. Locks on bytes from 2^62 - 1 on are the object's own.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.memory.mapping().as_fd()
+    }
+}
+
+impl fmt::Debug for SharedObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SharedObject")
+            .field("name", &self.name())
+            .field("kind", &self.kind())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Drop for Inner {
+    /// Leaves in order; the last to leave an object of [`Lifetime::LastHandle`] removes it.
+    fn drop(&mut self) {
+        // A failure leaves the object to the next who opens it, or cleans up; there is nobody to tell.
+        let reader = self.participant.as_ref().is_none_or(Participant::is_reader);
+        self.participant = None;
+        if let Some(header) = &self.header
+            && header.lifetime() == Lifetime::LastHandle
+            && !reader
+            && let Some(path) = &self.path
+            && let Ok(Some(gate)) = Gate::try_pass(&self.memory, Hold::Exclusive)
+            && let Ok(false) = participant::has_others(&self.memory)
+        {
+            let _ = named::take_name(&self.memory, path, &gate);
+        }
+    }
+}
+
+/// Takes part in an object that has a header, unless it was removed or only the dead have used it: then `None`.
+fn enter(memory: &Memory, header: &Header, options: &SharedOptions) -> Result<Option<Participant>, Error> {
+    let _gate = Gate::pass(memory, Hold::Shared)?;
+    if memory.u32(STATE)?.load(Ordering::Relaxed)? == REMOVED {
+        return Ok(None);
+    }
+    if header.lifetime() == Lifetime::LastHandle && !participant::has_others(memory)? {
+        return Ok(None);
+    }
+    match options.map_mode {
+        MapMode::ReadWrite => Participant::join(memory, &options.role).map(Some),
+        MapMode::ReadOnly | MapMode::CopyOnWrite => Participant::join_reading(memory).map(Some),
+    }
+}
