@@ -16,21 +16,21 @@ use tempfile::NamedTempFile;
 use super::*;
 
 const CELLS: usize = 8;
-const BYTES: usize = CELLS * size_of::<u64>();
+pub(super) const BYTES: usize = CELLS * size_of::<u64>();
 
 /// A file of zeros.
-fn zeros() -> NamedTempFile {
+pub(super) fn zeros() -> NamedTempFile {
     let file = NamedTempFile::new().expect("a file");
     file.as_file().set_len(u64::try_from(BYTES).expect("few")).expect("room");
     file
 }
 
-fn path_of(file: &NamedTempFile) -> String {
+pub(super) fn path_of(file: &NamedTempFile) -> String {
     file.path().display().to_string()
 }
 
 /// Maps the cells of a file, for as long as the process lives.
-fn cells(file: &File) -> &'static [AtomicU64; CELLS] {
+pub(super) fn cells(file: &File) -> &'static [AtomicU64; CELLS] {
     let protection = ProtFlags::READ | ProtFlags::WRITE;
     // SAFETY: the kernel picks the range.
     let addr = unsafe { mmap(ptr::null_mut(), BYTES, protection, MapFlags::SHARED, file, 0) }.expect("a mapping");

@@ -1,5 +1,8 @@
 //! x86-64.
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use libc::user_regs_struct as Registers;
 
 pub(crate) const IS_SUPPORTED: bool = true;
