@@ -123,6 +123,13 @@ pub enum Error {
         /// Bytes that it may have.
         most: u64,
     },
+    /// An earlier failure has left it unknown what is on the disk: no more is taken until it is opened again.
+    Failed {
+        /// What.
+        object: String,
+        /// The earlier failure.
+        reason: String,
+    },
 }
 
 impl Error {
@@ -165,6 +172,9 @@ impl fmt::Display for Error {
             }
             Self::TooLong { object, len, most } => {
                 write!(f, "{object}: {len} bytes do not fit, {most} would")
+            }
+            Self::Failed { object, reason } => {
+                write!(f, "{object} takes no more until it is opened again, after an error: {reason}")
             }
         }
     }

@@ -1,1 +1,3 @@
 //! What the crate promises, between real processes.
+
+mod log;
