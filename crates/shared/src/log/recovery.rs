@@ -210,7 +210,7 @@ impl End {
         for &place in &self.unended {
             let (segment, at) = &self.walked[place];
             let next = self.walked.get(place + 1).map_or(self.next, |(follower, _)| follower.header().first);
-            segment.end(*at, next, segment.header().created_ns).map_err(|fault| segment.fault(fault))?;
+            segment.end(*at, next, segment.header().created_ns)?;
         }
         // The last one first: if we die in between, the next recovery finds the same cut.
         for &first in self.lost.iter().rev() {

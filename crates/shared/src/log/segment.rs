@@ -4,13 +4,14 @@
 //! - S1: every length and offset that comes from the file is checked against the segment before it is used.
 //! - S2: each step goes on by at least a head, so that a walk ends.
 
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 
 use crc32fast::Hasher;
 use mapio_map::{Access, Fault, MapMode, MapOptions, Mapping, View};
 use rustix::fs::{OFlags, SeekFrom};
-use rustix::io::Errno;
+use rustix::io::{Errno, IoSlice};
 
 use super::directory::Directory;
 use super::layout::{
@@ -18,8 +19,15 @@ use super::layout::{
 };
 use crate::error::Error;
 
-/// How many bytes are looked at in one go; what is looked at stays in the processor's cache.
+/// How many bytes are stored again or cleared in one go.
 const CHUNK_BYTES: usize = 4096;
+/// How many bytes of a payload are looked at in one go; what is looked at stays in the processor's cache.
+const CHECK_BYTES: usize = 1024;
+/// Payloads up to this many bytes are looked at without making a buffer for it.
+const SHORT_BYTES: usize = 256;
+/// Payloads from this many bytes on are written by the kernel: that takes a system call, and saves writing zeros first.
+/// For shorter ones the call costs more than the zeros.
+pub(super) const LONG_BYTES: usize = 4096;
 
 /// A mapped segment.
 #[derive(Debug)]
@@ -155,9 +163,20 @@ impl Segment {
     /// Checks the CRC of a record that [`step`](Self::step) has found at `at`, where it is.
     pub(super) fn check_payload(&self, at: usize, head: &Head) -> Result<(), Bad> {
         let mut hasher = head.hasher(self.salt);
-        let mut chunks = self.payload(at, head)?.chunks(CHUNK_BYTES);
-        // Its offsets count from the payload.
-        let moved = |fault: Fault| Bad::Content(at + HEAD_BYTES + fault.offset, "its bytes can't be read");
+        let payload = self.payload(at, head)?;
+        if payload.len() <= SHORT_BYTES {
+            let mut bytes = [0; SHORT_BYTES];
+            let bytes = &mut bytes[..payload.len()];
+            self.view().read_exact_at(at + HEAD_BYTES, bytes)?;
+            hasher.update(bytes);
+            return check_crc(at, head, hasher);
+        }
+        let mut chunks = payload.chunks(CHECK_BYTES);
+        // The offset of a fault counts from the payload.
+        let moved = |fault: Fault| match self.view().load::<u8>(at + HEAD_BYTES + fault.offset) {
+            Err(fault) => Bad::Fault(fault),
+            Ok(_) => Bad::Content(at, "a record's bytes could not be read"),
+        };
         while let Some(chunk) = chunks.next_chunk().map_err(moved)? {
             hasher.update(chunk);
         }
@@ -199,10 +218,33 @@ impl Segment {
     }
 
     /// Stores a record without publishing it: all but its word.
-    pub(super) fn put(&self, at: usize, head: &[u8; HEAD_BYTES], payload: &[u8]) -> Result<(), Fault> {
+    pub(super) fn put(&self, at: usize, head: &[u8; HEAD_BYTES], payload: &[u8]) -> Result<(), Error> {
+        if payload.len() >= LONG_BYTES {
+            return self.write(at, head, payload);
+        }
         let view = self.view();
-        view.write_all_at(at + 8, &head[8..])?;
-        view.write_all_at(at + HEAD_BYTES, payload)
+        let put = view.write_all_at(at + 8, &head[8..]).and_then(|()| view.write_all_at(at + HEAD_BYTES, payload));
+        put.map_err(|fault| self.fault(fault))
+    }
+
+    /// Does what [`put`](Self::put) does by pwritev(2): into the same pages, and before whatever this thread stores next.
+    #[cold]
+    fn write(&self, at: usize, head: &[u8; HEAD_BYTES], payload: &[u8]) -> Result<(), Error> {
+        let fail = |source: io::Error| Error::os("writing to", self.name.clone())(source);
+        let (mut head, mut payload) = (&head[8..], payload);
+        let mut offset = u64::try_from(at + 8).map_err(|_| fail(io::ErrorKind::InvalidInput.into()))?;
+        while !payload.is_empty() {
+            let parts = [IoSlice::new(head), IoSlice::new(payload)];
+            let written = rustix::io::retry_on_intr(|| rustix::io::pwritev(self.file(), &parts, offset));
+            let written = written.map_err(|errno| fail(errno.into()))?;
+            let of_head = written.min(head.len());
+            (head, payload) = (&head[of_head..], &payload[written - of_head..]);
+            match u64::try_from(written) {
+                Ok(written @ 1..) => offset += written,
+                _ => return Err(fail(io::ErrorKind::WriteZero.into())),
+            }
+        }
+        Ok(())
     }
 
     /// Publishes what [`put`](Self::put) has stored at `at`, and all that was stored before.
@@ -214,11 +256,11 @@ impl Segment {
     }
 
     /// Ends the segment at `at`: the next record is `next`, in another segment.
-    pub(super) fn end(&self, at: usize, next: u64, time_ns: u64) -> Result<(), Fault> {
+    pub(super) fn end(&self, at: usize, next: u64, time_ns: u64) -> Result<(), Error> {
         let head = Head { len: 0, tag: END_TAG, sequence: next, time_ns, batch_left: 0, crc: 0 };
         let head = head.seal(self.salt, &[]);
         self.put(at, &head, &[])?;
-        self.commit(at, &head)
+        self.commit(at, &head).map_err(|fault| self.fault(fault))
     }
 
     /// The byte up to which everything was flushed.

@@ -27,7 +27,7 @@ use super::index::Index;
 use super::layout::{self, HEAD_BYTES, HEADER_BYTES, Head, Header, RECORD_TAG};
 use super::options::{Durability, Options};
 use super::recovery::{End, Recovery, Trust};
-use super::segment::{self, Segment};
+use super::segment::{self, LONG_BYTES, Segment};
 use crate::error::Error;
 
 /// Bytes that are set aside behind the last record at a time: as much as there is in the segment already, within these
@@ -37,6 +37,22 @@ const PREPARED_BYTES: Range<usize> = 64 << 10..1 << 20;
 const MARK_EVERY_BYTES: usize = 1 << 20;
 /// Bytes of finished segments that may be unflushed when flushing is left to the kernel.
 const MOST_UNFLUSHED_BYTES: u64 = 1 << 30;
+
+/// How the bytes of an append come into the segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Filling {
+    /// By stores, into pages that were prepared.
+    Stored,
+    /// By the kernel, all of them.
+    Written,
+}
+
+impl Filling {
+    #[inline]
+    fn of(payload: &[u8]) -> Self {
+        if payload.len() < LONG_BYTES { Self::Stored } else { Self::Written }
+    }
+}
 
 /// What becomes of a log that is there, or is not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -203,13 +219,13 @@ impl Writer {
     #[inline]
     pub fn append(&mut self, payload: &[u8]) -> Result<u64, Error> {
         let stride = layout::stride(payload.len());
-        self.make_room(stride).map_err(|error| exact(error, payload.len()))?;
+        let filling = Filling::of(payload);
+        self.make_room(stride, filling).map_err(|error| exact(error, payload.len()))?;
         let time_ns = self.stamp();
         let sequence = self.next;
         let head = self.head(payload, sequence, time_ns, 0);
-        let put = self.active.segment.put(self.at, &head, payload);
-        let committed = put.and_then(|()| self.active.segment.commit(self.at, &head));
-        committed.map_err(|fault| self.fail_by(fault))?;
+        self.active.segment.put(self.at, &head, payload).map_err(|error| self.take_back(error))?;
+        self.active.segment.commit(self.at, &head).map_err(|fault| self.fail_by(fault))?;
         self.index.note(self.at, sequence, time_ns);
         self.publish(stride, sequence + 1)?;
         Ok(sequence)
@@ -226,27 +242,25 @@ impl Writer {
         let strides = payloads.iter().map(|payload| layout::stride(payload.as_ref().len()));
         let total = strides.fold(0, usize::saturating_add);
         let count = u32::try_from(payloads.len()).unwrap_or(u32::MAX);
-        self.make_room(total)?;
+        let is_long = payloads.iter().all(|payload| Filling::of(payload.as_ref()) == Filling::Written);
+        self.make_room(total, if is_long { Filling::Written } else { Filling::Stored })?;
         let (first, time_ns) = (self.next, self.stamp());
         let (mut at, mut sequence, mut left) = (self.at, first, count);
         let mut first_head = None;
         for payload in payloads.iter().map(AsRef::as_ref) {
             left = left.saturating_sub(1);
             let head = self.head(payload, sequence, time_ns, left);
-            let segment = &self.active.segment;
-            let put = segment.put(at, &head, payload);
+            self.active.segment.put(at, &head, payload).map_err(|error| self.take_back(error))?;
             // The word of the first one hides them all, until it is stored.
-            let stored = match first_head {
-                None => put,
-                Some(_) => put.and_then(|()| segment.commit(at, &head)),
-            };
-            stored.map_err(|fault| self.fail_by(fault))?;
+            if first_head.is_some() {
+                self.active.segment.commit(at, &head).map_err(|fault| self.fail_by(fault))?;
+            }
             first_head.get_or_insert(head);
-            self.index.note(at, sequence, time_ns);
             (at, sequence) = (at + layout::stride(payload.len()), sequence + 1);
         }
         let Some(head) = first_head else { return Ok(first..first) };
         self.active.segment.commit(self.at, &head).map_err(|fault| self.fail_by(fault))?;
+        self.index.note(self.at, first, time_ns);
         self.publish(total, sequence)?;
         Ok(first..sequence)
     }
@@ -317,16 +331,16 @@ impl Writer {
 
     /// Makes so many bytes of a segment ready to be stored to, with nothing of them in any record yet.
     #[inline]
-    fn make_room(&mut self, bytes: usize) -> Result<(), Error> {
+    fn make_room(&mut self, bytes: usize, filling: Filling) -> Result<(), Error> {
         self.check()?;
         match self.at.checked_add(bytes) {
             Some(end) if end <= self.prepared => Ok(()),
-            _ => self.make_more_room(bytes),
+            _ => self.make_more_room(bytes, filling),
         }
     }
 
     #[cold]
-    fn make_more_room(&mut self, bytes: usize) -> Result<(), Error> {
+    fn make_more_room(&mut self, bytes: usize, filling: Filling) -> Result<(), Error> {
         let most = usize::try_from(self.options.segment_bytes).unwrap_or(usize::MAX) - HEADER_BYTES - HEAD_BYTES;
         let fits_here = self.at.checked_add(bytes).is_some_and(|end| end <= self.active.segment.limit());
         if !fits_here && bytes > most {
@@ -338,6 +352,9 @@ impl Writer {
         }
         if !fits_here {
             self.begin_segment()?;
+        }
+        if filling == Filling::Written {
+            return Ok(());
         }
         let used = (self.at - HEADER_BYTES).clamp(PREPARED_BYTES.start, PREPARED_BYTES.end);
         let segment = &self.active.segment;
@@ -362,7 +379,7 @@ impl Writer {
         let made = make_segment(&self.directory, &header)?;
         let made = Arc::new(Active::new(made, HEADER_BYTES, HEADER_BYTES));
         let finished = Arc::clone(&self.active);
-        finished.segment.end(self.at, self.next, time_ns).map_err(|fault| self.fail_by(fault))?;
+        finished.segment.end(self.at, self.next, time_ns).map_err(|error| self.fail(error))?;
         // R2, as in `publish`.
         finished.committed.store(self.at + HEAD_BYTES, Ordering::Release);
         self.segments.push_back(facts(&made.segment));
@@ -388,6 +405,8 @@ impl Writer {
     #[inline]
     fn publish(&mut self, bytes: usize, next: u64) -> Result<(), Error> {
         self.at += bytes;
+        // What was written has its pages, too.
+        self.prepared = self.prepared.max(self.at);
         self.next = next;
         // R2: pairs with A2 in `Active::flush`.
         self.active.committed.store(self.at, Ordering::Release);
@@ -454,6 +473,14 @@ impl Writer {
             None => Ok(()),
             Some(reason) => Err(Error::Failed { object: self.directory.name(), reason: reason.clone() }),
         }
+    }
+
+    /// A record could not be stored. What there is of it is removed, so that another can be; if that fails, too, nothing
+    /// more is appended.
+    #[cold]
+    fn take_back(&mut self, error: Error) -> Error {
+        let is_fault = matches!(error, Error::Fault { .. });
+        if is_fault || self.active.segment.clear(self.at).is_err() { self.fail(error) } else { error }
     }
 
     #[cold]
