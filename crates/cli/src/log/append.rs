@@ -95,7 +95,9 @@ impl Arguments {
             output::complain_as("mapio", output::printable(&text));
         }
         let framing = if self.length_framed { Framing::Lengths } else { Framing::Lines };
-        let mut input = Input { framing, bytes: Vec::new(), appended: Appended::none() };
+        let is_slow = self.durability == Durability::Always;
+        let grouping = if is_slow { Grouping::AsTheyCome } else { Grouping::OneByOne };
+        let mut input = Input { framing, grouping, bytes: Vec::new(), appended: Appended::none() };
         let ended = input.append_all(&mut writer, &interrupt);
         // What was appended before an error is told and flushed, too.
         let closed = writer.close();
@@ -140,10 +142,19 @@ enum Framing {
     Lengths,
 }
 
+/// Which records are appended together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Grouping {
+    OneByOne,
+    /// Those that have been read together.
+    AsTheyCome,
+}
+
 /// Standard input, and what became of it.
 #[derive(Debug)]
 struct Input {
     framing: Framing,
+    grouping: Grouping,
     /// What was read and not appended yet.
     bytes: Vec<u8>,
     appended: Appended,
@@ -213,19 +224,22 @@ impl Input {
         Ok((records, used))
     }
 
-    /// Appends records: all at once if a segment holds them together.
+    /// Appends records: where each append waits for the disk, all at once if a segment holds them together.
     fn append(&mut self, writer: &mut Writer, records: &[Range<usize>]) -> anyhow::Result<()> {
         let payloads: Vec<&[u8]> = records.iter().map(|record| &self.bytes[record.clone()]).collect();
-        let total = records.iter().map(Range::len).sum();
-        match writer.append_batch(&payloads) {
-            Ok(sequences) => self.appended.add(&sequences, total),
-            Err(Error::TooLong { .. }) => {
-                for payload in payloads {
-                    let sequence = writer.append(payload)?;
-                    self.appended.add(&(sequence..sequence + 1), payload.len());
+        if self.grouping == Grouping::AsTheyCome {
+            match writer.append_batch(&payloads) {
+                Ok(sequences) => {
+                    self.appended.add(&sequences, records.iter().map(Range::len).sum());
+                    return Ok(());
                 }
+                Err(Error::TooLong { .. }) => {}
+                Err(error) => return Err(error.into()),
             }
-            Err(error) => return Err(error.into()),
+        }
+        for payload in payloads {
+            let sequence = writer.append(payload)?;
+            self.appended.add(&(sequence..sequence + 1), payload.len());
         }
         Ok(())
     }

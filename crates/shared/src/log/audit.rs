@@ -130,7 +130,7 @@ pub(super) fn verify(directory: &Directory) -> Result<Verification, Error> {
         found.segments += 1;
         let checked = match Segment::open(directory, first, MapMode::ReadOnly) {
             // Removed meanwhile: it was the oldest.
-            Ok(None) => continue,
+            Ok(None) => Ok(None),
             Ok(Some(segment)) => found.check(&segment, before),
             Err(error) => Err(error),
         };
@@ -205,7 +205,7 @@ pub(super) fn repair(path: &Path, mode: RepairMode) -> Result<Repair, Error> {
     let end = End::find(&directory, &segments, Trust::Nothing)?;
     if mode == RepairMode::Cut {
         end.settle(&directory)?;
-        end.flush()?;
+        end.flush(&directory)?;
     }
     debug_assert!(end.recovery.cut.is_some() || end.recovery.lost_segments.is_empty());
     Ok(Repair { records: end.records, next_sequence: end.next, recovery: end.recovery })

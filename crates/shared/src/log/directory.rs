@@ -29,8 +29,8 @@ const TEMPORARY: &str = ".mapio-new";
 const NOT_REGULAR: &str = "it is no regular file";
 /// Digits of the largest sequence number.
 const DIGITS: usize = 20;
-/// Bytes of zeros that one write sets aside, where there is no fallocate(2).
-const ZEROS_BYTES: usize = 64 << 10;
+/// Bytes of zeros in one write: the larger it is, the larger are the folios that the kernel keeps them in.
+const ZEROS_BYTES: usize = 1 << 20;
 
 /// The folder of a log.
 #[derive(Debug)]
@@ -80,6 +80,14 @@ impl Directory {
 
     pub(super) fn segment_name(&self, first: u64) -> String {
         self.path.join(segment(first)).display().to_string()
+    }
+
+    /// Bytes of a segment's file; 0 if there is none.
+    pub(super) fn segment_bytes(&self, first: u64) -> Result<u64, Error> {
+        let Some(fd) = self.open_segment(first, OFlags::RDONLY)? else { return Ok(0) };
+        let stat = rustix::fs::fstat(&fd);
+        let stat = stat.map_err(|errno| Error::os("reading the status of", self.segment_name(first))(errno.into()))?;
+        Ok(u64::try_from(stat.st_size).unwrap_or(0))
     }
 
     /// Lists what is there.

@@ -233,13 +233,12 @@ impl Reader {
         if let Some(entry) = self.try_read(buffer)? {
             return Ok(entry);
         }
-        let waited = timeout.unwrap_or(Duration::MAX);
-        let over = || Error::Timeout { object: self.directory.name(), waited };
-        let over = over();
-        if !self.wait(timeout)? {
-            return Err(over);
+        if self.wait(timeout)?
+            && let Some(entry) = self.try_read(buffer)?
+        {
+            return Ok(entry);
         }
-        self.try_read(buffer)?.ok_or(over)
+        Err(Error::Timeout { object: self.directory.name(), waited: timeout.unwrap_or(Duration::MAX) })
     }
 
     /// Waits until there is a record to read: for so long at most, or for ever. Answers whether there is.

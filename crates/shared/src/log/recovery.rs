@@ -52,11 +52,13 @@ pub(super) enum Trust {
 /// The end of a log.
 #[derive(Debug)]
 pub(super) struct End {
-    /// All segments that are left: first sequence number and bytes, ascending. The bytes of those that were not opened
-    /// are those of the oldest one opened.
+    /// All segments that are left: first sequence number and bytes, ascending.
     pub(super) segments: VecDeque<(u64, u64)>,
-    /// The segments that were looked through, and where what they hold ends: the last ones, ascending.
-    pub(super) walked: Vec<(Segment, usize)>,
+    /// The segments that were looked through: the last ones, ascending. Only the last of them stays open, since there may
+    /// be more than a process may have open.
+    pub(super) walked: Vec<Walked>,
+    /// The last segment that was looked through.
+    pub(super) last: Option<Segment>,
     /// Whether the last segment has an end record: the next record begins a new one.
     pub(super) has_ended: bool,
     /// Number of the next record.
@@ -70,8 +72,19 @@ pub(super) struct End {
     pub(super) recovery: Recovery,
     /// Segments that must lose their names.
     lost: Vec<u64>,
-    /// Segments that lack their end record.
-    unended: Vec<usize>,
+}
+
+/// A segment that was looked through.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Walked {
+    pub(super) first: u64,
+    pub(super) bytes: u64,
+    /// Where its records end.
+    pub(super) at: usize,
+    /// Number of the next record.
+    next: u64,
+    /// Whether it lacks its end record, though another segment follows.
+    is_unended: bool,
 }
 
 /// How a walk through a segment has ended.
@@ -105,6 +118,7 @@ impl End {
         let mut end = Self {
             segments: VecDeque::new(),
             walked: Vec::new(),
+            last: None,
             has_ended: true,
             next: segments.get(start).copied().unwrap_or(first),
             time_ns: 0,
@@ -112,7 +126,6 @@ impl End {
             records: 0,
             recovery: Recovery::default(),
             lost: Vec::new(),
-            unended: Vec::new(),
         };
         for (place, &first) in segments.iter().enumerate().skip(start) {
             if !end.take(directory, first, segments.get(place + 1).copied(), trust)? {
@@ -120,10 +133,10 @@ impl End {
                 break;
             }
         }
-        let bytes = end.walked.first().map_or(0, |(segment, _)| segment.header().segment_bytes);
-        end.segments = segments[..start].iter().map(|&first| (first, bytes)).collect();
-        end.segments
-            .extend(end.walked.iter().map(|(segment, _)| (segment.header().first, segment.header().segment_bytes)));
+        for &first in &segments[..start] {
+            end.segments.push_back((first, directory.segment_bytes(first)?));
+        }
+        end.segments.extend(end.walked.iter().map(|walked| (walked.first, walked.bytes)));
         Ok(end)
     }
 
@@ -151,7 +164,9 @@ impl End {
             Ending::Open if is_believed => Some(segment.corrupt(walk.at, "a record that was flushed is missing")),
             Ending::Open | Ending::Ended => None,
         };
-        self.walked.push((segment, walk.at));
+        let bytes = segment.header().segment_bytes;
+        self.walked.push(Walked { first, bytes, at: walk.at, next: walk.next, is_unended: false });
+        self.last = Some(segment);
         match (error, follower) {
             (Some(error), _) if is_believed || !is_damage(&error) => Err(error),
             (Some(error), _) => {
@@ -159,11 +174,13 @@ impl End {
                 Ok(false)
             }
             (None, Some(follower)) if follower != self.next => self.miss(directory, follower, walk.at, trust),
-            (None, Some(_)) if !self.has_ended => {
-                self.unended.push(self.walked.len() - 1);
+            (None, Some(_)) => {
+                if let Some(walked) = self.walked.last_mut() {
+                    walked.is_unended = !self.has_ended;
+                }
                 Ok(true)
             }
-            (None, _) => Ok(true),
+            (None, None) => Ok(true),
         }
     }
 
@@ -173,25 +190,24 @@ impl End {
         if self.has_ended && trust == Trust::Marks {
             return Err(Error::Corrupt { object: directory.segment_name(follower), offset: 0, reason });
         }
-        let name = self.walked.last().map_or_else(|| directory.name(), |(segment, _)| segment.name().to_owned());
+        let name = self.last.as_ref().map_or_else(|| directory.name(), |segment| segment.name().to_owned());
         self.cut(name, at, format!("the records before number {follower} are missing"));
         Ok(false)
     }
 
     fn open(&self, directory: &Directory, first: u64) -> Result<Segment, Error> {
-        let name = || directory.segment_name(first);
-        let segment = Segment::open(directory, first, MapMode::ReadWrite)?;
-        let segment = segment.ok_or_else(|| Error::NotFound { object: name() })?;
-        match self.walked.last() {
-            Some((before, _)) if before.header().log_id != segment.header().log_id => {
-                Err(Error::Foreign { object: name(), reason: "it belongs to another log" })
+        let segment = reopen(directory, first)?;
+        match &self.last {
+            Some(before) if before.header().log_id != segment.header().log_id => {
+                let object = segment.name().to_owned();
+                Err(Error::Foreign { object, reason: "it belongs to another log" })
             }
             _ => Ok(segment),
         }
     }
 
     fn segment_is_kept(&self, first: u64) -> bool {
-        self.walked.last().is_some_and(|(segment, _)| segment.header().first == first)
+        self.walked.last().is_some_and(|walked| walked.first == first)
     }
 
     fn cut(&mut self, file: String, at: usize, reason: String) {
@@ -207,10 +223,9 @@ impl End {
 
     /// Makes the log end where the end was found.
     pub(super) fn settle(&self, directory: &Directory) -> Result<(), Error> {
-        for &place in &self.unended {
-            let (segment, at) = &self.walked[place];
-            let next = self.walked.get(place + 1).map_or(self.next, |(follower, _)| follower.header().first);
-            segment.end(*at, next, segment.header().created_ns)?;
+        for walked in self.walked.iter().filter(|walked| walked.is_unended) {
+            let segment = reopen(directory, walked.first)?;
+            segment.end(walked.at, walked.next, segment.header().created_ns)?;
         }
         // The last one first: if we die in between, the next recovery finds the same cut.
         for &first in self.lost.iter().rev() {
@@ -219,8 +234,8 @@ impl End {
         if !self.lost.is_empty() {
             directory.sync()?;
         }
-        match self.walked.last() {
-            Some((segment, at)) if !self.has_ended => clear(segment, *at),
+        match (&self.last, self.walked.last()) {
+            (Some(segment), Some(walked)) if !self.has_ended => clear(segment, walked.at),
             _ => Ok(()),
         }
     }
@@ -228,13 +243,14 @@ impl End {
     /// Brings all that was looked through to the disk, whatever an earlier flush has answered, and notes that.
     ///
     /// After a flush that failed, the kernel takes pages for clean that the disk does not have; so they are stored to.
-    pub(super) fn flush(&self) -> Result<(), Error> {
-        for (place, (segment, at)) in self.walked.iter().enumerate() {
-            let is_ended = self.has_ended || place + 1 < self.walked.len();
-            let end = if is_ended { at + HEAD_BYTES } else { *at };
+    pub(super) fn flush(&self, directory: &Directory) -> Result<(), Error> {
+        for (place, walked) in self.walked.iter().enumerate() {
+            let is_last = place + 1 == self.walked.len();
+            let end = if self.has_ended || !is_last { walked.at + HEAD_BYTES } else { walked.at };
+            let segment = reopen(directory, walked.first)?;
             let mark = segment.mark().map_err(|fault| segment.fault(fault))?;
             // The last one also has zeros to flush, where something was cut off.
-            if mark < end || !is_ended {
+            if mark < end || is_last {
                 segment.store_again(mark, end)?;
                 segment.sync()?;
                 segment.set_mark(end).map_err(|fault| segment.fault(fault))?;
@@ -242,6 +258,12 @@ impl End {
         }
         Ok(())
     }
+}
+
+/// Opens a segment that was listed.
+fn reopen(directory: &Directory, first: u64) -> Result<Segment, Error> {
+    let segment = Segment::open(directory, first, MapMode::ReadWrite)?;
+    segment.ok_or_else(|| Error::NotFound { object: directory.segment_name(first) })
 }
 
 /// Makes a segment end at a place.

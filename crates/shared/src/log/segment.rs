@@ -27,7 +27,7 @@ const CHECK_BYTES: usize = 1024;
 const SHORT_BYTES: usize = 256;
 /// Payloads from this many bytes on are written by the kernel: that takes a system call, and saves writing zeros first.
 /// For shorter ones the call costs more than the zeros.
-pub(super) const LONG_BYTES: usize = 4096;
+pub(super) const LONG_BYTES: usize = 32 << 10;
 
 /// A mapped segment.
 #[derive(Debug)]

@@ -140,14 +140,14 @@ impl Writer {
         end.settle(&directory)?;
         let is_flushed = options.durability != Durability::Kernel;
         if is_flushed {
-            end.flush()?;
+            end.flush(&directory)?;
         }
-        let (next, time_ns, mut segments) = (end.next, end.time_ns.max(1), std::mem::take(&mut end.segments));
+        let (next, time_ns, mut segments) = (end.next, end.time_ns, std::mem::take(&mut end.segments));
         let unflushed: VecDeque<_> = match is_flushed {
             true => VecDeque::new(),
-            false => end.walked.iter().map(|(segment, _)| facts(segment)).collect(),
+            false => end.walked.iter().map(|walked| (walked.first, walked.bytes)).collect(),
         };
-        let last = end.walked.pop();
+        let last = end.last.take().zip(end.walked.last().map(|walked| walked.at));
         let (last, has_ended) = (last.ok_or_else(|| Error::NotFound { object: directory.name() })?, end.has_ended);
         let (active, at) = if has_ended {
             // Its successor was lost, or never made.

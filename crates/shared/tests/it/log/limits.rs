@@ -234,15 +234,15 @@ fn a_log_that_has_lost_power_holds_every_record_that_was_flushed() {
 #[test]
 fn long_records_and_batches_of_them_are_as_good_as_short_ones() {
     let dir = tempfile::tempdir().expect("a folder");
-    let options = Options::new().segment_bytes(64 << 10);
+    let options = Options::new().segment_bytes(256 << 10);
     let (mut writer, mut expected) = (options.open_or_create(dir.path()).expect("a log"), Vec::new());
     for round in 0..60u64 {
         let next = writer.next_sequence();
-        let len = usize::try_from(round * 2654 % 13_000).expect("small");
+        let len = usize::try_from(round * 12_654 % 70_000).expect("small");
         let batch = match round % 3 {
             0 => vec![payload(next, len)],
-            1 => vec![payload(next, 5000), payload(next + 1, 4096), payload(next + 2, 9001)],
-            _ => vec![payload(next, 4095), payload(next + 1, len), payload(next + 2, 3)],
+            1 => vec![payload(next, 33_000), payload(next + 1, 32 << 10), payload(next + 2, 40_001)],
+            _ => vec![payload(next, (32 << 10) - 1), payload(next + 1, len), payload(next + 2, 3)],
         };
         let appended = if batch.len() == 1 {
             next..writer.append(&batch[0]).expect("room") + 1
@@ -277,15 +277,15 @@ fn a_long_record_that_could_not_be_written_leaves_nothing_behind() {
     });
     let dir = tempfile::tempdir().expect("a folder");
     peer.ask(&format!("open {}", dir.path().display()));
-    assert_eq!(peer.ask("20000"), "0");
+    assert_eq!(peer.ask("40000"), "0");
     let injection = match Injection::attach(peer.id(), "pwritev", &["pwritev:error=ENOSPC:when=1"]) {
         Ok(injection) => injection,
         Err(error) => return skip(test, &format!("strace can't be used: {error}")),
     };
-    assert!(peer.ask("20000").starts_with("Os {"));
+    assert!(peer.ask("40000").starts_with("Os {"));
     assert_eq!(peer.ask("100"), "1");
-    assert_eq!(peer.ask("20000"), "2");
+    assert_eq!(peer.ask("40000"), "2");
     drop(injection);
     let lens: Vec<_> = read_from(dir.path(), Position::Start).into_iter().map(|(_, bytes)| bytes.len()).collect();
-    assert_eq!(lens, [20_000, 100, 20_000]);
+    assert_eq!(lens, [40_000, 100, 40_000]);
 }
