@@ -30,7 +30,9 @@ fn main() {
         let folder = tempfile::tempdir_in(folder).expect("a folder");
         let chosen = |part: &str| part.starts_with(&filter);
         if chosen("append") {
-            for (record_bytes, count) in [(64, 1_000_000), (1024, 200_000), (4096, 50_000), (16 << 10, 16_000), (64 << 10, 4000)] {
+            for (record_bytes, count) in
+                [(64, 1_000_000), (1024, 200_000), (4096, 50_000), (16 << 10, 16_000), (64 << 10, 4000)]
+            {
                 append(place, folder.path(), record_bytes, count);
             }
         }

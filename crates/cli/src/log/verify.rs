@@ -10,8 +10,8 @@ use crate::output::{self, Answer};
 
 /// Check every record of a log
 ///
-/// Exit status: 0 all are whole, 1 the log is damaged, 2 error. A log may be written to meanwhile. One whose machine has
-/// died may be damaged at its end until it is written to again, which cuts that off.
+/// Exit status: 0 all are whole, 1 the log is damaged, 2 error. A log may be written to meanwhile. One whose machine
+/// has died may be damaged at its end until it is written to again, which cuts that off.
 ///
 /// Example: mapio log verify DIR && echo whole
 #[derive(Debug, Args)]

@@ -208,5 +208,7 @@ pub(super) fn repair(path: &Path, mode: RepairMode) -> Result<Repair, Error> {
         end.flush(&directory)?;
     }
     debug_assert!(end.recovery.cut.is_some() || end.recovery.lost_segments.is_empty());
-    Ok(Repair { records: end.records, next_sequence: end.next, recovery: end.recovery })
+    // Without any segment, the next writer begins a new log.
+    let next_sequence = if end.walked.is_empty() { 0 } else { end.next };
+    Ok(Repair { records: end.records, next_sequence, recovery: end.recovery })
 }

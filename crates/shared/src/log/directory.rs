@@ -1,7 +1,7 @@
 //! The folder of a log: which files are in it, and how they come and go.
 //!
-//! Invariant: a file has a segment's name only when its header is on the disk and all its bytes are set aside. Everything
-//! is reached through one descriptor of the folder, so that renaming the folder changes nothing.
+//! Invariant: a file has a segment's name only when its header is on the disk and all its bytes are set aside.
+//! Everything is reached through one descriptor of the folder, so that renaming the folder changes nothing.
 
 use std::ffi::CStr;
 use std::fs;

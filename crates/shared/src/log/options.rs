@@ -18,8 +18,8 @@ pub enum Durability {
     /// before it is on the disk.
     Always,
     /// At most this long, and the time of two flushes, after its append has returned: a thread of the writer flushes
-    /// this long after the first append since the last flush. It sleeps while nothing is appended. An append that begins
-    /// a new segment waits for the flush of the finished one.
+    /// this long after the first append since the last flush. It sleeps while nothing is appended. An append that
+    /// begins a new segment waits for the flush of the finished one.
     Interval(Duration),
     /// When the kernel writes it back, or at [`Writer::flush`]. Only a log of which more than 1 GiB was never flushed
     /// waits at the beginning of a new segment, for its oldest segments to be flushed: so there is an end to what is

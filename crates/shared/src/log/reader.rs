@@ -1,8 +1,8 @@
 //! Reading a log: from any place, in any process, while it is written or after.
 //!
-//! Nothing here writes to a file, so a folder that may only be read will do. What is read is not trusted: every record's
-//! place and checksum are looked at before it is answered. Invariant: `next` is the number of the record that belongs at
-//! `at` in `segment`.
+//! Nothing here writes to a file, so a folder that may only be read will do. What is read is not trusted: every
+//! record's place and checksum are looked at before it is answered. Invariant: `next` is the number of the record that
+//! belongs at `at` in `segment`.
 
 use std::iter::FusedIterator;
 use std::os::fd::AsFd;
@@ -132,8 +132,9 @@ impl Log {
 
     /// Cuts a log that is damaged behind the last record before the damage, or tells where it would.
     ///
-    /// Everything is checked, whatever was flushed. Segments behind the cut, and a first segment that can't be used, get
-    /// the suffix `.lost`; nobody but a writer changes a log, so this is one as long as it runs.
+    /// Everything is checked, whatever was flushed. Segments behind the cut, and a first segment that can't be used,
+    /// get the suffix `.lost`; without a first segment, the next writer begins a new log. Nobody but a writer changes a
+    /// log, so this is one as long as it runs.
     ///
     /// # Errors
     /// As [`Options::open`](super::Options::open), but damage is none.
@@ -168,6 +169,10 @@ impl Log {
         match position {
             Position::Sequence(wanted) if wanted < first => reader.missed = first - wanted,
             Position::Sequence(wanted) if wanted > reader.next => {
+                if self.directory.contents()?.segments.last() != Some(&newest) {
+                    // A writer has begun another segment meanwhile.
+                    return Ok(None);
+                }
                 let reason = format!("it ends before record {wanted}: the next one is {}", reader.next);
                 return Err(Error::invalid(self.directory.name(), reason));
             }

@@ -54,8 +54,8 @@ pub(super) enum Trust {
 pub(super) struct End {
     /// All segments that are left: first sequence number and bytes, ascending.
     pub(super) segments: VecDeque<(u64, u64)>,
-    /// The segments that were looked through: the last ones, ascending. Only the last of them stays open, since there may
-    /// be more than a process may have open.
+    /// The segments that were looked through: the last ones, ascending. Only the last of them stays open, since there
+    /// may be more than a process may have open.
     pub(super) walked: Vec<Walked>,
     /// The last segment that was looked through.
     pub(super) last: Option<Segment>,

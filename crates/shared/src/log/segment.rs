@@ -227,7 +227,8 @@ impl Segment {
         put.map_err(|fault| self.fault(fault))
     }
 
-    /// Does what [`put`](Self::put) does by pwritev(2): into the same pages, and before whatever this thread stores next.
+    /// Does what [`put`](Self::put) does by pwritev(2): into the same pages, and before whatever this thread stores
+    /// next.
     #[cold]
     fn write(&self, at: usize, head: &[u8; HEAD_BYTES], payload: &[u8]) -> Result<(), Error> {
         let fail = |source: io::Error| Error::os("writing to", self.name.clone())(source);

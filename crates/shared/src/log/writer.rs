@@ -7,7 +7,8 @@
 //! A record is stored behind `committed`, head and payload, all but the word of its head; then the word is stored, and
 //! with that the record is there for everybody. Invariants:
 //! - W1: behind the last committed record there are only zeros, but for the bytes of an append that is going on.
-//! - W2: after a failure that leaves bytes of a record behind, or unknown what is on the disk, nothing more is appended.
+//! - W2: after a failure that leaves bytes of a record behind, or unknown what is on the disk, nothing more is
+//!   appended.
 //! - W3: all segments but the last have an end record, except between the making of one and the end of the one before.
 
 use std::collections::VecDeque;
@@ -214,8 +215,8 @@ impl Writer {
     /// # Errors
     /// [`Error::TooLong`] for a record that no segment holds. [`Error::Os`] when there is no space, or a file can't be
     /// made: nothing was appended, and the same call may succeed later. [`Error::Fault`] when somebody has cut the
-    /// segment short, and [`Error::Os`] when a flush fails: it is not known whether the record is there, or will be after a
-    /// crash, and from then on all answers are [`Error::Failed`].
+    /// segment short, and [`Error::Os`] when a flush fails: it is not known whether the record is there, or will be
+    /// after a crash, and from then on all answers are [`Error::Failed`].
     #[inline]
     pub fn append(&mut self, payload: &[u8]) -> Result<u64, Error> {
         let stride = layout::stride(payload.len());
@@ -475,8 +476,8 @@ impl Writer {
         }
     }
 
-    /// A record could not be stored. What there is of it is removed, so that another can be; if that fails, too, nothing
-    /// more is appended.
+    /// A record could not be stored. What there is of it is removed, so that another can be; if that fails, too,
+    /// nothing more is appended.
     #[cold]
     fn take_back(&mut self, error: Error) -> Error {
         let is_fault = matches!(error, Error::Fault { .. });

@@ -61,7 +61,8 @@ proptest! {
         len in prop::option::of(0..20_000u64),
     ) {
         let log = log();
-        let mut files: Vec<_> = fs::read_dir(log.path()).expect("a folder").map(|entry| entry.expect("it").path()).collect();
+        let entries = fs::read_dir(log.path()).expect("a folder");
+        let mut files: Vec<_> = entries.map(|entry| entry.expect("it").path()).collect();
         files.sort();
         let chosen = File::options().write(true).open(&files[file % files.len()]).expect("a file");
         chosen.write_all_at(&bytes, at).expect("room");

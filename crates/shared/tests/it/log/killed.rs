@@ -1,5 +1,5 @@
-//! A writer that is killed, by SIGKILL, at any of its system calls or anywhere: everything that was acknowledged is there
-//! once, nothing is torn, and the next writer goes on.
+//! A writer that is killed, by SIGKILL, at any of its system calls or anywhere: everything that was acknowledged is
+//! there once, nothing is torn, and the next writer goes on.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

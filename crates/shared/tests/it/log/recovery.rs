@@ -240,3 +240,22 @@ fn a_log_of_more_segments_than_may_be_open_is_recovered_and_repaired() {
     assert!(info.segments.iter().all(|segment| segment.flushed_bytes > 8000), "all that was found was flushed");
     drop(writer);
 }
+
+#[test]
+fn a_log_without_a_usable_first_segment_is_set_aside_as_a_whole() {
+    let dir = folder();
+    let mut writer = SHORT.open_or_create(dir.path()).expect("a log");
+    for number in 0..9 {
+        writer.append(&payload(number, 1000)).expect("room");
+    }
+    drop(writer);
+    let first = &segments(dir.path())[0];
+    let mut bytes = fs::read(first).expect("a segment");
+    bytes[40] ^= 1;
+    fs::write(first, bytes).expect("room");
+    assert!(matches!(SHORT.open(dir.path()), Err(Error::Corrupt { .. })));
+    let repaired = Log::repair(dir.path(), RepairMode::Cut).expect("damage is no error");
+    assert_eq!((repaired.records, repaired.next_sequence, repaired.recovery.lost_segments.len()), (0, 0, 3));
+    assert!(segments(dir.path()).is_empty());
+    assert_eq!(SHORT.open_or_create(dir.path()).expect("a new log").append(b"first").expect("room"), 0);
+}
