@@ -9,6 +9,7 @@ mod bench_copy;
 mod compare;
 mod copy;
 mod interrupt;
+mod log;
 mod output;
 mod pages;
 mod signals;
@@ -42,6 +43,8 @@ enum Command {
     },
     Compare(compare::Arguments),
     Pages(Box<pages::Arguments>),
+    #[command(subcommand)]
+    Log(log::Command),
     /// Measure ways of doing I/O beside each other
     #[command(subcommand)]
     Bench(Bench),
@@ -65,6 +68,7 @@ fn main() -> ExitCode {
         Command::Copy { words } => return copy::run(&copy::Called::as_subcommand(), words.into_iter()),
         Command::Compare(arguments) => arguments.run(),
         Command::Pages(arguments) => arguments.run(),
+        Command::Log(command) => command.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
     };
     match answer {

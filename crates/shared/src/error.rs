@@ -114,6 +114,13 @@ pub enum Error {
         /// How many places there are.
         places: u64,
     },
+    /// An earlier failure has left it unknown what is on the disk: no more is taken until it is opened again.
+    Failed {
+        /// What.
+        object: String,
+        /// The earlier failure.
+        reason: String,
+    },
     /// A message or a record does not fit, however empty it is.
     TooLong {
         /// What.
@@ -163,6 +170,9 @@ impl fmt::Display for Error {
             }
             Self::Crowded { object, places } => {
                 write!(f, "{object}: all {places} places are taken")
+            }
+            Self::Failed { object, reason } => {
+                write!(f, "{object} takes no more until it is opened again, after an error: {reason}")
             }
             Self::TooLong { object, len, most } => {
                 write!(f, "{object}: {len} bytes do not fit, {most} would")

@@ -20,6 +20,8 @@ mod header;
 mod layout;
 mod life;
 mod lock;
+#[cfg(not(loom))]
+pub mod log;
 mod memory;
 #[cfg(not(loom))]
 mod name;

@@ -4,5 +4,6 @@ mod commands;
 mod copy;
 mod cp;
 mod docs;
+mod log;
 mod pages;
 mod support;

@@ -1,4 +1,5 @@
 //! What the crate promises, between real processes.
 
+mod log;
 mod object;
 mod support;

@@ -1,0 +1,9 @@
+//! The log.
+
+mod contract;
+mod hostile;
+mod killed;
+mod limits;
+mod recovery;
+mod sharing;
+mod support;
