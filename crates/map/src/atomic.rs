@@ -398,9 +398,7 @@ impl AtomicView<'_, u32> {
     fn futex_fault(&self, error: &io::Error, access: Access) -> Fault {
         match error.raw_os_error() {
             Some(libc::EFAULT) => self.fault(FaultWord::new(self.bytes.address(0).addr(), None), access),
-            errno => {
-                Fault { offset: self.offset, kind: FaultKind::Io(errno.unwrap_or(libc::ENOSYS)), access }
-            }
+            errno => Fault { offset: self.offset, kind: FaultKind::Io(errno.unwrap_or(libc::ENOSYS)), access },
         }
     }
 }
