@@ -11,6 +11,7 @@ mod copy;
 mod interrupt;
 mod output;
 mod pages;
+mod shared;
 mod signals;
 mod size;
 
@@ -23,7 +24,7 @@ use clap::{Parser, Subcommand};
 
 use output::Answer;
 
-/// Memory-mapped I/O: copy, compare and measure files, and see which pages of them are in memory
+/// Memory-mapped I/O: copy, compare and measure files, see which pages of them are in memory, and share memory
 #[derive(Debug, Parser)]
 #[command(name = "mapio", version, max_term_width = 100)]
 struct Arguments {
@@ -42,6 +43,7 @@ enum Command {
     },
     Compare(compare::Arguments),
     Pages(Box<pages::Arguments>),
+    Shared(shared::Arguments),
     /// Measure ways of doing I/O beside each other
     #[command(subcommand)]
     Bench(Bench),
@@ -65,6 +67,7 @@ fn main() -> ExitCode {
         Command::Copy { words } => return copy::run(&copy::Called::as_subcommand(), words.into_iter()),
         Command::Compare(arguments) => arguments.run(),
         Command::Pages(arguments) => arguments.run(),
+        Command::Shared(arguments) => arguments.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
     };
     match answer {

@@ -258,3 +258,43 @@ fn skipped(error: &Error) -> Outcome {
         error => error.to_string(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::object::SharedOptions;
+
+    #[test]
+    fn what_is_just_being_opened_is_skipped_with_the_reason() {
+        let folder = tempfile::tempdir().unwrap();
+        let (made, dead) = (folder.path().join("made"), folder.path().join("dead"));
+        let options = SharedOptions::new().len(10).lifetime(Lifetime::LastHandle);
+        let object = options.create(ObjectName::file(&made)).unwrap();
+        // Nobody has locked a byte of the copy.
+        fs::copy(&made, &dead).unwrap();
+        drop(object);
+        let names = [ObjectName::file(&dead)];
+        let memory = open_to_look(&"dead".into(), &dead, MapMode::ReadWrite).unwrap();
+        let gate = Gate::pass(&memory, Hold::Shared).unwrap();
+        let found = clean(&names, Cleaning::Remove).unwrap();
+        assert_eq!((found.len(), found[0].cause), (1, Cause::LastHandle));
+        assert!(matches!(&found[0].outcome, Outcome::Skipped(reason) if reason.contains("stopped")), "{found:?}");
+        assert!(dead.exists());
+        drop(gate);
+        assert_eq!(clean(&names, Cleaning::Remove).unwrap()[0].outcome, Outcome::Removed);
+        assert!(!dead.exists());
+    }
+
+    #[test]
+    fn a_temporary_file_whose_maker_holds_its_gate_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join(".mapio-new-x");
+        fs::write(&path, [0; 8192]).unwrap();
+        let memory = open_to_look(&"new".into(), &path, MapMode::ReadWrite).unwrap();
+        let gate = Gate::pass(&memory, Hold::Exclusive).unwrap();
+        assert_eq!(temporaries(folder.path(), Cleaning::Remove), []);
+        drop(gate);
+        assert_eq!(temporaries(folder.path(), Cleaning::Remove).len(), 1);
+        assert!(!path.exists());
+    }
+}

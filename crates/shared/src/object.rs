@@ -114,7 +114,6 @@ struct Inner {
 
 impl SharedObject {
     /// How objects are made and opened.
-    #[must_use]
     pub fn options() -> SharedOptions {
         SharedOptions::new()
     }
@@ -205,15 +204,14 @@ impl SharedObject {
         }
     }
 
-    /// Whether somebody has removed it: no other process can open it any more. Not known of raw objects.
+    /// Whether somebody has removed it: no other process can open it any more.
+    ///
+    /// A raw object in a file that has several names counts as removed when it has lost the last.
     ///
     /// # Errors
     /// [`Error::Fault`] when the object was cut short.
     pub fn is_removed(&self) -> Result<bool, Error> {
-        if self.is_raw() {
-            return Ok(false);
-        }
-        if self.inner.memory.u32(STATE)?.load(Ordering::Relaxed)? == REMOVED {
+        if !self.is_raw() && self.inner.memory.u32(STATE)?.load(Ordering::Relaxed)? == REMOVED {
             return Ok(true);
         }
         // Who removes it may have died before he could say so, or have known nothing of headers.
@@ -247,6 +245,7 @@ impl SharedObject {
     }
 
     /// The contents, for what stands on them.
+    #[expect(clippy::misnamed_getters, reason = "the header is nobody else's business")]
     pub(crate) fn memory(&self) -> &Memory {
         &self.inner.contents
     }

@@ -5,4 +5,5 @@ mod copy;
 mod cp;
 mod docs;
 mod pages;
+mod shared;
 mod support;

@@ -247,7 +247,11 @@ fn free_dead_key(key: i32) -> Result<bool, Error> {
 /// Takes key and identifier from a segment.
 pub(super) fn remove(name: &ObjectName) -> Result<(), Error> {
     let object: Arc<str> = name.to_string().into();
-    let id = find_whole(name)?;
+    let id = match find_whole(name) {
+        // Its maker is stopped, or has died in another PID namespace, which nobody here can see.
+        Err(Error::Timeout { .. }) => find(name)?,
+        id => id?,
+    };
     if let Ok(Some(memory)) = attach_with_companion(id, MapMode::ReadWrite, &object) {
         let gate = Gate::pass(&memory, Hold::Exclusive)?;
         if Header::read(&memory).is_ok() {

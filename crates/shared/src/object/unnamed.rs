@@ -20,7 +20,7 @@ use super::SharedOptions;
 /// How the names of files begin that have not got their object's name yet.
 const TEMPORARY_PREFIX: &str = ".mapio-new-";
 /// Bytes that are written at a time where there is no fallocate(2).
-const ZEROS: [u8; 65_536] = [0; 65_536];
+static ZEROS: [u8; 65_536] = [0; 65_536];
 
 /// A file that has no name yet, or one that nobody knows.
 pub(super) struct Unnamed {
