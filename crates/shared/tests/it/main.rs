@@ -2,7 +2,11 @@
 
 mod cleaning;
 mod contract;
+mod forked;
+mod full;
 mod hostile;
+mod interop;
+mod killed;
 mod life;
 mod object;
 mod support;
