@@ -12,6 +12,7 @@ mod interrupt;
 mod log;
 mod output;
 mod pages;
+mod shared;
 mod signals;
 mod size;
 
@@ -24,7 +25,7 @@ use clap::{Parser, Subcommand};
 
 use output::Answer;
 
-/// Memory-mapped I/O: copy, compare and measure files, and see which pages of them are in memory
+/// Memory-mapped I/O: copy, compare and measure files, see which pages of them are in memory, and share memory
 #[derive(Debug, Parser)]
 #[command(name = "mapio", version, max_term_width = 100)]
 struct Arguments {
@@ -45,6 +46,7 @@ enum Command {
     Pages(Box<pages::Arguments>),
     #[command(subcommand)]
     Log(log::Command),
+    Shared(shared::Arguments),
     /// Measure ways of doing I/O beside each other
     #[command(subcommand)]
     Bench(Bench),
@@ -69,6 +71,7 @@ fn main() -> ExitCode {
         Command::Compare(arguments) => arguments.run(),
         Command::Pages(arguments) => arguments.run(),
         Command::Log(command) => command.run(),
+        Command::Shared(arguments) => arguments.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
     };
     match answer {

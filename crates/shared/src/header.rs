@@ -17,8 +17,20 @@
 //!  128  cards         62 of 64 bytes: who has which number, for display
 //! 4096  contents
 //! ```
-//! Integers are in the byte order of the machine, which the mark tells. All but the words from 64 on are written before
-//! the object has its name, and never again. Who opens an object copies them, checks the copies, and believes nothing
+//! A card, by bytes from its start:
+//! ```text
+//!    0  number        u32      0: free
+//!    4  pid           u32      as its own PID namespace calls it
+//!    8  start time    u64      clock ticks since the machine was started
+//!   16  namespace     u64      inode of the PID namespace
+//!   24  role          [u8; 16] text
+//!   40  name          [u8; 16] text
+//!   56  seal          u32      the number again, once the rest is written
+//!   60  zeros
+//! ```
+//! Integers are in the byte order of the machine, which the mark tells. All but `len` and the words from 64 on are written
+//! before the object has its name, and never again; `len` changes when the object is made longer or shorter, and is at no
+//! time more than the file has. Who opens an object copies them, checks the copies, and believes nothing
 //! that is there later.
 
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -31,9 +43,12 @@ use crate::memory::Memory;
 /// Bytes before the contents: a page of the smallest size, so that contents are aligned for every type.
 pub(crate) const HEADER_LEN: usize = 4096;
 /// Offsets of the words that change.
+pub(crate) const LEN: usize = 16;
 pub(crate) const NEXT: usize = 64;
 pub(crate) const STATE: usize = 68;
 pub(crate) const LEFT: usize = 72;
+/// Offset of `lifetime`.
+const LIFETIME: usize = std::mem::offset_of!(Header, lifetime);
 /// Where the cards are, and how large each is.
 pub(crate) const CARDS: usize = 128;
 pub(crate) const CARD_LEN: usize = 64;
@@ -54,7 +69,7 @@ pub enum Lifetime {
     #[default]
     UntilRemoved,
     /// Until the last handle is closed, as Windows has it. When the last user dies instead, the object is found dead by
-    /// the next who opens it, for whom it does not exist, or by [`clean`](crate::clean).
+    /// the next who opens it, for whom it does not exist, or by [`clean_all`](crate::clean_all).
     LastHandle,
 }
 
@@ -73,7 +88,7 @@ pub(crate) struct Header {
     pub(crate) created_ns: u64,
 }
 
-const _: () = assert!(size_of::<Header>() == NEXT);
+const _: () = assert!(size_of::<Header>() == NEXT && std::mem::offset_of!(Header, len) == LEN);
 
 impl Header {
     pub(crate) fn new(len: u64, layout: u64, contents: [u8; 16], lifetime: Lifetime) -> Self {
@@ -111,7 +126,10 @@ impl Header {
         }
         let behind = u64::try_from(memory.len() - HEADER_LEN).unwrap_or(u64::MAX);
         if header.len > behind {
-            return Err(memory.corrupt(16, "it is shorter than its header says"));
+            return Err(memory.corrupt(LEN, "it is shorter than its header says"));
+        }
+        if header.lifetime > 1 {
+            return Err(memory.corrupt(LIFETIME, "there is no such lifetime"));
         }
         Ok(header)
     }

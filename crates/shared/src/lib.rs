@@ -14,11 +14,15 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(loom, allow(dead_code, unused_imports, reason = "models use a part of it"))]
 
+#[cfg(not(loom))]
+mod clean;
 mod error;
 #[cfg(not(loom))]
 mod header;
 mod layout;
 mod life;
+#[cfg(not(loom))]
+mod list;
 mod lock;
 #[cfg(not(loom))]
 pub mod log;
@@ -30,14 +34,22 @@ mod object;
 #[cfg(not(loom))]
 mod participant;
 mod sys;
+#[cfg(not(loom))]
+mod watch;
 
+#[cfg(not(loom))]
+pub use clean::{Cause, Cleaning, Leftover, Outcome, clean, clean_all};
 pub use error::Error;
 #[cfg(not(loom))]
 pub use header::Lifetime;
 pub use layout::{Layout, hash_basis, hash_name, hash_number, number};
+#[cfg(not(loom))]
+pub use list::{Evidence, ObjectInfo, inspect, list_all};
 #[cfg(not(loom))]
 pub use name::ObjectName;
 #[cfg(not(loom))]
 pub use object::{ObjectKind, SharedObject, SharedOptions};
 #[cfg(not(loom))]
 pub use participant::User;
+#[cfg(not(loom))]
+pub use watch::Watch;

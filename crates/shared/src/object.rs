@@ -7,19 +7,25 @@
 //! - O1: an object has its name only from the moment when it is whole, with its creator taking part.
 //! - O2: a name is taken from an object only by who holds its gate exclusively, and only while the name is that object's.
 
+pub(crate) mod ending;
+mod memfd;
 mod named;
 mod options;
+mod size;
+pub(crate) mod sysv;
+pub(crate) mod unnamed;
 
 use std::fmt;
+use std::io;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use mapio_map::{MapMode, MapOptions, Mapping, View};
 
 use crate::error::Error;
-use crate::header::{HEADER_LEN, Header, Lifetime, REMOVED, STATE};
+use crate::header::{HEADER_LEN, Header, Lifetime, REMOVED, STATE, text};
 use crate::memory::{Memory, Ordering};
 use crate::name::ObjectName;
 use crate::participant::{self, Gate, Participant, User};
@@ -35,6 +41,31 @@ pub enum ObjectKind {
     Posix,
     /// A file.
     File,
+    /// A memory file, without a name: memfd_create(2).
+    Memfd,
+    /// System V shared memory: shmget(2).
+    SysV,
+}
+
+/// Where an object's name is, while it has one.
+#[derive(Debug, Clone)]
+pub(crate) enum Place {
+    /// A path in the file system.
+    Path(PathBuf),
+    /// A System V segment, and the path of its lock file.
+    Segment { id: i32, companion: PathBuf },
+    /// It never had one.
+    Nowhere,
+}
+
+/// What an object is put together from.
+struct Parts {
+    /// All of it, mapped.
+    memory: Memory,
+    /// Checked; `None` in a raw object.
+    header: Option<Header>,
+    /// `None` in a raw object.
+    participant: Option<Participant>,
 }
 
 /// Bytes that processes share; a handle, whose clones are one participant.
@@ -70,8 +101,7 @@ pub struct SharedObject {
 struct Inner {
     name: Arc<str>,
     kind: ObjectKind,
-    /// Where its name is, while it has one.
-    path: Option<PathBuf>,
+    place: Place,
     /// All of it.
     memory: Memory,
     /// What the user's bytes are: all but the header.
@@ -84,7 +114,6 @@ struct Inner {
 
 impl SharedObject {
     /// How objects are made and opened.
-    #[must_use]
     pub fn options() -> SharedOptions {
         SharedOptions::new()
     }
@@ -144,15 +173,20 @@ impl SharedObject {
     ///
     /// # Errors
     /// [`Error::Invalid`] for a range outside; [`Error::Map`] with what mmap(2) says, such as `EACCES` for a writable
-    /// mapping of an object that was opened for reading.
+    /// mapping of an object that was opened for reading, or a copy-on-write mapping of a System V object.
     pub fn map(&self, range: Range<usize>, mode: MapMode) -> Result<Mapping, Error> {
         let inner = &self.inner;
         let len = range.end.checked_sub(range.start);
         let part =
             len.ok_or_else(|| Error::invalid(self.name(), format!("the range {range:?} ends before it starts")))?;
         inner.contents.part(range.start, part)?;
-        let offset = u64::try_from(range.start + inner.memory.len() - inner.contents.len()).unwrap_or(u64::MAX);
-        let mapping = MapOptions::new(mode).offset(offset).len(part).map(inner.memory.mapping());
+        let head = if self.is_raw() { 0 } else { HEADER_LEN };
+        let offset = u64::try_from(head + range.start).unwrap_or(u64::MAX);
+        let options = MapOptions::new(mode).offset(offset).len(part);
+        let mapping = match &inner.place {
+            Place::Segment { id, .. } => options.attach_sysv(*id, self.name()),
+            _ => options.map(inner.memory.mapping()),
+        };
         mapping.map_err(|source| Error::Map { object: self.name().to_owned(), source })
     }
 
@@ -170,12 +204,25 @@ impl SharedObject {
         }
     }
 
-    /// Whether somebody has removed it: no other process can open it any more. Not known of raw objects.
+    /// Whether somebody has removed it: no other process can open it any more.
+    ///
+    /// A raw object in a file that has several names counts as removed when it has lost the last.
     ///
     /// # Errors
     /// [`Error::Fault`] when the object was cut short.
     pub fn is_removed(&self) -> Result<bool, Error> {
-        Ok(!self.is_raw() && self.inner.memory.u32(STATE)?.load(Ordering::Relaxed)? == REMOVED)
+        if !self.is_raw() && self.inner.memory.u32(STATE)?.load(Ordering::Relaxed)? == REMOVED {
+            return Ok(true);
+        }
+        // Who removes it may have died before he could say so, or have known nothing of headers.
+        match &self.inner.place {
+            Place::Path(_) => {
+                let status = rustix::fs::fstat(self.as_fd()).map_err(io::Error::from);
+                Ok(status.map_err(Error::os("asking about", self.name()))?.st_nlink == 0)
+            }
+            Place::Segment { id, .. } => Ok(sysv::is_gone(*id)),
+            Place::Nowhere => Ok(false),
+        }
     }
 
     /// Takes the name from an object: nobody can open it any more, and those who have it open go on using it. The bytes
@@ -183,18 +230,22 @@ impl SharedObject {
     ///
     /// Waits up to five seconds for others who are just opening or removing it.
     ///
+    /// A file that has several names is one object: it loses this name, and can't be opened by the others.
+    ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Os`] with what open(2) and unlink(2) say; [`Error::Timeout`].
-    #[doc(alias = "shm_unlink")]
+    /// [`Error::NotFound`]; [`Error::Os`] with what open(2), unlink(2) and shmctl(2) say; [`Error::Timeout`]. The object
+    /// is then as it was.
+    #[doc(alias("shm_unlink", "IPC_RMID"))]
     pub fn remove<N: TryInto<ObjectName, Error = Error>>(name: N) -> Result<(), Error> {
         let name = name.try_into()?;
         match name.path() {
-            Some(path) => named::remove(&name.to_string(), &path),
-            None => Err(Error::invalid(name.to_string(), "this kind can't be removed")),
+            Some(path) => ending::remove_file(&name.to_string(), &path),
+            None => sysv::remove(&name),
         }
     }
 
     /// The contents, for what stands on them.
+    #[expect(clippy::misnamed_getters, reason = "the header is nobody else's business")]
     pub(crate) fn memory(&self) -> &Memory {
         &self.inner.contents
     }
@@ -215,25 +266,22 @@ impl SharedObject {
     }
 
     /// An object whose bytes are mapped, and whose header was checked, with the handle taking part.
-    fn new(
-        name: Arc<str>,
-        kind: ObjectKind,
-        path: Option<PathBuf>,
-        memory: Memory,
-        header: Option<Header>,
-        participant: Option<Participant>,
-    ) -> Result<Self, Error> {
+    fn new(kind: ObjectKind, place: Place, parts: Parts) -> Result<Self, Error> {
+        let Parts { memory, header, participant } = parts;
         let (start, len) = match &header {
             Some(header) => (HEADER_LEN, usize::try_from(header.len).unwrap_or(usize::MAX)),
             None => (0, memory.len()),
         };
         let contents = memory.part(start, len)?;
-        Ok(Self { inner: Arc::new(Inner { name, kind, path, memory, contents, header, participant }) })
+        let name = memory.object().into();
+        Ok(Self { inner: Arc::new(Inner { name, kind, place, memory, contents, header, participant }) })
     }
 }
 
 impl AsFd for SharedObject {
-    /// The file that the object is, to be passed on or looked at. Locks on bytes from 2^62 - 1 on are the object's own.
+    /// The file that the object is, to be looked at. Locks on bytes from 2^62 - 1 on are the object's own, so do not pass
+    /// a duplicate of it on: [`send`](Self::send) does. A System V object has none, and what stands for it tells nothing
+    /// but its length.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inner.memory.mapping().as_fd()
     }
@@ -253,16 +301,22 @@ impl Drop for Inner {
     /// Leaves in order; the last to leave an object of [`Lifetime::LastHandle`] removes it.
     fn drop(&mut self) {
         // A failure leaves the object to the next who opens it, or cleans up; there is nobody to tell.
-        let reader = self.participant.as_ref().is_none_or(Participant::is_reader);
-        self.participant = None;
-        if let Some(header) = &self.header
-            && header.lifetime() == Lifetime::LastHandle
-            && !reader
-            && let Some(path) = &self.path
-            && let Ok(Some(gate)) = Gate::try_pass(&self.memory, Hold::Exclusive)
+        let Some(participant) = self.participant.take().filter(|participant| !participant.is_forked()) else { return };
+        let reader = participant.is_reader();
+        drop(participant);
+        let lifetime = self.header.as_ref().map_or(Lifetime::UntilRemoved, Header::lifetime);
+        if lifetime != Lifetime::LastHandle {
+            return;
+        }
+        if reader {
+            // Who only reads can't hold the gate as it must be held, unless he might have opened the object otherwise.
+            if let Place::Path(path) = &self.place {
+                ending::free_dead_name(&self.name, path);
+            }
+        } else if let Ok(Some(gate)) = Gate::try_pass(&self.memory, Hold::Exclusive)
             && let Ok(false) = participant::has_others(&self.memory)
         {
-            let _ = named::take_name(&self.memory, path, &gate);
+            let _ = ending::take_name(&self.memory, &self.place, &gate);
         }
     }
 }
@@ -270,14 +324,49 @@ impl Drop for Inner {
 /// Takes part in an object that has a header, unless it was removed or only the dead have used it: then `None`.
 fn enter(memory: &Memory, header: &Header, options: &SharedOptions) -> Result<Option<Participant>, Error> {
     let _gate = Gate::pass(memory, Hold::Shared)?;
-    if memory.u32(STATE)?.load(Ordering::Relaxed)? == REMOVED {
-        return Ok(None);
-    }
-    if header.lifetime() == Lifetime::LastHandle && !participant::has_others(memory)? {
+    if ending::is_dead(memory, header)? {
         return Ok(None);
     }
     match options.map_mode {
         MapMode::ReadWrite => Participant::join(memory, &options.role).map(Some),
         MapMode::ReadOnly | MapMode::CopyOnWrite => Participant::join_reading(memory).map(Some),
+    }
+}
+
+/// The memory of a file that may be an object, without taking part in it.
+pub(crate) fn open_to_look(object: &Arc<str>, path: &Path, mode: MapMode) -> Result<Memory, Error> {
+    named::map(&named::open_file(object, path, mode)?, mode, object)
+}
+
+/// Compares what was asked for with what is there.
+fn check(options: &SharedOptions, memory: &Memory, header: &Header) -> Result<(), Error> {
+    let wrong = |expected: String, found: String| {
+        Err(Error::WrongLayout { object: memory.object().to_owned(), expected, found })
+    };
+    if options.contents != [0; 16] && options.contents != header.contents {
+        let quoted = |contents: &[u8]| format!("`{}`", text(contents));
+        return wrong(quoted(&options.contents), quoted(&header.contents));
+    }
+    if options.layout != 0 && options.layout != header.layout {
+        return wrong(format!("layout {:016x}", options.layout), format!("layout {:016x}", header.layout));
+    }
+    if let Some(len) = options.len
+        && len != header.len
+    {
+        return wrong(format!("{len} bytes"), format!("{} bytes", header.len));
+    }
+    Ok(())
+}
+
+/// The same for a raw object, whose length others may have rounded up.
+fn check_len(options: &SharedOptions, memory: &Memory) -> Result<(), Error> {
+    let found = u64::try_from(memory.len()).unwrap_or(u64::MAX);
+    match options.len {
+        Some(len) if len > found => Err(Error::WrongLayout {
+            object: memory.object().to_owned(),
+            expected: format!("{len} bytes"),
+            found: format!("{found} bytes"),
+        }),
+        _ => Ok(()),
     }
 }

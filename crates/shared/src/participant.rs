@@ -10,12 +10,12 @@
 //! byte of the file          locked by
 //! LOCK_BASE - 1             the gate: shared while somebody joins, exclusively while somebody removes the object
 //! LOCK_BASE + number        participants, exclusively
-//! READERS_BASE + 256 pid    and the 255 bytes behind it: those who have it open for reading only, shared
+//! READERS_BASE + reader     those who have it open for reading only, shared: they can't write a number
 //! ```
-//! These bytes lie behind the end of every file: locks need no bytes.
+//! A reader's byte tells his PID namespace (32 bits), his process (22 bits) and which handle of it (7 bits). These bytes lie
+//! behind the end of every file: locks need no bytes. Of an object that is no file, [`Memory::locks`] is another file.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -28,15 +28,18 @@ use crate::memory::{Memory, Ordering, Word};
 use crate::sys::{self, ByteRange, Hold};
 
 const LOCK_BASE: u64 = 1 << 62;
-const READERS_BASE: u64 = LOCK_BASE + (1 << 32);
-const READERS_END: u64 = READERS_BASE + (1 << 32);
-/// Handles of one process that are told apart among readers.
-const HANDLES: u64 = 256;
-const GATE: ByteRange = LOCK_BASE - 1..LOCK_BASE;
+const READERS_BASE: u64 = LOCK_BASE + (1 << 61);
+/// The first offset that no file has.
+const READERS_END: u64 = 1 << 63;
+/// Bits of a process's number: `PID_MAX_LIMIT` of linux/threads.h is 2^22.
+const PID_BITS: u32 = 22;
+/// Bits for the handles of one process that are told apart among readers.
+const HANDLE_BITS: u32 = 7;
+pub(crate) const GATE: ByteRange = LOCK_BASE - 1..LOCK_BASE;
 /// The largest number: two bits of a word are left for those who keep numbers in words.
 const MOST: u32 = (1 << 30) - 1;
 /// How long the gate is waited for. It is held for some microseconds, unless its holder is stopped.
-const GATE_PATIENCE: Duration = Duration::from_secs(5);
+pub(crate) const GATE_PATIENCE: Duration = Duration::from_secs(5);
 /// Numbers that are tried in a row before the counter is taken for damaged.
 const NUMBER_TRIES: u32 = 1000;
 /// How many users are told apart at most: a bound for what hostile locks can cost.
@@ -45,12 +48,14 @@ const MOST_LISTED: usize = 4096;
 /// One's own part in an object, which ends when it is dropped, or with the process.
 #[derive(Debug)]
 pub(crate) struct Participant {
-    /// All of the object. Its mapping has the descriptor whose open file holds the lock.
+    /// All of the object. It has the open file that holds the lock.
     memory: Memory,
     /// 0 for those who only read.
     number: u32,
     /// Which card tells of it.
     card: Option<usize>,
+    /// The process that has joined. A child that it has forked shares the lock, and must not give it up.
+    process: u32,
 }
 
 /// Somebody who has an object open.
@@ -69,6 +74,8 @@ pub struct User {
     pub here: bool,
     /// Whether it is alive. The others have died without closing the object, and their card was not yet used again.
     pub alive: bool,
+    /// When the process was started, in clock ticks since the machine was; 0 if it is not known.
+    pub(crate) start_time: u64,
 }
 
 /// A card: who has which number. It is for display only; nothing is decided by it.
@@ -82,22 +89,23 @@ struct Card {
     /// The inode of the PID namespace in which the process has `pid`: namespaces(7).
     pid_namespace: u64,
     role: [u8; 16],
-    name: [u8; 24],
+    name: [u8; 16],
+    /// The number again, written last: without it, the rest is that of somebody before, who died or is not done.
+    seal: u32,
+    zeros: u32,
 }
 
 const _: () = assert!(size_of::<Card>() == CARD_LEN);
+/// Offset of `seal` in a card.
+const SEAL: usize = std::mem::offset_of!(Card, seal);
 
 impl Participant {
     /// Takes part: gets a number, locks its byte, fills a card.
     pub(crate) fn join(memory: &Memory, role: &str) -> Result<Self, Error> {
-        let file = memory.mapping();
         for _ in 0..NUMBER_TRIES {
-            let given = memory.u32(NEXT)?.fetch_add(1, Ordering::Relaxed)?;
-            let Some(number) = given.checked_add(1).filter(|number| *number <= MOST) else {
-                return Err(Error::Crowded { object: memory.object().to_owned(), places: MOST.into() });
-            };
-            if sys::try_lock(file.as_fd(), byte_of(number), Hold::Exclusive).map_err(os(memory))? {
-                let mut participant = Self { memory: memory.clone(), number, card: None };
+            let number = next_number(memory)?;
+            if sys::try_lock(memory.locks(), byte_of(number), Hold::Exclusive).map_err(os(memory))? {
+                let mut participant = Self::new(memory, number);
                 participant.card = participant.fill_card(role)?;
                 return Ok(participant);
             }
@@ -107,17 +115,26 @@ impl Participant {
 
     /// Shows that a process reads: it can't write a number, and needs none.
     pub(crate) fn join_reading(memory: &Memory) -> Result<Self, Error> {
-        let file = memory.mapping();
-        let first = READERS_BASE + u64::from(std::process::id()) * HANDLES;
-        for byte in first..first + HANDLES {
+        let first = reader_byte(sys::pid_namespace().unwrap_or(0), std::process::id());
+        for byte in first..first + (1 << HANDLE_BITS) {
             // Two that find the same byte free share it, and are listed as one.
             let bytes = byte..byte + 1;
-            if sys::locked(file.as_fd(), bytes.clone(), Hold::Exclusive).map_err(os(memory))?.is_none() {
-                sys::try_lock(file.as_fd(), bytes, Hold::Shared).map_err(os(memory))?;
+            let is_free = sys::locked(memory.locks(), bytes.clone(), Hold::Exclusive).map_err(os(memory))?.is_none();
+            if is_free || byte + 1 == first + (1 << HANDLE_BITS) {
+                sys::try_lock(memory.locks(), bytes, Hold::Shared).map_err(os(memory))?;
                 break;
             }
         }
-        Ok(Self { memory: memory.clone(), number: 0, card: None })
+        Ok(Self::new(memory, 0))
+    }
+
+    fn new(memory: &Memory, number: u32) -> Self {
+        Self { memory: memory.clone(), number, card: None, process: std::process::id() }
+    }
+
+    /// Whether this is a copy in a child of the process that has joined: fork(2).
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process != std::process::id()
     }
 
     /// Whether it only reads.
@@ -141,8 +158,11 @@ impl Participant {
                     pid_namespace: sys::pid_namespace().unwrap_or(0),
                     role: field(role),
                     name: field(&sys::process_name().unwrap_or_default()),
+                    seal: self.number,
+                    zeros: 0,
                 };
-                self.memory.write(offset + 4, &card.as_bytes()[4..])?;
+                self.memory.write(offset + 4, &card.as_bytes()[4..SEAL])?;
+                self.memory.u32(offset + SEAL)?.store(self.number, Ordering::Release)?;
                 return Ok(Some(offset));
             }
         }
@@ -166,9 +186,13 @@ impl Liveness for Participant {
 
 impl Drop for Participant {
     fn drop(&mut self) {
+        if self.is_forked() {
+            // The lock is the parent's as well. It ends with the last descriptor.
+            return;
+        }
         if self.number == 0 {
             // A descriptor that somebody else has kept must not pass for a reader. It fails for no reason that there is.
-            let _ = sys::unlock(self.memory.mapping().as_fd(), READERS_BASE..READERS_END);
+            let _ = sys::unlock(self.memory.locks(), READERS_BASE..READERS_END);
             return;
         }
         // In an object that was cut short there is nothing to give back, and nobody to tell.
@@ -179,7 +203,7 @@ impl Drop for Participant {
             let _ = self.memory.u32(card).and_then(cleared);
         }
         // As above. Last: whoever sees that the number is free may find everything else in order.
-        let _ = sys::unlock(self.memory.mapping().as_fd(), byte_of(self.number));
+        let _ = sys::unlock(self.memory.locks(), byte_of(self.number));
     }
 }
 
@@ -192,13 +216,18 @@ pub(crate) struct Gate<'a> {
 impl<'a> Gate<'a> {
     /// Waits for the gate, for a few seconds at most.
     pub(crate) fn pass(memory: &'a Memory, hold: Hold) -> Result<Self, Error> {
+        Self::pass_within(memory, hold, GATE_PATIENCE)
+    }
+
+    /// Waits for the gate, for so long at most.
+    pub(crate) fn pass_within(memory: &'a Memory, hold: Hold, patience: Duration) -> Result<Self, Error> {
         let begin = Instant::now();
         let mut pause = Duration::from_micros(20);
         loop {
             if let Some(gate) = Self::try_pass(memory, hold)? {
                 return Ok(gate);
             }
-            if begin.elapsed() > GATE_PATIENCE {
+            if begin.elapsed() > patience {
                 return Err(Error::Timeout { object: memory.object().to_owned(), waited: begin.elapsed() });
             }
             thread::sleep(pause);
@@ -208,7 +237,7 @@ impl<'a> Gate<'a> {
 
     /// Takes the gate if it is free.
     pub(crate) fn try_pass(memory: &'a Memory, hold: Hold) -> Result<Option<Self>, Error> {
-        let taken = sys::try_lock(memory.mapping().as_fd(), GATE, hold).map_err(os(memory))?;
+        let taken = sys::try_lock(memory.locks(), GATE, hold).map_err(os(memory))?;
         Ok(taken.then_some(Self { memory }))
     }
 }
@@ -216,13 +245,13 @@ impl<'a> Gate<'a> {
 impl Drop for Gate<'_> {
     fn drop(&mut self) {
         // It fails for no reason that fcntl(2) gives; and it ends with the handle.
-        let _ = sys::unlock(self.memory.mapping().as_fd(), GATE);
+        let _ = sys::unlock(self.memory.locks(), GATE);
     }
 }
 
 /// Whether anybody but this open file takes part, or reads.
 pub(crate) fn has_others(memory: &Memory) -> Result<bool, Error> {
-    let found = sys::locked(memory.mapping().as_fd(), LOCK_BASE..READERS_END, Hold::Exclusive);
+    let found = sys::locked(memory.locks(), LOCK_BASE..READERS_END, Hold::Exclusive);
     Ok(found.map_err(os(memory))?.is_some())
 }
 
@@ -237,23 +266,29 @@ pub(crate) fn others(memory: &Memory, own: Option<&Participant>) -> Result<Vec<U
     let namespace = sys::pid_namespace().unwrap_or(0);
     for number in numbers.iter().filter_map(|byte| u32::try_from(byte - LOCK_BASE).ok()) {
         let card = cards.iter().position(|card| card.number == number).map(|at| cards.swap_remove(at));
+        let card = card.filter(|card| card.seal == number);
         users.push(card.map_or_else(|| User::unknown(number), |card| User::of(&card, namespace, true)));
     }
-    for pid in readers.iter().filter_map(|byte| u32::try_from(byte - READERS_BASE).ok()) {
-        let pid = u32::try_from(u64::from(pid) / HANDLES).unwrap_or(0);
-        let name = sys::name_of(pid).unwrap_or_default();
-        users.push(User { pid: Some(pid), name, role: "reader".into(), ..User::unknown(0) });
-    }
+    users.extend(readers.iter().map(|byte| User::reader(byte - READERS_BASE, namespace)));
     let own = own.map_or(0, |own| own.number);
-    for card in cards.iter().filter(|card| card.number != 0 && card.number != own) {
+    for card in cards.iter().filter(|card| card.number != 0 && card.number != own && card.number == card.seal) {
         users.push(User::of(card, namespace, false));
     }
     Ok(users)
 }
 
 impl User {
-    fn unknown(number: u32) -> Self {
-        Self { number, pid: None, name: String::new(), role: String::new(), here: true, alive: true }
+    pub(crate) fn unknown(number: u32) -> Self {
+        Self { number, pid: None, name: String::new(), role: String::new(), here: true, alive: true, start_time: 0 }
+    }
+
+    /// The reader whose byte is so far from the first one.
+    fn reader(byte: u64, namespace: u64) -> Self {
+        let pid = u32::try_from(byte >> HANDLE_BITS & ((1 << PID_BITS) - 1)).unwrap_or(0);
+        let here = byte >> (HANDLE_BITS + PID_BITS) == namespace & u64::from(u32::MAX);
+        let name = if here { sys::name_of(pid).unwrap_or_default() } else { String::new() };
+        let start_time = if here { sys::start_time_of(pid).unwrap_or(0) } else { 0 };
+        Self { pid: Some(pid), name, role: "reader".into(), here, start_time, ..Self::unknown(0) }
     }
 
     fn of(card: &Card, namespace: u64, alive: bool) -> Self {
@@ -264,6 +299,7 @@ impl User {
             role: text(&card.role),
             here: card.pid_namespace == namespace,
             alive,
+            start_time: card.start_time,
         }
     }
 }
@@ -275,7 +311,7 @@ fn collect(memory: &Memory, range: ByteRange, found: &mut Vec<u64>) -> Result<()
         if range.is_empty() || found.len() >= MOST_LISTED {
             continue;
         }
-        let lock = sys::locked(memory.mapping().as_fd(), range.clone(), Hold::Exclusive).map_err(os(memory))?;
+        let lock = sys::locked(memory.locks(), range.clone(), Hold::Exclusive).map_err(os(memory))?;
         let Some(lock) = lock else { continue };
         let (start, end) = (lock.start.max(range.start), lock.end.min(range.end));
         // One who has locked more than his byte is not listed for each.
@@ -297,8 +333,30 @@ fn is_alive(memory: &Memory, number: u32) -> Result<bool, Error> {
     if number == 0 || number > MOST {
         return Ok(false);
     }
-    let lock = sys::locked(memory.mapping().as_fd(), byte_of(number), Hold::Exclusive).map_err(os(memory))?;
+    let lock = sys::locked(memory.locks(), byte_of(number), Hold::Exclusive).map_err(os(memory))?;
     Ok(lock.is_some())
+}
+
+/// A number that nobody had before.
+fn next_number(memory: &Memory) -> Result<u32, Error> {
+    let word = memory.u32(NEXT)?;
+    let mut given = word.load(Ordering::Relaxed)?;
+    loop {
+        // It stops there, rather than to start again from 0 some day.
+        let Some(number) = given.checked_add(1).filter(|number| *number <= MOST) else {
+            return Err(Error::Crowded { object: memory.object().to_owned(), places: MOST.into() });
+        };
+        match word.compare_exchange(given, number, Ordering::Relaxed, Ordering::Relaxed)? {
+            Ok(_) => return Ok(number),
+            Err(found) => given = found,
+        }
+    }
+}
+
+/// The first of the bytes that a process may lock which reads.
+fn reader_byte(namespace: u64, pid: u32) -> u64 {
+    let process = (namespace & u64::from(u32::MAX)) << PID_BITS | u64::from(pid) & ((1 << PID_BITS) - 1);
+    READERS_BASE + (process << HANDLE_BITS)
 }
 
 fn byte_of(number: u32) -> ByteRange {

@@ -6,4 +6,5 @@ mod cp;
 mod docs;
 mod log;
 mod pages;
+mod shared;
 mod support;

@@ -42,6 +42,14 @@ impl Region {
     pub(crate) const EMPTY: Self =
         Self { base: std::ptr::dangling_mut(), len: 0, offset: 0, file: None, writes_back: false };
 
+    pub(crate) fn attach(_: i32, _: Protection) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn is_segment(&self) -> bool {
+        false
+    }
+
     pub(crate) fn map(request: &Request<'_>) -> io::Result<Self> {
         let file = request.file.map(|file| file.try_clone_to_owned()).transpose()?.map(File::from);
         let writes_back = request.sharing == Sharing::Shared && request.protection == Protection::ReadWrite;
@@ -221,6 +229,10 @@ pub(crate) fn allocatable(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
 
 pub(crate) fn is_full(_: BorrowedFd<'_>, _: u64) -> bool {
     false
+}
+
+pub(crate) fn stand_in(_: &str, _: u64) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {

@@ -27,6 +27,14 @@ impl Region {
         unsupported()
     }
 
+    pub(crate) fn attach(_: i32, _: Protection) -> io::Result<Self> {
+        unsupported()
+    }
+
+    pub(crate) fn is_segment(&self) -> bool {
+        false
+    }
+
     pub(crate) fn base(&self) -> *mut u8 {
         std::ptr::dangling_mut()
     }
@@ -128,6 +136,10 @@ pub(crate) fn allocatable(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
 
 pub(crate) fn is_full(_: BorrowedFd<'_>, _: u64) -> bool {
     false
+}
+
+pub(crate) fn stand_in(_: &str, _: u64) -> io::Result<OwnedFd> {
+    unsupported()
 }
 
 pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {

@@ -1,5 +1,6 @@
 //! The memory of mapped objects.
 
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use crate::error::Error;
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
     mapping: Arc<Mapping>,
+    /// The file whose bytes are locked, where that is not the mapped one.
+    locks: Option<Arc<OwnedFd>>,
     /// What errors call the object.
     object: Arc<str>,
     /// First byte, from the start of the mapping, which has `start + len` bytes or more.
@@ -23,7 +26,17 @@ impl Memory {
     /// All of a mapping.
     pub(crate) fn new(mapping: Arc<Mapping>, object: Arc<str>) -> Self {
         let len = mapping.len();
-        Self { mapping, object, start: 0, len }
+        Self { mapping, locks: None, object, start: 0, len }
+    }
+
+    /// The same memory, with the open file whose bytes are locked instead of its own.
+    pub(crate) fn with_locks(self, locks: OwnedFd) -> Self {
+        Self { locks: Some(Arc::new(locks)), ..self }
+    }
+
+    /// The open file whose locks tell who is alive.
+    pub(crate) fn locks(&self) -> BorrowedFd<'_> {
+        self.locks.as_ref().map_or_else(|| self.mapping.as_fd(), |locks| locks.as_fd())
     }
 
     /// `len` bytes from `offset`.

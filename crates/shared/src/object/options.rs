@@ -2,7 +2,7 @@
 
 use mapio_map::MapMode;
 
-use super::{SharedObject, named};
+use super::{SharedObject, named, sysv};
 use crate::error::Error;
 use crate::header::{Lifetime, field};
 use crate::layout::Layout;
@@ -28,6 +28,7 @@ pub struct SharedOptions {
     pub(super) role: String,
     pub(super) map_mode: MapMode,
     pub(super) raw: bool,
+    pub(super) fixed_len: bool,
 }
 
 impl Default for SharedOptions {
@@ -49,6 +50,7 @@ impl SharedOptions {
             role: String::new(),
             map_mode: MapMode::ReadWrite,
             raw: false,
+            fixed_len: false,
         }
     }
 
@@ -117,6 +119,13 @@ impl SharedOptions {
         self
     }
 
+    /// A memory file that can't grow either: `F_SEAL_GROW`. Of other kinds it says nothing.
+    #[doc(alias = "F_SEAL_GROW")]
+    pub fn fixed_len(mut self) -> Self {
+        self.fixed_len = true;
+        self
+    }
+
     /// Makes an object, of zeros, that did not exist.
     ///
     /// It is whole when it gets its name: nobody sees a part of it, whatever happens meanwhile, and its memory is set
@@ -124,13 +133,14 @@ impl SharedOptions {
     ///
     /// # Errors
     /// [`Error::Exists`]; [`Error::Invalid`] without a length; [`Error::Os`] with what open(2), fallocate(2) and link(2)
-    /// say: `ENOSPC` when there is not enough memory, `EACCES`.
-    #[doc(alias = "shm_open")]
+    /// say: `ENOSPC` when there is not enough memory, `EACCES`; of System V objects, shmget(2) and shmctl(2).
+    #[doc(alias("shm_open", "shmget"))]
     pub fn create<N: TryInto<ObjectName, Error = Error>>(&self, name: N) -> Result<SharedObject, Error> {
         let name = name.try_into()?;
-        match name.path() {
-            Some(path) => named::create(self, &name, &path),
-            None => Err(Error::invalid(name.to_string(), "this kind can't be created")),
+        match (&name, name.path()) {
+            (_, Some(path)) => named::create(self, &name, &path),
+            (ObjectName::SysVKey(key), _) => sysv::create(self, *key),
+            _ => Err(Error::invalid(name.to_string(), "the system chooses identifiers (see create_sysv_private)")),
         }
     }
 
@@ -141,13 +151,14 @@ impl SharedOptions {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::WrongLayout`] when it has another length, layout or contents than asked for;
     /// [`Error::Foreign`] when it has no header that this version understands; [`Error::Corrupt`] when the header lies;
-    /// [`Error::Os`] with what open(2) says.
-    #[doc(alias = "shm_open")]
+    /// [`Error::Os`] with what open(2) says; [`Error::Timeout`] when somebody is stopped in the middle of removing or
+    /// making it.
+    #[doc(alias("shm_open", "shmget"))]
     pub fn open<N: TryInto<ObjectName, Error = Error>>(&self, name: N) -> Result<SharedObject, Error> {
         let name = name.try_into()?;
         match name.path() {
             Some(path) => named::open(self, &name, &path),
-            None => Err(Error::invalid(name.to_string(), "this kind can't be opened")),
+            None => sysv::open(self, &name),
         }
     }
 

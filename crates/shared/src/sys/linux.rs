@@ -8,6 +8,10 @@ use std::os::unix::fs::MetadataExt;
 
 use super::{ByteRange, Hold};
 
+mod segment;
+
+pub(crate) use segment::*;
+
 /// Locks bytes for this open file; `false` if another open file has a lock on some of them that forbids it.
 ///
 /// The lock belongs to the open file description: all descriptors that were duplicated from one another share it, and it
@@ -48,11 +52,36 @@ pub(crate) fn locked(file: BorrowedFd<'_>, bytes: ByteRange, hold: Hold) -> io::
 
 /// When this process was started, in clock ticks since the machine was: proc_pid_stat(5), field 22.
 pub(crate) fn start_time() -> io::Result<u64> {
-    let stat = fs::read_to_string("/proc/self/stat")?;
+    start_time_of(std::process::id())
+}
+
+/// The same of any process of this PID namespace.
+pub(crate) fn start_time_of(pid: u32) -> io::Result<u64> {
+    let field = stat_field(pid, 22)?.parse();
+    field.map_err(|_| io::ErrorKind::InvalidData.into())
+}
+
+/// Whether a process of this PID namespace has ended, even if nobody has waited for it yet: proc_pid_stat(5), field 3.
+pub(crate) fn is_ended(pid: u32) -> bool {
+    match stat_field(pid, 3) {
+        Ok(state) => matches!(&*state, "Z" | "X" | "x"),
+        Err(error) => matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH)),
+    }
+}
+
+/// A field of proc_pid_stat(5) behind the second, counted from 1.
+fn stat_field(pid: u32, number: usize) -> io::Result<String> {
+    let stat = fs::read(format!("/proc/{pid}/stat"))?;
+    let stat = String::from_utf8_lossy(&stat);
     // The second field is a name, which may hold anything, in parentheses.
     let behind_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let field = behind_name.split_whitespace().nth(19).and_then(|field| field.parse().ok());
+    let field = behind_name.split_whitespace().nth(number - 3).map(str::to_owned);
     field.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// What tells this process's System V objects from others of the same identifiers: ipc_namespaces(7).
+pub(crate) fn ipc_namespace() -> io::Result<u64> {
+    Ok(fs::metadata("/proc/self/ns/ipc")?.ino())
 }
 
 /// What tells this process's PID namespace from others: namespaces(7).

@@ -1,5 +1,13 @@
 //! What the crate promises, between real processes.
 
+mod cleaning;
+mod contract;
+mod forked;
+mod full;
+mod hostile;
+mod interop;
+mod killed;
+mod life;
 mod log;
 mod object;
 mod support;

@@ -1,7 +1,7 @@
 //! Objects that have names.
 
 use mapio_map::MapMode;
-use mapio_shared::{Error, Lifetime, SharedObject, SharedOptions};
+use mapio_shared::{Error, SharedObject, SharedOptions};
 use mapio_testkit::Peer;
 
 use crate::support::TestName;
@@ -47,19 +47,6 @@ fn a_name_is_created_once_and_is_free_after_it_was_removed() {
     assert!(matches!(SharedObject::remove(&*name), Err(Error::NotFound { .. })));
     let second = SharedOptions::new().len(2).create(&*name).unwrap();
     assert_eq!((second.view().load::<u8>(0), first.view().load::<u8>(0)), (Ok(0), Ok(9)));
-}
-
-#[test]
-fn an_object_of_its_users_ends_with_the_last_of_them() {
-    let name = TestName::posix();
-    let options = SharedOptions::new().len(64).lifetime(Lifetime::LastHandle);
-    let first = options.create(&*name).unwrap();
-    let second = SharedOptions::new().open(&*name).unwrap();
-    drop(first);
-    let third = SharedOptions::new().open(&*name).unwrap();
-    drop((second, third));
-    assert!(matches!(SharedOptions::new().open(&*name), Err(Error::NotFound { .. })));
-    assert!(!std::path::Path::new("/dev/shm").join(&*name).exists());
 }
 
 #[test]
