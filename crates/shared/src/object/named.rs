@@ -33,7 +33,13 @@ const LINK_TRIES: u32 = 100;
 /// Bytes that are written at a time where there is no fallocate(2).
 const ZEROS: [u8; 65_536] = [0; 65_536];
 
-pub(super) fn create(options: &SharedOptions, name: &ObjectName, path: &Path) -> Result<SharedObject, Error> {
+/// Makes an object; `init` gets its contents, all zeros, before it has its name.
+pub(super) fn create(
+    options: &SharedOptions,
+    name: &ObjectName,
+    path: &Path,
+    init: impl FnOnce(&Memory) -> Result<(), Error>,
+) -> Result<SharedObject, Error> {
     let object: Arc<str> = name.to_string().into();
     let len = options.len.filter(|len| *len > 0).ok_or_else(|| Error::invalid(&*object, "it needs a length"))?;
     if options.map_mode != MapMode::ReadWrite {
@@ -56,6 +62,7 @@ pub(super) fn create(options: &SharedOptions, name: &ObjectName, path: &Path) ->
         memory.write(0, header.as_bytes())?;
         (Some(header), Some(Participant::join(&memory, &options.role)?))
     };
+    init(&memory.part(usize::try_from(head).unwrap_or(usize::MAX), usize::try_from(len).unwrap_or(usize::MAX))?)?;
     // The owner first: chown(2) clears bits of the mode.
     let (user, group) = (options.owner.0.map(Uid::from_raw), options.owner.1.map(Gid::from_raw));
     if user.is_some() || group.is_some() {

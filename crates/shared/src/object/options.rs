@@ -6,6 +6,7 @@ use super::{SharedObject, named};
 use crate::error::Error;
 use crate::header::{Lifetime, field};
 use crate::layout::Layout;
+use crate::memory::Memory;
 use crate::name::ObjectName;
 
 /// How often opening and creating are tried in turns, while others remove and create the same name.
@@ -127,9 +128,17 @@ impl SharedOptions {
     /// say: `ENOSPC` when there is not enough memory, `EACCES`.
     #[doc(alias = "shm_open")]
     pub fn create<N: TryInto<ObjectName, Error = Error>>(&self, name: N) -> Result<SharedObject, Error> {
-        let name = name.try_into()?;
+        self.create_with(&name.try_into()?, |_| Ok(()))
+    }
+
+    /// The same, where `init` writes what stands on the object before anybody can open it.
+    pub(crate) fn create_with(
+        &self,
+        name: &ObjectName,
+        init: impl FnOnce(&Memory) -> Result<(), Error>,
+    ) -> Result<SharedObject, Error> {
         match name.path() {
-            Some(path) => named::create(self, &name, &path),
+            Some(path) => named::create(self, name, &path, init),
             None => Err(Error::invalid(name.to_string(), "this kind can't be created")),
         }
     }
