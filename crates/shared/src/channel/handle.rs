@@ -14,9 +14,11 @@ use super::shape::{CLOSED, DATA, SPACE, Shape};
 use super::stat::{self, ChannelStat};
 use super::writer::Writer;
 use crate::error::Error;
+use crate::life::Liveness;
 use crate::lock::Patience;
 use crate::memory::Ordering;
 use crate::object::SharedObject;
+use crate::participant::Participant;
 
 /// How long is waited for the lock by one who comes: it is held for less than a microsecond, unless its owner is stopped.
 const JOIN_PATIENCE: Duration = Duration::from_secs(5);
@@ -132,6 +134,17 @@ impl<T: Message + ?Sized> Channel<T> {
 impl<T: ?Sized> fmt::Debug for Channel<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Channel").field("object", &self.object).finish_non_exhaustive()
+    }
+}
+
+/// The handle takes part: that was seen when the end was made. So it is asked for only by who has to wait.
+impl Liveness for SharedObject {
+    fn number(&self) -> u32 {
+        self.participant().map_or(0, Participant::number)
+    }
+
+    fn is_alive(&self, number: u32) -> Result<bool, Error> {
+        self.participant()?.is_alive(number)
     }
 }
 

@@ -3,8 +3,8 @@
 use super::options::History;
 use super::pause::{Doubts, Pause, Step};
 use super::places;
-use super::ring::{Extent, Found, MOST, Ring};
-use super::shape::{DATA, HEAD, POSITION, RECEIVERS};
+use super::ring::{COMMITTED, Extent, Found, MOST, Ring, seq};
+use super::shape::{DATA, HEAD, PAYLOAD, POSITION, RECEIVERS};
 use super::writer::{locked, pad_for_the_dead};
 use crate::error::Error;
 use crate::life::Liveness;
@@ -50,8 +50,37 @@ impl Reader {
         self.position
     }
 
+    /// Receives a message that has as many bytes as `buf`; `false` if patience has come to its end.
+    ///
+    /// A straight line for most messages, as in `Writer::send`.
+    #[inline(always)]
+    pub(crate) fn receive(&mut self, life: &impl Liveness, buf: &mut [u8], patience: Patience) -> Result<bool, Error> {
+        let (ring, position) = (&self.ring, self.position);
+        let is_short = buf.len() <= ring.shape.inline_len;
+        if !is_short || ring.seq(position)? != seq(position, COMMITTED) || ring.len(position)? != buf.len() {
+            return self.receive_any(life, buf, patience);
+        }
+        ring.memory.read(ring.shape.slot(position) + PAYLOAD, buf)?;
+        self.check()?;
+        self.release()?;
+        Ok(true)
+    }
+
+    #[inline(never)]
+    fn receive_any(&mut self, life: &impl Liveness, buf: &mut [u8], patience: Patience) -> Result<bool, Error> {
+        let Some(extent) = self.next(life, patience)? else { return Ok(false) };
+        if extent.len != buf.len() {
+            let wrong = self.ring.memory.corrupt(extent.at, "a message has a length that none has");
+            return Err(self.refuse(wrong));
+        }
+        self.ring.memory.read(extent.at, buf)?;
+        self.check()?;
+        self.release()?;
+        Ok(true)
+    }
+
     /// Where the next message is; `None` if patience has come to its end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn next(&mut self, life: &impl Liveness, patience: Patience) -> Result<Option<Extent>, Error> {
         match self.look()? {
             Some(extent) => Ok(Some(extent)),
@@ -61,12 +90,12 @@ impl Reader {
     }
 
     /// Where the next message is, if there is one.
-    #[inline]
+    #[inline(always)]
     fn look(&mut self) -> Result<Option<Extent>, Error> {
         if self.ring.find(self.position)? == Found::Message { self.extent().map(Some) } else { self.look_on() }
     }
 
-    #[inline]
+    #[inline(always)]
     fn extent(&mut self) -> Result<Extent, Error> {
         match self.ring.extent(self.position) {
             Ok(extent) => Ok(extent),
@@ -76,6 +105,7 @@ impl Reader {
 
     /// What can't be may be what has just given way.
     #[cold]
+    #[inline(never)]
     fn refuse(&mut self, error: Error) -> Error {
         match self.check() {
             Ok(()) => error,
@@ -84,6 +114,7 @@ impl Reader {
     }
 
     #[cold]
+    #[inline(never)]
     fn look_on(&mut self) -> Result<Option<Extent>, Error> {
         // As many messages may be padding, one after the other.
         for _ in 0..self.ring.shape.slots {
@@ -99,6 +130,7 @@ impl Reader {
 
     /// Nothing was there, and it is not waited for.
     #[cold]
+    #[inline(never)]
     fn look_twice(&mut self, life: &impl Liveness) -> Result<Option<Extent>, Error> {
         if self.doubts.are_due() {
             self.doubt(life)?;
@@ -107,6 +139,7 @@ impl Reader {
     }
 
     #[cold]
+    #[inline(never)]
     fn wait(&mut self, life: &impl Liveness, patience: Patience) -> Result<Option<Extent>, Error> {
         let mut pause = Pause::new(DATA, patience);
         loop {
@@ -157,13 +190,14 @@ impl Reader {
     }
 
     /// Whether the message that was read was still there when it had been read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn check(&mut self) -> Result<(), Error> {
         if !self.ring.shape.is_lossy() || self.ring.is_still(self.position)? { Ok(()) } else { Err(self.fall_behind()) }
     }
 
     /// The message has given way, and maybe others behind it: goes on with the oldest that is there.
     #[cold]
+    #[inline(never)]
     fn fall_behind(&mut self) -> Error {
         match self.skip_to_head() {
             Ok(missed) => Error::Lagged { object: self.ring.memory.object().to_owned(), missed },
@@ -185,7 +219,7 @@ impl Reader {
     }
 
     /// Lets the message give way: it was received.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn release(&mut self) -> Result<(), Error> {
         self.position += 1;
         // R3: orders the reads of the message before, and pairs with A2 in `Writer::find_gate`.

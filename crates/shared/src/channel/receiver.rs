@@ -93,7 +93,7 @@ impl<T: Message + ?Sized> Receiver<T> {
     }
 
     fn lend_for(&mut self, patience: Patience) -> Result<Option<Lent<'_>>, Error> {
-        let found = self.reader.next(self.object.participant()?, patience)?;
+        let found = self.reader.next(&self.object, patience)?;
         Ok(found.map(|extent| Lent { reader: &mut self.reader, extent }))
     }
 }
@@ -105,8 +105,11 @@ impl<T: Layout> Receiver<T> {
     /// Those of the [type](Self#errors).
     #[inline]
     pub fn receive(&mut self) -> Result<T, Error> {
-        let received = self.receive_for(Patience::Unlimited)?;
-        Ok(received.unwrap_or_else(|| unreachable!("unlimited patience comes to no end")))
+        let mut value = T::new_zeroed();
+        match self.reader.receive(&self.object, value.as_mut_bytes(), Patience::Unlimited)? {
+            true => Ok(value),
+            false => unreachable!("unlimited patience comes to no end"),
+        }
     }
 
     /// Receives a message if there is one; else `None`.
@@ -115,7 +118,9 @@ impl<T: Layout> Receiver<T> {
     /// Those of the [type](Self#errors).
     #[inline]
     pub fn try_receive(&mut self) -> Result<Option<T>, Error> {
-        self.receive_for(Patience::None)
+        let mut value = T::new_zeroed();
+        let received = self.reader.receive(&self.object, value.as_mut_bytes(), Patience::None)?;
+        Ok(received.then_some(value))
     }
 
     /// Receives a message; waits for one no longer than `timeout_after`.
@@ -124,17 +129,11 @@ impl<T: Layout> Receiver<T> {
     /// [`Error::Timeout`]; else those of the [type](Self#errors).
     pub fn receive_timeout(&mut self, timeout_after: Duration) -> Result<T, Error> {
         let begin = Instant::now();
-        self.receive_for(Patience::lasting(timeout_after))?.ok_or_else(|| timeout(&self.object, begin))
-    }
-
-    #[inline]
-    fn receive_for(&mut self, patience: Patience) -> Result<Option<T>, Error> {
-        let Some(extent) = self.reader.next(self.object.participant()?, patience)? else { return Ok(None) };
         let mut value = T::new_zeroed();
-        self.reader.ring().memory.read(extent.at, value.as_mut_bytes())?;
-        self.reader.check()?;
-        self.reader.release()?;
-        Ok(Some(value))
+        match self.reader.receive(&self.object, value.as_mut_bytes(), Patience::lasting(timeout_after))? {
+            true => Ok(value),
+            false => Err(timeout(&self.object, begin)),
+        }
     }
 }
 
@@ -170,7 +169,7 @@ impl Receiver<[u8]> {
 
     #[inline]
     fn receive_for(&mut self, buf: &mut [u8], patience: Patience) -> Result<Option<usize>, Error> {
-        let Some(extent) = self.reader.next(self.object.participant()?, patience)? else { return Ok(None) };
+        let Some(extent) = self.reader.next(&self.object, patience)? else { return Ok(None) };
         let most = buf.len();
         let Some(buf) = buf.get_mut(..extent.len) else { return Err(self.too_long(extent.len, most)) };
         self.reader.ring().memory.read(extent.at, buf)?;

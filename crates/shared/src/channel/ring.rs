@@ -13,7 +13,7 @@
 //!
 //! docs/design/channel.md has the argument why this is enough.
 
-use super::shape::{CLOSED, DATA, PAYLOAD, SEQ, SPACE, START, Shape, WHAT};
+use super::shape::{CLOSED, DATA, PAYLOAD, SEQ, SPACE, START, Shape, WHAT, index};
 use crate::error::Error;
 use crate::memory::{Memory, Ordering, fence};
 
@@ -56,26 +56,27 @@ pub(crate) enum Found {
 }
 
 /// `seq` of a message in a state.
-#[inline]
+#[inline(always)]
 pub(crate) fn seq(position: u64, state: u64) -> u64 {
     (position + 1) << 2 | state
 }
 
 impl Ring {
     /// Loads `seq` of a message's slot. What it publishes: A1, pairs with R1 in `publish` and R2 in `retire`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn seq(&self, position: u64) -> Result<u64, Error> {
         self.memory.u64(self.shape.slot(position) + SEQ)?.load(Ordering::Acquire)
     }
 
     /// What a slot says about a message.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find(&self, position: u64) -> Result<Found, Error> {
         let found = self.seq(position)?;
         if found == seq(position, COMMITTED) { Ok(Found::Message) } else { self.find_other(position, found) }
     }
 
     #[cold]
+    #[inline(never)]
     fn find_other(&self, position: u64, found: u64) -> Result<Found, Error> {
         let (there, wanted, state) = (found >> 2, position + 1, found & STATE);
         let (gone, slots) = (self.shape.is_lossy(), self.shape.slots);
@@ -95,37 +96,53 @@ impl Ring {
         Err(self.memory.corrupt(self.shape.slot(position), "a slot holds a message that can't be there"))
     }
 
-    /// Loads `what` of a slot: the sender's number and the length.
-    #[inline]
-    pub(crate) fn what(&self, position: u64) -> Result<(u32, u64), Error> {
+    /// The length of a slot's message.
+    #[inline(always)]
+    pub(crate) fn len(&self, position: u64) -> Result<usize, Error> {
         let what = self.memory.u64(self.shape.slot(position) + WHAT)?.load(Ordering::Relaxed)?;
-        let number = u32::try_from(what >> 32).unwrap_or(u32::MAX);
-        Ok((number, what & u64::from(u32::MAX)))
+        Ok(index(what & u64::from(u32::MAX)))
+    }
+
+    /// The number of who claims a slot, or has sent its message.
+    pub(crate) fn claimant(&self, position: u64) -> Result<u32, Error> {
+        let what = self.memory.u64(self.shape.slot(position) + WHAT)?.load(Ordering::Relaxed)?;
+        Ok(u32::try_from(what >> 32).unwrap_or(u32::MAX))
     }
 
     /// Loads where in the buffer a message starts.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn start(&self, position: u64) -> Result<u64, Error> {
         self.memory.u64(self.shape.slot(position) + START)?.load(Ordering::Relaxed)
     }
 
     /// Where a message is, as its slot says; an error if that can't be.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn extent(&self, position: u64) -> Result<Extent, Error> {
-        let (_, len) = self.what(position)?;
-        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        let len = self.len(position)?;
         if len > self.shape.message_len || (self.shape.fixed && len != self.shape.message_len) {
-            return Err(self.memory.corrupt(self.shape.slot(position) + WHAT, "a message has a length that none has"));
+            return Err(self.wrong_len(position));
         }
         if len <= self.shape.inline_len {
             return Ok(Extent { at: self.shape.slot(position) + PAYLOAD, len });
         }
-        self.buffer_extent(self.start(position)?, len)
-            .ok_or_else(|| self.memory.corrupt(self.shape.slot(position) + START, "a message lies where none can"))
+        match self.buffer_extent(self.start(position)?, len) {
+            Some(extent) => Ok(extent),
+            None => Err(self.wrong_start(position)),
+        }
+    }
+
+    #[cold]
+    fn wrong_len(&self, position: u64) -> Error {
+        self.memory.corrupt(self.shape.slot(position) + WHAT, "a message has a length that none has")
+    }
+
+    #[cold]
+    fn wrong_start(&self, position: u64) -> Error {
+        self.memory.corrupt(self.shape.slot(position) + START, "a message lies where none can")
     }
 
     /// Where a message in the buffer is, if it can be there.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn buffer_extent(&self, start: u64, len: usize) -> Option<Extent> {
         let within = start & self.shape.buffer_bytes.wrapping_sub(1);
         let end = within.checked_add(self.shape.buffered(len))?;
@@ -134,7 +151,7 @@ impl Ring {
     }
 
     /// Says whose a slot's message is, how long, and where.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn describe(&self, position: u64, number: u32, len: usize, start: u64) -> Result<(), Error> {
         let slot = self.shape.slot(position);
         // A length was checked against the channel's, which is 32 bits.
@@ -147,7 +164,7 @@ impl Ring {
     }
 
     /// Says that a message is whole, or that it will never be.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn publish(&self, position: u64, state: u64) -> Result<(), Error> {
         // R1: publishes the message, and what `describe` said of it, to A1.
         self.memory.u64(self.shape.slot(position) + SEQ)?.store(seq(position, state), Ordering::Release)
@@ -172,18 +189,18 @@ impl Ring {
     }
 
     /// Wakes who sleeps until there is a message; the caller has published one.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake_receivers(&self) -> Result<(), Error> {
         if self.shape.sleeps() { self.wake(DATA) } else { Ok(()) }
     }
 
     /// Wakes who sleeps until there is room; the caller has made some.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wake_senders(&self) -> Result<(), Error> {
         if self.shape.sleeps() { self.wake(SPACE) } else { Ok(()) }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn wake(&self, event: usize) -> Result<(), Error> {
         // F3: orders the caller's store, of what others wait for, before the load of the event. Pairs with F4 in `Pause`:
         // either this load sees that somebody has lain down, or he sees what was stored when he looks once more.
@@ -193,6 +210,7 @@ impl Ring {
     }
 
     #[cold]
+    #[inline(never)]
     fn wake_sleepers(&self, event: usize, found: u32) -> Result<(), Error> {
         let word = self.memory.u32(event)?;
         // Of several who wake, one does. The new value makes whoever is about to sleep look again.
@@ -203,7 +221,7 @@ impl Ring {
     }
 
     /// Whether the channel was closed.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_closed(&self) -> Result<bool, Error> {
         Ok(self.memory.u32(CLOSED)?.load(Ordering::Acquire)? != 0)
     }

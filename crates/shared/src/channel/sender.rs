@@ -44,8 +44,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// Those of the [type](Self#errors).
     #[inline]
     pub fn send(&mut self, message: &T) -> Result<(), Error> {
-        let life = self.object.participant()?;
-        match self.writer.send(life, message.bytes(), Patience::Unlimited)? {
+        match self.writer.send(&self.object, message.bytes(), Patience::Unlimited)? {
             true => Ok(()),
             false => unreachable!("unlimited patience comes to no end"),
         }
@@ -57,8 +56,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`Error::WouldBlock`] if there is none; else those of the [type](Self#errors).
     #[inline]
     pub fn try_send(&mut self, message: &T) -> Result<(), Error> {
-        let life = self.object.participant()?;
-        match self.writer.send(life, message.bytes(), Patience::None)? {
+        match self.writer.send(&self.object, message.bytes(), Patience::None)? {
             true => Ok(()),
             false => Err(would_block(&self.object)),
         }
@@ -70,8 +68,7 @@ impl<T: Message + ?Sized> Sender<T> {
     /// [`Error::Timeout`]; else those of the [type](Self#errors).
     pub fn send_timeout(&mut self, message: &T, timeout_after: Duration) -> Result<(), Error> {
         let begin = Instant::now();
-        let life = self.object.participant()?;
-        match self.writer.send(life, message.bytes(), Patience::lasting(timeout_after))? {
+        match self.writer.send(&self.object, message.bytes(), Patience::lasting(timeout_after))? {
             true => Ok(()),
             false => Err(timeout(&self.object, begin)),
         }
@@ -96,8 +93,7 @@ impl<T: Message + ?Sized> Sender<T> {
     }
 
     fn lend(&mut self, len: usize, patience: Patience) -> Result<Option<Loan<'_>>, Error> {
-        let life = self.object.participant()?;
-        let claim = self.writer.claim(life, len, patience)?;
+        let claim = self.writer.claim(&self.object, len, patience)?;
         Ok(claim.map(|claim| Loan { writer: &mut self.writer, claim: Some(claim) }))
     }
 }

@@ -161,19 +161,19 @@ impl Shape {
     }
 
     /// Where the slot of a message is.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn slot(&self, position: u64) -> usize {
         self.slots_at + index(position & (self.slots - 1)) * self.slot_len
     }
 
     /// Where a byte of the buffer is; `start` counts all bytes that were ever used.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn buffer(&self, start: u64) -> usize {
         self.buffer_at + index(start & (self.buffer_bytes.wrapping_sub(1)))
     }
 
     /// Bytes of the buffer that a message takes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn buffered(&self, len: usize) -> u64 {
         if len <= self.inline_len { 0 } else { round_up(len) }
     }
@@ -189,13 +189,13 @@ impl Shape {
     }
 
     /// Whether whoever waits may be asleep.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn sleeps(&self) -> bool {
         self.wait != Wait::Spin
     }
 
     /// Whether messages give way that were not received.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn is_lossy(&self) -> bool {
         self.full == Full::DropOldest
     }
@@ -264,13 +264,13 @@ fn places(first: usize, count: u32) -> impl Iterator<Item = usize> + Clone + use
 }
 
 /// To whole lines.
-#[inline]
+#[inline(always)]
 fn round_up(len: usize) -> u64 {
     u64::try_from(len.next_multiple_of(LINE)).unwrap_or(u64::MAX)
 }
 
 /// A number that was checked to be small enough for an offset.
-#[inline]
+#[inline(always)]
 pub(crate) fn index(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -129,8 +129,7 @@ pub(super) fn check(ring: &Ring) -> Result<(), Error> {
             ring.extent(position)?;
         }
         if ring.shape.buffer_bytes != 0 {
-            let (start, len) = (ring.start(position)?, ring.what(position)?.1);
-            let len = usize::try_from(len).unwrap_or(usize::MAX).min(ring.shape.message_len);
+            let (start, len) = (ring.start(position)?, ring.len(position)?.min(ring.shape.message_len));
             if end.is_some_and(|end| start < end) {
                 return Err(ring.memory.corrupt(ring.shape.slot(position), "two messages lie in one place"));
             }

@@ -24,6 +24,8 @@ pub(crate) struct Claim {
     position: u64,
     start: u64,
     pub(crate) extent: Extent,
+    /// Bytes that it was claimed with; it may have been made shorter.
+    claimed: usize,
 }
 
 /// What of a ring is in use.
@@ -40,7 +42,7 @@ struct Edges {
 }
 
 impl Edges {
-    #[inline]
+    #[inline(always)]
     fn advance(&mut self, claim: &Claim, ring: &Ring) {
         self.tail = claim.position + 1;
         self.filled = claim.start + ring.shape.buffered(claim.extent.len);
@@ -78,21 +80,46 @@ impl Writer {
     }
 
     /// Sends a message; `false` if patience has come to its end.
-    #[inline]
+    ///
+    /// Most messages are short, and find room. For them, this is a straight line, in which nothing is handed on but in
+    /// registers: what passes through the stack, as a [`Claim`] does, takes longer than the message.
+    #[inline(always)]
     pub(crate) fn send(&mut self, life: &impl Liveness, message: &[u8], patience: Patience) -> Result<bool, Error> {
+        let (shape, len) = (&self.ring.shape, message.len());
+        let fits = len == shape.message_len || (len < shape.message_len && !shape.fixed);
+        let is_plain = shape.kind == Kind::Spsc && len <= shape.inline_len && fits;
+        if !is_plain || self.edges.tail - self.edges.head >= shape.slots || self.ring.is_closed()? {
+            return self.send_any(life, message, patience);
+        }
+        let position = self.edges.tail;
+        self.ring.memory.write(shape.slot(position) + PAYLOAD, message)?;
+        self.ring.describe(position, self.number, len, self.edges.filled)?;
+        self.ring.publish(position, COMMITTED)?;
+        self.edges.tail = position + 1;
+        // As in `commit`.
+        self.ring.memory.u64(TAIL)?.store(position + 1, Ordering::Relaxed)?;
+        self.ring.wake_receivers()?;
+        Ok(true)
+    }
+
+    #[inline(never)]
+    fn send_any(&mut self, life: &impl Liveness, message: &[u8], patience: Patience) -> Result<bool, Error> {
         let Some(claim) = self.claim(life, message.len(), patience)? else { return Ok(false) };
         match self.ring.memory.write(claim.extent.at, message) {
             Ok(()) => self.commit(claim).map(|()| true),
-            Err(error) => {
-                // The object was cut short: what remains to be done can't be either.
-                let _ = self.cancel(claim);
-                Err(error)
-            }
+            Err(error) => self.give_up(claim, error),
         }
     }
 
+    #[cold]
+    fn give_up(&mut self, claim: Claim, error: Error) -> Result<bool, Error> {
+        // The object was cut short: what remains to be done can't be either.
+        let _ = self.cancel(claim);
+        Err(error)
+    }
+
     /// Makes room for a message; `None` if patience has come to its end.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn claim(
         &mut self,
         life: &impl Liveness,
@@ -103,13 +130,29 @@ impl Writer {
         if len > shape.message_len || (shape.fixed && len != shape.message_len) {
             return Err(self.wrong_len(len));
         }
-        if let Some(forgotten) = self.open.take() {
-            self.cancel(forgotten)?;
-        }
         if self.ring.is_closed()? {
             return Err(self.closed());
         }
-        match self.try_claim(life, len, patience)? {
+        if self.ring.shape.kind == Kind::Broadcast {
+            return self.claim_shared_or_wait(life, len, patience);
+        }
+        match self.room(len)? {
+            Some(start) => self.claim_at(start, len).map(Some),
+            None => self.wait_for_room(life, len, patience),
+        }
+    }
+
+    #[inline(never)]
+    fn claim_shared_or_wait(
+        &mut self,
+        life: &impl Liveness,
+        len: usize,
+        patience: Patience,
+    ) -> Result<Option<Claim>, Error> {
+        if let Some(forgotten) = self.open.take() {
+            self.cancel(forgotten)?;
+        }
+        match self.claim_shared(life, len, patience)? {
             Some(claim) => Ok(Some(claim)),
             None => self.wait_for_room(life, len, patience),
         }
@@ -132,6 +175,7 @@ impl Writer {
     }
 
     #[cold]
+    #[inline(never)]
     fn wait_for_room(&mut self, life: &impl Liveness, len: usize, patience: Patience) -> Result<Option<Claim>, Error> {
         let mut pause = Pause::new(SPACE, patience);
         loop {
@@ -170,31 +214,32 @@ impl Writer {
     }
 
     /// Makes room for a message if there is some, or what has it may give way.
-    #[inline]
     fn try_claim(&mut self, life: &impl Liveness, len: usize, patience: Patience) -> Result<Option<Claim>, Error> {
-        match self.ring.shape.kind {
-            Kind::Spsc => {
-                let Some(start) = self.room(len)? else { return Ok(None) };
-                let claim = self.claim_at(start, len)?;
-                self.open = None;
-                Ok(Some(claim))
-            }
-            Kind::Broadcast => self.claim_shared(life, len, patience),
+        if self.ring.shape.kind == Kind::Broadcast {
+            return self.claim_shared(life, len, patience);
         }
+        let Some(start) = self.room(len)? else { return Ok(None) };
+        self.claim_at(start, len).map(Some)
     }
 
     /// The claim of the message that comes next.
-    #[inline]
+    #[inline(always)]
     fn claim_at(&self, start: u64, len: usize) -> Result<Claim, Error> {
         let (position, shape) = (self.edges.tail, &self.ring.shape);
         let extent = if len <= shape.inline_len {
             Extent { at: shape.slot(position) + PAYLOAD, len }
         } else {
-            let extent = self.ring.buffer_extent(start, len);
-            extent
-                .ok_or_else(|| self.ring.memory.corrupt(shape.slot(position), "a message would lie where none can"))?
+            match self.ring.buffer_extent(start, len) {
+                Some(extent) => extent,
+                None => return Err(self.wrong_start()),
+            }
         };
-        Ok(Claim { position, start, extent })
+        Ok(Claim { position, start, extent, claimed: len })
+    }
+
+    #[cold]
+    fn wrong_start(&self) -> Error {
+        self.ring.memory.corrupt(self.ring.shape.slot(self.edges.tail), "a message would lie where none can")
     }
 
     /// Claims under the lock: from then on all know that there will be a message, and who owes it.
@@ -223,19 +268,25 @@ impl Writer {
     }
 
     /// Makes a message whole: everybody may receive it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(&mut self, claim: Claim) -> Result<(), Error> {
+        let ring = &self.ring;
+        if ring.shape.kind == Kind::Broadcast {
+            return self.commit_shared(claim);
+        }
+        ring.describe(claim.position, self.number, claim.extent.len, claim.start)?;
+        ring.publish(claim.position, COMMITTED)?;
+        self.edges.advance(&claim, ring);
+        // One behind what is published, should the process die in between: `recover` knows.
+        ring.memory.u64(TAIL)?.store(self.edges.tail, Ordering::Relaxed)?;
+        ring.wake_receivers()
+    }
+
+    #[inline(never)]
+    fn commit_shared(&mut self, claim: Claim) -> Result<(), Error> {
         self.open = None;
         let ring = &self.ring;
-        if ring.shape.kind == Kind::Spsc {
-            ring.describe(claim.position, self.number, claim.extent.len, claim.start)?;
-            ring.publish(claim.position, COMMITTED)?;
-            self.edges.advance(&claim, ring);
-            // One behind what is published, should the process die in between: `recover` knows.
-            ring.memory.u64(TAIL)?.store(self.edges.tail, Ordering::Relaxed)?;
-            return ring.wake_receivers();
-        }
-        if claim.extent.len != self.claimed_len(&claim)? {
+        if claim.extent.len != claim.claimed {
             ring.describe(claim.position, self.number, claim.extent.len, claim.start)?;
         }
         ring.publish(claim.position, COMMITTED)?;
@@ -262,10 +313,6 @@ impl Writer {
         Ok(())
     }
 
-    fn claimed_len(&self, claim: &Claim) -> Result<usize, Error> {
-        Ok(usize::try_from(self.ring.what(claim.position)?.1).unwrap_or(usize::MAX))
-    }
-
     /// Gives a message up: there will be none.
     pub(crate) fn cancel(&mut self, claim: Claim) -> Result<(), Error> {
         self.open = None;
@@ -278,7 +325,7 @@ impl Writer {
     }
 
     /// Where in the buffer the next message may lie; `None` if there is no room, and nothing may give way.
-    #[inline]
+    #[inline(always)]
     fn room(&mut self, len: usize) -> Result<Option<u64>, Error> {
         let bytes = self.ring.shape.buffered(len);
         loop {
@@ -297,14 +344,14 @@ impl Writer {
     }
 
     /// The first byte from which so many are contiguous, behind all messages.
-    #[inline]
+    #[inline(always)]
     fn contiguous(&self, bytes: u64) -> u64 {
         let (filled, buffer) = (self.edges.filled, self.ring.shape.buffer_bytes);
         if bytes == 0 || (filled & (buffer - 1)) + bytes <= buffer { filled } else { filled.next_multiple_of(buffer) }
     }
 
     /// Lets the oldest message give way, if everybody has it, or nobody must; answers whether it did.
-    #[cold]
+    #[inline(never)]
     fn drop_oldest(&mut self) -> Result<bool, Error> {
         let head = self.edges.head;
         let kind = self.ring.shape.kind;
@@ -503,7 +550,7 @@ fn first_byte(ring: &Ring, edges: &Edges) -> Result<u64, Error> {
 fn last_byte(ring: &Ring, tail: u64) -> Result<u64, Error> {
     let Some(last) = tail.checked_sub(1) else { return Ok(0) };
     let start = ring.start(last)?;
-    let len = usize::try_from(ring.what(last)?.1).unwrap_or(usize::MAX);
+    let len = ring.len(last)?;
     if start < MOST && len <= ring.shape.message_len {
         return Ok(start + ring.shape.buffered(len));
     }
@@ -516,8 +563,7 @@ pub(crate) fn pad_for_the_dead(ring: &Ring, life: &impl Liveness, position: u64)
         if ring.seq(position)? != super::ring::seq(position, CLAIMED) {
             return Ok(false);
         }
-        let (number, _) = ring.what(position)?;
-        Ok(!life.is_alive(number)?)
+        Ok(!life.is_alive(ring.claimant(position)?)?)
     };
     if !is_owed_by_the_dead()? {
         return Ok(false);

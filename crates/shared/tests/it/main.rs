@@ -1,4 +1,5 @@
 //! What the crate promises, between real processes.
 
+mod channel;
 mod object;
 mod support;
