@@ -14,6 +14,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(loom, allow(dead_code, unused_imports, reason = "models use a part of it"))]
 
+pub mod channel;
 #[cfg(not(loom))]
 mod clean;
 mod error;

@@ -1,4 +1,7 @@
 //! The memory of mapped objects.
+//!
+//! Everything that is done once a message or a lock is inlined, whatever the compiler thinks of it: an access is one
+//! instruction, and only its failure, which is not inlined, is long.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -67,25 +70,25 @@ impl Memory {
     }
 
     /// A window on all of it.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn view(&self) -> View<'_> {
         let part = self.mapping.view().slice(self.start..self.start + self.len);
         part.unwrap_or_else(|_| unreachable!("inside the mapping, which does not shrink"))
     }
 
     /// The word of 4 bytes at `offset`, a multiple of 4.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u32(&self, offset: usize) -> Result<Word<'_, u32>, Error> {
         self.word(offset)
     }
 
     /// The word of 8 bytes at `offset`, a multiple of 8.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u64(&self, offset: usize) -> Result<Word<'_, u64>, Error> {
         self.word(offset)
     }
 
-    #[inline]
+    #[inline(always)]
     fn word<T: AtomicInteger>(&self, offset: usize) -> Result<Word<'_, T>, Error> {
         match self.mapping.view().atomic(self.start + offset) {
             Ok(view) if offset < self.len => Ok(Word { view, memory: self }),
@@ -95,19 +98,20 @@ impl Memory {
     }
 
     /// Copies bytes out.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn read(&self, offset: usize, buf: &mut [u8]) -> Result<(), Error> {
         self.view().read_exact_at(offset, buf).map_err(|fault| self.fault(fault))
     }
 
     /// Copies bytes in.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         self.view().write_all_at(offset, bytes).map_err(|fault| self.fault(fault))
     }
 
     /// The error for a value at `offset` that breaks the rules.
     #[cold]
+    #[inline(never)]
     pub(crate) fn corrupt(&self, offset: usize, reason: &'static str) -> Error {
         let offset = self.mapping.file_offset_of(self.start + offset);
         Error::Corrupt { object: self.object.to_string(), offset, reason }
@@ -115,6 +119,7 @@ impl Memory {
 
     /// The error for bytes that are not to be had.
     #[cold]
+    #[inline(never)]
     pub(crate) fn fault(&self, fault: Fault) -> Error {
         Error::Fault { object: self.object.to_string(), source: fault }
     }
@@ -128,28 +133,28 @@ pub(crate) struct Word<'a, T> {
 }
 
 impl<T: AtomicInteger> Word<'_, T> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn load(&self, order: Ordering) -> Result<T, Error> {
         self.view.load(order).map_err(|fault| self.memory.fault(fault))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn store(&self, value: T, order: Ordering) -> Result<(), Error> {
         self.view.store(value, order).map_err(|fault| self.memory.fault(fault))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn swap(&self, value: T, order: Ordering) -> Result<T, Error> {
         self.view.swap(value, order).map_err(|fault| self.memory.fault(fault))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn fetch_add(&self, value: T, order: Ordering) -> Result<T, Error> {
         self.view.fetch_add(value, order).map_err(|fault| self.memory.fault(fault))
     }
 
     /// The outer error is the object's; the inner result is that of `core`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn compare_exchange(
         &self,
         current: T,

@@ -73,6 +73,7 @@ pub(super) fn begin(options: &SharedOptions, memory: &Memory) -> Result<(Option<
     }
     let header = Header::new(options.len.unwrap_or(0), options.layout, options.contents, options.lifetime);
     memory.write(0, header.as_bytes())?;
+    memory.write(HEADER_LEN, &options.first_bytes)?;
     Ok((Some(header), Some(Participant::join(memory, &options.role)?)))
 }
 

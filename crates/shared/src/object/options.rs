@@ -25,6 +25,8 @@ pub struct SharedOptions {
     /// 0: not said.
     pub(super) layout: u64,
     pub(super) contents: [u8; 16],
+    /// What the contents begin with when they are made.
+    pub(super) first_bytes: Vec<u8>,
     pub(super) role: String,
     pub(super) map_mode: MapMode,
     pub(super) raw: bool,
@@ -47,6 +49,7 @@ impl SharedOptions {
             lifetime: Lifetime::default(),
             layout: 0,
             contents: [0; 16],
+            first_bytes: Vec::new(),
             role: String::new(),
             map_mode: MapMode::ReadWrite,
             raw: false,
@@ -94,6 +97,12 @@ impl SharedOptions {
     /// What stands on the object, in up to 16 bytes of text. An object that exists must have been made for the same.
     pub fn contents(mut self, what: &str) -> Self {
         self.contents = field(what);
+        self
+    }
+
+    /// What the contents of the object that is created begin with, before it has its name; the rest is zeros.
+    pub(crate) fn first_bytes(mut self, bytes: &[u8]) -> Self {
+        self.first_bytes = bytes.to_vec();
         self
     }
 

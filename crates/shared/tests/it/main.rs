@@ -1,5 +1,6 @@
 //! What the crate promises, between real processes.
 
+mod channel;
 mod cleaning;
 mod contract;
 mod forked;
