@@ -27,6 +27,7 @@ mod name;
 mod object;
 #[cfg(not(loom))]
 mod participant;
+pub mod sync;
 mod sys;
 
 pub use error::Error;

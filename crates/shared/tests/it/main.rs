@@ -2,3 +2,4 @@
 
 mod object;
 mod support;
+mod sync;
