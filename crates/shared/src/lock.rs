@@ -204,10 +204,12 @@ mod models {
         loom::model(|| {
             let memory = Memory::zeros(16, &[LOCK]);
             let mut mortals = Mortal::several(2);
-            let (other, theirs) = (mortals.pop().unwrap(), memory.clone());
-            let thread = thread::spawn(move || add(&theirs, &other));
-            add(&memory, &mortals[0]);
-            thread.join().unwrap();
+            // Both are new threads: of the loads of the main one, loom delays not every one.
+            let threads = [mortals.pop().unwrap(), mortals.pop().unwrap()].map(|life| {
+                let memory = memory.clone();
+                thread::spawn(move || add(&memory, &life))
+            });
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
             assert_eq!(value(&memory), 2);
         });
     }

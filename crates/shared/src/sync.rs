@@ -42,6 +42,8 @@ mod permits;
 mod place;
 #[cfg(not(loom))]
 mod semaphore;
+#[cfg(all(test, not(loom)))]
+mod tests;
 mod versions;
 
 #[cfg(not(loom))]

@@ -21,7 +21,8 @@ const LOOK: Duration = Duration::from_millis(1);
 /// use a channel. Loads that were overtaken by two stores while they copied are made again, up to 99 times: a process
 /// would have to be interrupted in each.
 ///
-/// Stores exclude each other; not fair: see [the module](super).
+/// Whoever loads a value, or learns of its version, sees what its writer had done before it stored it. Stores exclude each
+/// other; not fair: see [the module](super).
 ///
 /// # Crashes
 /// A writer that dies, at any instruction, has stored its value or has not; readers never see a part of it. The next

@@ -45,6 +45,13 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
+/// Runs two threads, and answers what they answer. Both are new ones: of the loads of the main one, loom delays not every
+/// one.
+fn beside<L: 'static, R: 'static>(left: impl FnOnce() -> L + 'static, right: impl FnOnce() -> R + 'static) -> (L, R) {
+    let (left, right) = (thread::spawn(left), thread::spawn(right));
+    (left.join().unwrap(), right.join().unwrap())
+}
+
 /// Two participants.
 fn two() -> (Mortal, Mortal) {
     let mut mortals = Mortal::several(2);
@@ -92,11 +99,13 @@ mod committed {
     fn each_owner_finds_what_the_one_before_has_committed() {
         check(3, || {
             let (memory, (mine, other)) = (zeros(), two());
-            let theirs = memory.clone();
-            let thread = thread::spawn(move || add(&theirs, &other, Patience::Unlimited).unwrap());
-            let recovered = add(&memory, &mine, Patience::Unlimited).unwrap();
-            assert_eq!((recovered, thread.join().unwrap()), (Some(false), Some(false)));
-            assert_eq!(next(&memory, &mine), (false, 2));
+            let (own, theirs, then) = (memory.clone(), memory.clone(), mine.clone());
+            let recovered = beside(
+                move || add(&own, &mine, Patience::Unlimited).unwrap(),
+                move || add(&theirs, &other, Patience::Unlimited).unwrap(),
+            );
+            assert_eq!(recovered, (Some(false), Some(false)));
+            assert_eq!(next(&memory, &then), (false, 2));
         });
     }
 
@@ -108,16 +117,17 @@ mod committed {
         for killed_at in 0..OPERATIONS {
             check(3, move || {
                 let (memory, (mine, other)) = (zeros(), two());
-                let theirs = memory.dying_after(killed_at);
-                let thread = thread::spawn(move || {
-                    let added = add(&theirs, &other, Patience::None);
-                    let dead = theirs.is_dead() && added.is_err();
-                    other.die();
-                    (dead, added.is_ok_and(|added| added.is_some()))
-                });
-                let added = add(&memory, &mine, Patience::None).unwrap();
-                let (dead, theirs) = thread.join().unwrap();
-                let (recovered, value) = next(&memory, &mine);
+                let (own, theirs, then) = (memory.clone(), memory.dying_after(killed_at), mine.clone());
+                let (added, (dead, theirs)) = beside(
+                    move || add(&own, &mine, Patience::None).unwrap(),
+                    move || {
+                        let added = add(&theirs, &other, Patience::None);
+                        let dead = theirs.is_dead() && added.is_err();
+                        other.die();
+                        (dead, added.is_ok_and(|added| added.is_some()))
+                    },
+                );
+                let (recovered, value) = next(&memory, &then);
                 let certain = u64::from(added.is_some()) + u64::from(theirs);
                 assert!(value == certain || dead && value == certain + 1, "{value}");
                 assert!(dead || !recovered && added != Some(true));
@@ -137,14 +147,15 @@ mod committed {
                 add(&memory.dying_after(6), &dead, Patience::None).unwrap_err();
                 dead.die();
                 let repairer = mortals.pop().unwrap();
-                let theirs = memory.dying_after(killed_at);
-                let thread = thread::spawn(move || {
-                    let added = add(&theirs, &repairer, Patience::None);
-                    repairer.die();
-                    added
-                });
-                let added = add(&memory, &mortals[0], Patience::None).unwrap();
-                let theirs = thread.join().unwrap();
+                let (own, theirs, mine) = (memory.clone(), memory.dying_after(killed_at), mortals[0].clone());
+                let (added, theirs) = beside(
+                    move || add(&own, &mine, Patience::None).unwrap(),
+                    move || {
+                        let added = add(&theirs, &repairer, Patience::None);
+                        repairer.die();
+                        added
+                    },
+                );
                 let (recovered, value) = next(&memory, &mortals[0]);
                 let certain = u64::from(added.is_some()) + u64::from(matches!(theirs, Ok(Some(_))));
                 assert!(value == certain || theirs.is_err() && value == certain + 1, "{value}");
@@ -160,16 +171,15 @@ mod committed {
     fn one_who_gives_up_is_told_of_once_and_his_value_is_lost() {
         check(3, || {
             let (memory, (mine, other)) = (zeros(), two());
-            let theirs = memory.clone();
-            let thread = thread::spawn(move || {
+            let (own, theirs, last) = (memory.clone(), memory.clone(), mine.clone());
+            let gives_up = move || {
                 let committed = Committed::new(&theirs, 16);
                 let mut value = pair(0);
                 committed.lock(&other, Patience::Unlimited, &mut value).unwrap().unwrap();
                 committed.give_up(&other).unwrap();
-            });
-            let first = add(&memory, &mine, Patience::Unlimited).unwrap().unwrap();
-            thread.join().unwrap();
-            let (then, value) = next(&memory, &mine);
+            };
+            let (first, ()) = beside(move || add(&own, &mine, Patience::Unlimited).unwrap().unwrap(), gives_up);
+            let (then, value) = next(&memory, &last);
             assert_eq!((first || then, first && then, value), (true, false, 1));
         });
     }
@@ -186,26 +196,27 @@ mod condvar {
         check(3, || {
             let memory = Memory::zeros(BELL + 8, &[0, 4, BELL]);
             let ((mine, other), theirs) = (two(), memory.clone());
-            let thread = thread::spawn(move || {
+            let notifies = move || {
                 let committed = Committed::new(&theirs, 8);
                 committed.lock(&other, Patience::Unlimited, &mut [0; 8]).unwrap();
                 committed.commit(&7_u64.to_ne_bytes()).unwrap();
                 committed.unlock(&other).unwrap();
                 Bell::new(&theirs, BELL).ring(Wake::One).unwrap();
-            });
-            let (committed, bell) = (Committed::new(&memory, 8), Bell::new(&memory, BELL));
-            let mut value = [0; 8];
-            loop {
-                committed.lock(&mine, Patience::Unlimited, &mut value).unwrap();
-                if value != [0; 8] {
-                    break;
+            };
+            let waits = move || {
+                let (committed, bell) = (Committed::new(&memory, 8), Bell::new(&memory, BELL));
+                let mut value = [0; 8];
+                loop {
+                    committed.lock(&mine, Patience::Unlimited, &mut value).unwrap();
+                    if value != [0; 8] {
+                        return u64::from_ne_bytes(value);
+                    }
+                    let ticket = bell.ticket().unwrap();
+                    committed.unlock(&mine).unwrap();
+                    bell.sleep(ticket, PAUSE).unwrap();
                 }
-                let ticket = bell.ticket().unwrap();
-                committed.unlock(&mine).unwrap();
-                bell.sleep(ticket, PAUSE).unwrap();
-            }
-            assert_eq!(value, 7_u64.to_ne_bytes());
-            thread.join().unwrap();
+            };
+            assert_eq!(beside(waits, notifies).0, 7);
         });
     }
 }
@@ -233,10 +244,8 @@ mod permits {
     fn who_acquires_sees_what_was_done_before_the_release() {
         check(3, || {
             let (memory, (mine, other)) = (zeros(), two());
-            let theirs = memory.clone();
-            let thread = thread::spawn(move || work(&theirs, &other));
-            work(&memory, &mine);
-            thread.join().unwrap();
+            let (own, theirs) = (memory.clone(), memory.clone());
+            beside(move || work(&own, &mine), move || work(&theirs, &other));
             assert_eq!(memory.u64(DATA).unwrap().load(Ordering::Relaxed).unwrap(), 2);
         });
     }
@@ -248,14 +257,16 @@ mod permits {
             let permits = Permits::new(&memory, 1);
             let (index, _) = permits.acquire(&mine, Patience::None).unwrap().unwrap();
             permits.forget(&mine, index).unwrap();
-            let theirs = memory.clone();
-            let thread = thread::spawn(move || {
+            let (own, theirs) = (memory.clone(), memory.clone());
+            let acquires = move || {
+                Permits::new(&own, 1).acquire(&mine, Patience::Unlimited).unwrap().unwrap();
+                own.u64(DATA).unwrap().load(Ordering::Relaxed).unwrap()
+            };
+            let posts = move || {
                 increase(&theirs, DATA);
-                assert!(Permits::new(&theirs, 1).post().unwrap());
-            });
-            permits.acquire(&mine, Patience::Unlimited).unwrap().unwrap();
-            assert_eq!(memory.u64(DATA).unwrap().load(Ordering::Relaxed).unwrap(), 1);
-            thread.join().unwrap();
+                Permits::new(&theirs, 1).post().unwrap()
+            };
+            assert_eq!(beside(acquires, posts), (1, true));
             assert!(!permits.post().unwrap());
         });
     }
@@ -265,20 +276,21 @@ mod permits {
         for killed_at in 0..8 {
             check(3, move || {
                 let (memory, (mine, other)) = (zeros(), two());
-                let theirs = memory.dying_after(killed_at);
-                let thread = thread::spawn(move || {
+                let (own, theirs, then) = (memory.clone(), memory.dying_after(killed_at), mine.clone());
+                let is_killed = move || {
                     let permits = Permits::new(&theirs, COUNT);
                     let acquired = permits.acquire(&other, Patience::None);
                     // Killed in the release, or before, or not at all.
                     let _ = acquired.map(|acquired| acquired.map(|(index, _)| permits.release(&other, index)));
                     other.die();
-                });
+                };
+                let acquires =
+                    move || Permits::new(&own, COUNT).acquire(&mine, Patience::None).unwrap().expect("one of two").0;
+                let (first, ()) = beside(acquires, is_killed);
                 let permits = Permits::new(&memory, COUNT);
-                let mine_then = permits.acquire(&mine, Patience::None).unwrap().unwrap();
-                thread.join().unwrap();
-                let second = permits.acquire(&mine, Patience::None).unwrap().unwrap();
-                assert_ne!(mine_then.0, second.0);
-                assert!(permits.acquire(&mine, Patience::None).unwrap().is_none());
+                let second = permits.acquire(&then, Patience::None).unwrap().unwrap();
+                assert_ne!(first, second.0);
+                assert!(permits.acquire(&then, Patience::None).unwrap().is_none());
             });
         }
     }
@@ -302,13 +314,15 @@ mod flag {
         check(3, || {
             let memory = zeros();
             let theirs = memory.clone();
-            let thread = thread::spawn(move || {
+            let waits = move || {
+                Flag::new(&memory).wait(Patience::Unlimited).unwrap().unwrap();
+                data(&memory)
+            };
+            let sets = move || {
                 increase(&theirs, DATA);
                 Flag::new(&theirs).set().unwrap();
-            });
-            Flag::new(&memory).wait(Patience::Unlimited).unwrap().unwrap();
-            assert_eq!(data(&memory), 1);
-            thread.join().unwrap();
+            };
+            assert_eq!(beside(waits, sets).0, 1);
         });
     }
 
@@ -318,14 +332,16 @@ mod flag {
             let memory = zeros();
             let theirs = memory.clone();
             let begin = Bell::new(&memory, 4).ticket().unwrap();
-            let thread = thread::spawn(move || {
+            let waits = move || {
+                Flag::new(&memory).wait_since(begin, Patience::Unlimited).unwrap().unwrap();
+                data(&memory)
+            };
+            let sets = move || {
                 increase(&theirs, DATA);
                 Flag::new(&theirs).set().unwrap();
                 Flag::new(&theirs).reset().unwrap();
-            });
-            Flag::new(&memory).wait_since(begin, Patience::Unlimited).unwrap().unwrap();
-            assert_eq!(data(&memory), 1);
-            thread.join().unwrap();
+            };
+            assert_eq!(beside(waits, sets).0, 1);
         });
     }
 
@@ -338,13 +354,15 @@ mod flag {
                 increase(&first, DATA);
                 Flag::new(&first).set().unwrap();
             });
-            let other = thread::spawn(move || Flag::new(&second).take(Patience::None).unwrap().is_some());
-            let mine = Flag::new(&memory).take(Patience::None).unwrap().is_some();
-            if mine {
-                assert_eq!(data(&memory), 1);
-            }
+            let take = |memory: Memory| {
+                move || {
+                    let taken = Flag::new(&memory).take(Patience::None).unwrap().is_some();
+                    assert!(!taken || data(&memory) == 1);
+                    taken
+                }
+            };
+            let (mine, theirs) = beside(take(memory.clone()), take(second));
             setter.join().unwrap();
-            let theirs = other.join().unwrap();
             assert_eq!(Flag::new(&memory).is_set().unwrap(), !mine && !theirs);
             assert!(!(mine && theirs));
         });
@@ -354,10 +372,11 @@ mod flag {
     fn who_waits_to_take_it_is_woken() {
         check(3, || {
             let memory = zeros();
-            let theirs = memory.clone();
-            let thread = thread::spawn(move || Flag::new(&theirs).set().unwrap());
-            Flag::new(&memory).take(Patience::Unlimited).unwrap().unwrap();
-            thread.join().unwrap();
+            let (own, theirs) = (memory.clone(), memory.clone());
+            beside(
+                move || Flag::new(&own).take(Patience::Unlimited).unwrap().unwrap(),
+                move || Flag::new(&theirs).set().unwrap(),
+            );
             assert!(!Flag::new(&memory).is_set().unwrap());
         });
     }
@@ -388,19 +407,39 @@ mod versions {
     }
 
     #[test]
+    fn a_version_comes_with_its_value_and_what_was_done_before() {
+        const DATA: usize = Versions::len(16);
+        for waits in [false, true] {
+            check(3, move || {
+                let (memory, (mine, _)) = (Memory::zeros(DATA + 8, &[0, 4]), two());
+                let theirs = memory.clone();
+                let stores = move || {
+                    increase(&theirs, DATA);
+                    store(&theirs, &mine, 1).unwrap();
+                };
+                let loads = move || {
+                    let seen = if waits { Versions::new(&memory, 16).version().ok() } else { load(&memory) };
+                    let data = memory.u64(DATA).unwrap().load(Ordering::Relaxed).unwrap();
+                    assert!(seen == Some(0) || data == 1);
+                };
+                beside(stores, loads);
+            });
+        }
+    }
+
+    #[test]
     fn what_is_loaded_is_whole_however_many_are_stored_meanwhile() {
         check(2, || {
             let (memory, (mine, _)) = (zeros(), two());
             store(&memory, &mine, 1).unwrap();
-            let theirs = memory.clone();
-            let thread = thread::spawn(move || {
+            let (own, theirs) = (memory.clone(), memory.clone());
+            let stores = move || {
                 for value in 2..=4 {
                     store(&theirs, &mine, value).unwrap();
                 }
-            });
+            };
             // Or lapped, which is told.
-            load(&memory);
-            thread.join().unwrap();
+            beside(stores, move || load(&own));
             assert_eq!(load(&memory), Some(4));
         });
     }
@@ -412,13 +451,12 @@ mod versions {
             store(&memory, &mine, 1).unwrap();
             store(&memory, &mine, 2).unwrap();
             let (first, second) = (memory.clone(), memory.clone());
-            let thread = thread::spawn(move || {
+            let stores = move || {
                 store(&first, &mine, 3).unwrap();
                 // In order after it, as by a process that has learned of it.
                 thread::spawn(move || store(&second, &other, 4).unwrap()).join().unwrap();
-            });
-            load(&memory);
-            thread.join().unwrap();
+            };
+            beside(stores, move || load(&memory));
         });
     }
 
@@ -428,15 +466,14 @@ mod versions {
             check(2, move || {
                 let (memory, (mine, other)) = (zeros(), two());
                 store(&memory, &mine, 1).unwrap();
-                let theirs = memory.dying_after(killed_at);
-                let thread = thread::spawn(move || {
+                let (own, theirs) = (memory.clone(), memory.dying_after(killed_at));
+                let is_killed = move || {
                     let stored = store(&theirs, &other, 2);
                     other.die();
                     stored
-                });
-                let seen = load(&memory).expect("not lapped by one");
+                };
+                let (stored, seen) = beside(is_killed, move || load(&own).expect("not lapped by one"));
                 assert!(seen == 1 || seen == 2);
-                let stored = thread.join().unwrap();
                 let last = load(&memory).unwrap();
                 assert!(last >= seen && (stored.is_err() || last == 2));
                 assert_eq!(store(&memory, &mine, last + 1).unwrap(), last + 1);
@@ -450,11 +487,13 @@ mod versions {
         check(3, || {
             let (memory, (mine, _)) = (zeros(), two());
             let theirs = memory.clone();
-            let thread = thread::spawn(move || store(&theirs, &mine, 1).unwrap());
-            let versions = Versions::new(&memory, 16);
-            let version = versions.wait(0, Patience::Unlimited, |bell, ticket, pause| bell.sleep(ticket, pause));
-            assert_eq!((version.unwrap(), load(&memory)), (Some(1), Some(1)));
-            thread.join().unwrap();
+            let waits = move || {
+                let versions = Versions::new(&memory, 16);
+                let version = versions.wait(0, Patience::Unlimited, |bell, ticket, pause| bell.sleep(ticket, pause));
+                (version.unwrap(), load(&memory))
+            };
+            let (found, _) = beside(waits, move || store(&theirs, &mine, 1).unwrap());
+            assert_eq!(found, (Some(1), Some(1)));
         });
     }
 
@@ -462,14 +501,15 @@ mod versions {
     fn writers_wait_for_each_other() {
         check(2, || {
             let (memory, (mine, other)) = (zeros(), two());
-            let theirs = memory.clone();
-            let store = |memory: &Memory, life: &Mortal| {
-                let own = u64::from(life.number());
-                let version = Versions::new(memory, 16).store(life, Patience::Unlimited, &pair(own)).unwrap().unwrap();
-                (version, own)
+            let store = |memory: Memory, life: Mortal| {
+                move || {
+                    let own = u64::from(life.number());
+                    let versions = Versions::new(&memory, 16);
+                    (versions.store(&life, Patience::Unlimited, &pair(own)).unwrap().unwrap(), own)
+                }
             };
-            let thread = thread::spawn(move || store(&theirs, &other));
-            let both = [store(&memory, &mine), thread.join().unwrap()];
+            let (first, second) = beside(store(memory.clone(), mine), store(memory.clone(), other));
+            let both = [first, second];
             let mut value = pair(0);
             assert_eq!(Versions::new(&memory, 16).load(&mut value).unwrap(), Loaded::Version(2));
             assert!(both.contains(&(2, number(&value))) && both.iter().any(|(version, _)| *version == 1));

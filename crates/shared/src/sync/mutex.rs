@@ -11,6 +11,7 @@ use super::place::{Limit, Place};
 use crate::error::Error;
 use crate::layout::Layout;
 use crate::object::SharedObject;
+use crate::participant::Participant;
 
 /// A value in shared memory that one owner changes at a time, and which is never found half changed.
 ///
@@ -50,6 +51,8 @@ pub struct Mutex<T> {
 #[must_use = "it is given back when it is dropped"]
 pub struct MutexGuard<'a, T: Layout> {
     mutex: &'a Mutex<T>,
+    /// Whose number stands in the lock.
+    participant: &'a Participant,
     value: T,
     /// Whether `value` may differ from what is committed.
     changed: bool,
@@ -77,6 +80,7 @@ impl<T: Layout> Mutex<T> {
     ///
     /// # Errors
     /// [`Error::Fault`] when the object was cut short; [`Error::Os`] when the kernel does not tell whether the owner lives.
+    #[inline]
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, Error> {
         self.lock_within(Limit::None)
     }
@@ -104,7 +108,7 @@ impl<T: Layout> Mutex<T> {
         let recovered =
             self.place.within(limit, |patience| self.inner().lock(participant, patience, value.as_mut_bytes()))?;
         let panicking = thread::panicking();
-        Ok(MutexGuard { mutex: self, value, changed: false, recovered, held: true, panicking })
+        Ok(MutexGuard { mutex: self, participant, value, changed: false, recovered, held: true, panicking })
     }
 
     fn inner(&self) -> Committed<'_> {
@@ -164,13 +168,19 @@ impl<'a, T: Layout> MutexGuard<'a, T> {
     #[inline]
     fn finish(&mut self) -> Result<(), Error> {
         self.held = false;
-        let committed = if self.changed { self.commit() } else { Ok(()) };
-        // Also if nothing could be committed: nobody is to wait for us.
-        committed.and(self.mutex.inner().unlock(self.mutex.place.participant()?))
+        let inner = self.mutex.inner();
+        if self.changed
+            && let Err(error) = inner.commit(self.value.as_bytes())
+        {
+            // Nobody is to wait for us. The first error is the one to tell.
+            let _ = inner.unlock(self.participant);
+            return Err(error);
+        }
+        inner.unlock(self.participant)
     }
 
     fn give_up(&self) -> Result<(), Error> {
-        self.mutex.inner().give_up(self.mutex.place.participant()?)
+        self.mutex.inner().give_up(self.participant)
     }
 }
 
@@ -208,6 +218,7 @@ impl<T: Layout + fmt::Debug> fmt::Debug for MutexGuard<'_, T> {
 }
 
 impl<T: Layout> Drop for MutexGuard<'_, T> {
+    #[inline]
     fn drop(&mut self) {
         if !self.held {
             return;

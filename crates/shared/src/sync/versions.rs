@@ -69,10 +69,15 @@ impl<'a> Versions<'a> {
         if lock.lock(life, patience)?.is_none() {
             return Ok(None);
         }
-        let stored = self.publish(value);
-        let unlocked = lock.unlock(life);
-        let version = stored?;
-        unlocked?;
+        let version = match self.publish(value) {
+            Ok(version) => version,
+            Err(error) => {
+                // Nobody is to wait for us. The first error is the one to tell.
+                let _ = lock.unlock(life);
+                return Err(error);
+            }
+        };
+        lock.unlock(life)?;
         self.bell().ring(Wake::All)?;
         Ok(Some(version))
     }

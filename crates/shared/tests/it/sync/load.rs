@@ -32,7 +32,7 @@ const TOLD: usize = WORKERS;
 const SUM: usize = WORKERS + 1;
 type Value = [u64; 40];
 /// How often a worker adds in a row before it does the rest.
-const ADDS: u32 = 50;
+const ADDS: u32 = 500;
 
 fn word(view: View<'_>, offset: usize, index: usize) -> mapio_map::AtomicView<'_, u64> {
     view.atomic::<u64>(offset + 8 * index).unwrap()
