@@ -34,6 +34,7 @@ mod name;
 mod object;
 #[cfg(not(loom))]
 mod participant;
+pub mod sync;
 mod sys;
 #[cfg(not(loom))]
 mod watch;

@@ -9,7 +9,9 @@ pub(crate) trait Liveness {
 
     /// Whether the participant of that number is alive; a number that was never given counts as dead.
     ///
-    /// "Dead" is for ever: no number is given twice. "Alive" is as of the call, which is a system call.
+    /// "Dead" is for ever: no number is given twice. "Alive" is as of the call, which is a system call. All that a dead
+    /// one has done comes before the answer: the kernel keeps its list of locks under a lock of its own, from which the
+    /// dead one's was taken after his last instruction.
     fn is_alive(&self, number: u32) -> Result<bool, Error>;
 }
 

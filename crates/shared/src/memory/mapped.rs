@@ -174,6 +174,11 @@ impl Word<'_, u32> {
 
     /// Wakes up to `count` who sleep on it.
     pub(crate) fn wake(&self, count: u32) -> Result<(), Error> {
-        self.view.wake(count).map(drop).map_err(|fault| self.memory.fault(fault))
+        self.wake_and_count(count).map(drop)
+    }
+
+    /// Wakes up to `count` who sleep on it; answers how many.
+    pub(crate) fn wake_and_count(&self, count: u32) -> Result<u32, Error> {
+        self.view.wake(count).map_err(|fault| self.memory.fault(fault))
     }
 }

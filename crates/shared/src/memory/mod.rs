@@ -4,9 +4,11 @@
 //! interleaving of its threads, on loom's model of memory. Both files offer the same:
 //! - `part(offset, len)`: a part of it; `len`.
 //! - `u32(offset)`, `u64(offset)`: a [`Word`], with `load`, `store`, `swap`, `compare_exchange`, `fetch_add`, and for `u32`
-//!   `wait` and `wake`.
+//!   `wait`, `wake` and `wake_and_count`.
 //! - `read(offset, buf)`, `write(offset, bytes)`: data, which nothing orders and which others may change meanwhile.
 //! - `corrupt(offset, reason)`: the error for what nobody who keeps to the rules would have written.
+//!
+//! The model also has `dying_after(operations)`: the memory of one who is killed there.
 //!
 //! Every answer may be an error, since somebody may cut the object short at any time. Whoever may open the object may
 //! write anything there: a value that was loaded is checked before it is used.

@@ -3,6 +3,7 @@
 //! Data is cells of 8 bytes, loaded and stored relaxed: that is how
 //! loom can tell data that was handed over from data that was merely there.
 
+use std::cell::Cell as Counter;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
@@ -19,6 +20,8 @@ pub(crate) struct Memory {
     cells: Arc<Cells>,
     start: usize,
     len: usize,
+    /// How many operations are left to who has this handle, if it is known when he dies.
+    left: Counter<Option<usize>>,
 }
 
 impl fmt::Debug for Memory {
@@ -30,8 +33,8 @@ impl fmt::Debug for Memory {
 struct Cells {
     narrow: BTreeMap<usize, AtomicU32>,
     wide: BTreeMap<usize, AtomicU64>,
-    /// The kernel's queue of sleepers, one for all words.
-    queue: Mutex<()>,
+    /// The kernel's queue, one for all words: how many sleep.
+    queue: Mutex<u32>,
     woken: Condvar,
 }
 
@@ -44,10 +47,29 @@ impl Memory {
         let cells = Cells {
             narrow: narrow.iter().map(|offset| (*offset, AtomicU32::new(0))).collect(),
             wide: (0..len).step_by(8).filter(is_wide).map(|offset| (offset, AtomicU64::new(0))).collect(),
-            queue: Mutex::new(()),
+            queue: Mutex::new(0),
             woken: Condvar::new(),
         };
-        Self { cells: Arc::new(cells), start: 0, len }
+        Self { cells: Arc::new(cells), start: 0, len, left: Counter::new(None) }
+    }
+
+    /// The same bytes, for one who is killed after so many operations on words: those that follow have no effect and
+    /// answer an error.
+    pub(crate) fn dying_after(&self, operations: usize) -> Self {
+        Self { left: Counter::new(Some(operations)), ..self.clone() }
+    }
+
+    /// Whether the one who has this handle has come to the operation before which he is killed.
+    pub(crate) fn is_dead(&self) -> bool {
+        self.left.get() == Some(0)
+    }
+
+    fn live(&self) -> Result<(), Error> {
+        match self.left.get() {
+            None => Ok(()),
+            Some(0) => Err(Error::invalid("model", "killed")),
+            Some(left) => Ok(self.left.set(Some(left - 1))),
+        }
     }
 
     pub(crate) fn part(&self, offset: usize, len: usize) -> Result<Self, Error> {
@@ -111,18 +133,22 @@ macro_rules! word {
 
         impl Word<'_, $int> {
             pub(crate) fn load(&self, order: Ordering) -> Result<$int, Error> {
+                self.memory.live()?;
                 Ok(self.cell.load(order))
             }
 
             pub(crate) fn store(&self, value: $int, order: Ordering) -> Result<(), Error> {
+                self.memory.live()?;
                 Ok(self.cell.store(value, order))
             }
 
             pub(crate) fn swap(&self, value: $int, order: Ordering) -> Result<$int, Error> {
+                self.memory.live()?;
                 Ok(self.cell.swap(value, order))
             }
 
             pub(crate) fn fetch_add(&self, value: $int, order: Ordering) -> Result<$int, Error> {
+                self.memory.live()?;
                 Ok(self.cell.fetch_add(value, order))
             }
 
@@ -133,6 +159,7 @@ macro_rules! word {
                 success: Ordering,
                 failure: Ordering,
             ) -> Result<Result<$int, $int>, Error> {
+                self.memory.live()?;
                 Ok(self.cell.compare_exchange(current, new, success, failure))
             }
         }
@@ -145,18 +172,26 @@ word!(u64, AtomicU64);
 impl Word<'_, u32> {
     /// Sleeps until woken: time does not pass in a model, so whoever is never woken is a deadlock that loom reports.
     pub(crate) fn wait(&self, expected: u32, _: Duration) -> Result<bool, Error> {
+        self.memory.live()?;
         let cells = &self.memory.cells;
-        let queue = cells.queue.lock().expect("no model goes on after a panic");
+        let mut asleep = cells.queue.lock().expect("no model goes on after a panic");
         if self.cell.load(Ordering::SeqCst) == expected {
-            drop(cells.woken.wait(queue));
+            *asleep += 1;
+            drop(cells.woken.wait(asleep));
         }
         Ok(true)
     }
 
     /// Wakes all, as a wait may end for no reason.
-    pub(crate) fn wake(&self, _: u32) -> Result<(), Error> {
-        drop(self.memory.cells.queue.lock());
+    pub(crate) fn wake(&self, count: u32) -> Result<(), Error> {
+        self.wake_and_count(count).map(drop)
+    }
+
+    /// As [`wake`](Self::wake); answers how many.
+    pub(crate) fn wake_and_count(&self, _: u32) -> Result<u32, Error> {
+        self.memory.live()?;
+        let mut asleep = self.memory.cells.queue.lock().expect("no model goes on after a panic");
         self.memory.cells.woken.notify_all();
-        Ok(())
+        Ok(std::mem::take(&mut *asleep))
     }
 }

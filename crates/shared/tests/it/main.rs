@@ -12,3 +12,4 @@ mod life;
 mod log;
 mod object;
 mod support;
+mod sync;
