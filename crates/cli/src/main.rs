@@ -6,9 +6,12 @@
 //! Called by the name `cp`, through a link, it is cp and nothing else.
 
 mod bench_copy;
+mod channel;
 mod compare;
 mod copy;
+mod duration;
 mod interrupt;
+mod messages;
 mod output;
 mod pages;
 mod signals;
@@ -42,6 +45,8 @@ enum Command {
     },
     Compare(compare::Arguments),
     Pages(Box<pages::Arguments>),
+    #[command(subcommand)]
+    Channel(channel::Command),
     /// Measure ways of doing I/O beside each other
     #[command(subcommand)]
     Bench(Bench),
@@ -65,6 +70,7 @@ fn main() -> ExitCode {
         Command::Copy { words } => return copy::run(&copy::Called::as_subcommand(), words.into_iter()),
         Command::Compare(arguments) => arguments.run(),
         Command::Pages(arguments) => arguments.run(),
+        Command::Channel(command) => command.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
     };
     match answer {
