@@ -1,7 +1,6 @@
 //! `mapio log`: append-only logs in mapped files, written, followed, looked at, checked, repaired.
 
 mod append;
-mod duration;
 mod info;
 mod repair;
 mod tail;

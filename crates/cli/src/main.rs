@@ -6,10 +6,13 @@
 //! Called by the name `cp`, through a link, it is cp and nothing else.
 
 mod bench_copy;
+mod channel;
 mod compare;
 mod copy;
+mod duration;
 mod interrupt;
 mod log;
+mod messages;
 mod output;
 mod pages;
 mod shared;
@@ -44,9 +47,11 @@ enum Command {
     },
     Compare(compare::Arguments),
     Pages(Box<pages::Arguments>),
+    Shared(shared::Arguments),
+    #[command(subcommand)]
+    Channel(channel::Command),
     #[command(subcommand)]
     Log(log::Command),
-    Shared(shared::Arguments),
     /// Measure ways of doing I/O beside each other
     #[command(subcommand)]
     Bench(Bench),
@@ -70,8 +75,9 @@ fn main() -> ExitCode {
         Command::Copy { words } => return copy::run(&copy::Called::as_subcommand(), words.into_iter()),
         Command::Compare(arguments) => arguments.run(),
         Command::Pages(arguments) => arguments.run(),
-        Command::Log(command) => command.run(),
         Command::Shared(arguments) => arguments.run(),
+        Command::Channel(command) => command.run(),
+        Command::Log(command) => command.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
     };
     match answer {

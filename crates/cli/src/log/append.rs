@@ -1,25 +1,20 @@
 //! `mapio log append`: standard input in, records out.
 
-use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use clap::Args;
 use mapio_shared::Error;
 use mapio_shared::log::{Durability, Options, Writer};
 use serde::Serialize;
 
-use super::duration;
+use crate::duration;
 use crate::interrupt::Interrupt;
+use crate::messages::{Framing, Input};
 use crate::output::{self, Answer};
 use crate::size;
-
-/// Bytes that are read at a time.
-const READ_BYTES: usize = 64 << 10;
-/// Bytes of the length before each message of '--length-framed'.
-const FRAME_BYTES: usize = 4;
 
 /// Append standard input to a log, a record for each line
 ///
@@ -94,14 +89,14 @@ impl Arguments {
             let text = format!("the log was cut at byte {} of {}: {}", cut.offset, cut.file, cut.reason);
             output::complain_as("mapio", output::printable(&text));
         }
-        let framing = if self.length_framed { Framing::Lengths } else { Framing::Lines };
         let is_slow = self.durability == Durability::Always;
         let grouping = if is_slow { Grouping::AsTheyCome } else { Grouping::OneByOne };
-        let mut input = Input { framing, grouping, bytes: Vec::new(), appended: Appended::none() };
-        let ended = input.append_all(&mut writer, &interrupt);
+        let mut input = Input::new(Framing::of_option(self.length_framed));
+        let mut appended = Appended::none();
+        let ended = appended.all(&mut writer, &mut input, grouping, &interrupt);
         // What was appended before an error is told and flushed, too.
         let closed = writer.close();
-        self.tell(&input.appended)?;
+        self.tell(&appended)?;
         ended?;
         closed?;
         Ok(Answer::Yes)
@@ -135,13 +130,6 @@ impl Appended {
     }
 }
 
-/// How records are told from each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Framing {
-    Lines,
-    Lengths,
-}
-
 /// Which records are appended together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Grouping {
@@ -150,87 +138,28 @@ enum Grouping {
     AsTheyCome,
 }
 
-/// Standard input, and what became of it.
-#[derive(Debug)]
-struct Input {
-    framing: Framing,
-    grouping: Grouping,
-    /// What was read and not appended yet.
-    bytes: Vec<u8>,
-    appended: Appended,
-}
-
-impl Input {
-    /// Appends all records until there are no more, or a signal comes.
-    fn append_all(&mut self, writer: &mut Writer, interrupt: &Interrupt) -> anyhow::Result<()> {
-        loop {
-            if !interrupt.wait_for_input().context("waiting for standard input")? {
-                return Ok(());
-            }
-            let is_over = self.read()? == 0;
-            let (records, used) = self.records(writer.most_bytes())?;
-            self.append(writer, &records)?;
-            self.bytes.drain(..used);
-            if !is_over {
-                continue;
-            }
-            return match self.framing {
-                _ if self.bytes.is_empty() => Ok(()),
-                Framing::Lengths => bail!("standard input ends inside a message"),
-                Framing::Lines => {
-                    let rest = 0..self.bytes.len();
-                    self.append(writer, std::slice::from_ref(&rest))
-                }
-            };
+impl Appended {
+    /// Appends all messages of standard input until there are no more, or a signal comes.
+    fn all(
+        &mut self,
+        writer: &mut Writer,
+        input: &mut Input,
+        grouping: Grouping,
+        interrupt: &Interrupt,
+    ) -> anyhow::Result<()> {
+        while let Some(messages) = input.next(interrupt, writer.most_bytes())? {
+            let payloads: Vec<&[u8]> = messages.iter().map(|message| &input.bytes()[message.clone()]).collect();
+            self.some(writer, &payloads, grouping)?;
         }
-    }
-
-    /// Reads more; answers how much, 0 at the end.
-    fn read(&mut self) -> anyhow::Result<usize> {
-        let len = self.bytes.len();
-        self.bytes.resize(len + READ_BYTES, 0);
-        let read = rustix::io::retry_on_intr(|| rustix::io::read(rustix::stdio::stdin(), &mut self.bytes[len..]));
-        self.bytes.truncate(len + read.as_ref().copied().unwrap_or(0));
-        read.map_err(io::Error::from).context("reading standard input")
-    }
-
-    /// The records that have come as a whole, and how many bytes they take.
-    fn records(&self, most_bytes: usize) -> anyhow::Result<(Vec<Range<usize>>, usize)> {
-        let (mut records, mut used) = (Vec::new(), 0);
-        loop {
-            let rest = &self.bytes[used..];
-            let (start, end, next) = match self.framing {
-                Framing::Lines => match rest.iter().position(|&byte| byte == b'\n') {
-                    Some(end) => (0, end, end + 1),
-                    None if rest.len() > most_bytes => bail!("a line is longer than the {most_bytes} bytes that fit"),
-                    None => break,
-                },
-                Framing::Lengths => {
-                    let Some(len) = rest.first_chunk::<FRAME_BYTES>() else { break };
-                    let len = usize::try_from(u32::from_le_bytes(*len)).unwrap_or(usize::MAX);
-                    if len > most_bytes {
-                        bail!("a message of {len} bytes is longer than the {most_bytes} bytes that fit");
-                    }
-                    let end = FRAME_BYTES + len;
-                    if end > rest.len() {
-                        break;
-                    }
-                    (FRAME_BYTES, end, end)
-                }
-            };
-            records.push(used + start..used + end);
-            used += next;
-        }
-        Ok((records, used))
+        Ok(())
     }
 
     /// Appends records: where each append waits for the disk, all at once if a segment holds them together.
-    fn append(&mut self, writer: &mut Writer, records: &[Range<usize>]) -> anyhow::Result<()> {
-        let payloads: Vec<&[u8]> = records.iter().map(|record| &self.bytes[record.clone()]).collect();
-        if self.grouping == Grouping::AsTheyCome {
-            match writer.append_batch(&payloads) {
+    fn some(&mut self, writer: &mut Writer, payloads: &[&[u8]], grouping: Grouping) -> anyhow::Result<()> {
+        if grouping == Grouping::AsTheyCome {
+            match writer.append_batch(payloads) {
                 Ok(sequences) => {
-                    self.appended.add(&sequences, records.iter().map(Range::len).sum());
+                    self.add(&sequences, payloads.iter().map(|payload| payload.len()).sum());
                     return Ok(());
                 }
                 Err(Error::TooLong { .. }) => {}
@@ -239,7 +168,7 @@ impl Input {
         }
         for payload in payloads {
             let sequence = writer.append(payload)?;
-            self.appended.add(&(sequence..sequence + 1), payload.len());
+            self.add(&(sequence..sequence + 1), payload.len());
         }
         Ok(())
     }

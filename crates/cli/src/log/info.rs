@@ -7,7 +7,7 @@ use clap::Args;
 use mapio_shared::log::{Info, Log};
 use serde::Serialize;
 
-use super::duration;
+use crate::duration;
 use crate::output::{self, Answer};
 
 /// Show what is in a log, without reading its records

@@ -8,17 +8,15 @@ use anyhow::Context;
 use clap::Args;
 use mapio_shared::Error;
 use mapio_shared::log::{Entry, Log, Position, Reader};
-use rustix::event::{PollFd, PollFlags, Timespec};
 use serde::Serialize;
 
-use super::duration;
+use crate::duration;
 use crate::interrupt::Interrupt;
+use crate::messages::{self, BUFFER_BYTES, Framing, Payload};
 use crate::output::{self, Answer};
 
 /// How long to wait for a record before looking whether somebody still reads, and whether a signal has come.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Bytes that are written at a time.
-const WRITE_BYTES: usize = 64 << 10;
 
 /// Print the records of a log, a line for each
 ///
@@ -67,11 +65,8 @@ fn position(text: &str) -> Result<Position, String> {
 struct Json<'a> {
     sequence: u64,
     time_ns: u64,
-    bytes: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    text: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hex: Option<String>,
+    #[serde(flatten)]
+    payload: Payload<'a>,
 }
 
 impl Arguments {
@@ -79,11 +74,11 @@ impl Arguments {
         let interrupt = Interrupt::catch().context("catching signals")?;
         let log = Log::open(&self.path)?;
         let mut reader = log.reader(self.since.map_or(self.from, Position::Time))?;
-        let mut output = BufWriter::with_capacity(WRITE_BYTES, io::stdout().lock());
+        let mut output = BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock());
         let copied = self.copy(&mut reader, &mut output, &interrupt);
         let flushed = output.flush().context("writing to standard output");
         match copied.and_then(|answer| flushed.map(|()| answer)) {
-            Err(error) if is_closed_pipe(&error) => Ok(Answer::Yes),
+            Err(error) if messages::is_closed_pipe(&error) => Ok(Answer::Yes),
             answer => answer,
         }
     }
@@ -100,7 +95,7 @@ impl Arguments {
                 Ok(None) if !self.follow => break,
                 Ok(None) => {
                     output.flush().context("writing to standard output")?;
-                    if !reader.wait(Some(LOOK_EVERY))? && nobody_reads() {
+                    if !reader.wait(Some(LOOK_EVERY))? && messages::nobody_reads() {
                         break;
                     }
                 }
@@ -115,35 +110,11 @@ impl Arguments {
     }
 
     fn print(&self, output: &mut impl Write, entry: Entry, bytes: &[u8]) -> io::Result<()> {
-        if self.length_framed {
-            // A record is at most so long.
-            let len = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-            output.write_all(&len.to_le_bytes())?;
-            return output.write_all(bytes);
+        if !self.json {
+            return messages::write(output, Framing::of_option(self.length_framed), bytes);
         }
-        if self.json {
-            let text = str::from_utf8(bytes).ok();
-            let hex = text.is_none().then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect());
-            let record = Json { sequence: entry.sequence, time_ns: entry.time_ns, bytes: bytes.len(), text, hex };
-            serde_json::to_writer(&mut *output, &record)?;
-        } else {
-            output.write_all(bytes)?;
-        }
+        let record = Json { sequence: entry.sequence, time_ns: entry.time_ns, payload: Payload::of(bytes) };
+        serde_json::to_writer(&mut *output, &record)?;
         output.write_all(b"\n")
     }
-}
-
-/// Whether the other end of standard output is closed.
-fn nobody_reads() -> bool {
-    let stdout = rustix::stdio::stdout();
-    let mut fds = [PollFd::from_borrowed_fd(stdout, PollFlags::empty())];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // What can't be asked shows at the next write.
-    rustix::event::poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR)
-}
-
-fn is_closed_pipe(error: &anyhow::Error) -> bool {
-    let is_broken = |cause: &io::Error| cause.kind() == io::ErrorKind::BrokenPipe;
-    error.downcast_ref::<io::Error>().is_some_and(is_broken)
-        || error.chain().any(|cause| cause.downcast_ref::<io::Error>().is_some_and(is_broken))
 }

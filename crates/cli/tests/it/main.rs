@@ -1,5 +1,6 @@
 //! The command, run as a user runs it.
 
+mod channel;
 mod commands;
 mod copy;
 mod cp;

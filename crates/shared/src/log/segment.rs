@@ -399,7 +399,7 @@ pub(super) fn read_header(fd: BorrowedFd<'_>, first: u64, name: &str) -> Result<
     let corrupt = |offset, reason| Error::Corrupt { object: name.to_owned(), offset, reason };
     let mut bytes = [0; layout::FIXED_HEADER_BYTES];
     let read = rustix::io::retry_on_intr(|| rustix::io::pread(fd, &mut bytes, 0));
-    let read = read.map_err(|errno| Error::os("reading", &name)(errno.into()))?;
+    let read = read.map_err(|errno| Error::os("reading", name)(errno.into()))?;
     if read < bytes.len() {
         return Err(corrupt(u64::try_from(read).unwrap_or(0), "the file ends there"));
     }
@@ -410,7 +410,7 @@ pub(super) fn read_header(fd: BorrowedFd<'_>, first: u64, name: &str) -> Result<
     if header.first != first {
         return Err(corrupt(32, "the header has another sequence number than the name"));
     }
-    let stat = rustix::fs::fstat(fd).map_err(|errno| Error::os("reading the status of", &name)(errno.into()))?;
+    let stat = rustix::fs::fstat(fd).map_err(|errno| Error::os("reading the status of", name)(errno.into()))?;
     let len = u64::try_from(stat.st_size).unwrap_or(0);
     if len < header.segment_bytes {
         return Err(corrupt(len, "the file ends there"));

@@ -558,7 +558,7 @@ fn new_id(name: &str) -> Result<[u8; 16], Error> {
         let got = rustix::io::retry_on_intr(|| {
             rustix::rand::getrandom(&mut id[done..], rustix::rand::GetRandomFlags::empty())
         });
-        done += got.map_err(|errno| Error::os("making an id for", &name)(errno.into()))?;
+        done += got.map_err(|errno| Error::os("making an id for", name)(errno.into()))?;
     }
     Ok(id)
 }
