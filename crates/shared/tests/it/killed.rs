@@ -114,3 +114,101 @@ fn a_death_at_any_system_call_is_in_nobodys_way() {
     assert!(kills > 20, "only {kills}");
     assert!(longest < Duration::from_secs(3), "{longest:?}");
 }
+
+#[test]
+fn a_death_where_all_files_have_names_leaves_what_cleaning_takes() {
+    let test = "killed::a_death_where_all_files_have_names_leaves_what_cleaning_takes";
+    let create = |injections: &[&str]| {
+        let (mut peer, name) = (Peer::start(test, serve()), TestName::file());
+        let tracing = Injection::attach(peer.id(), "all", injections)?;
+        assert_eq!(peer.ask(&format!("create {}", &*name)), "done");
+        let counts = tracing.detach();
+        peer.kill();
+        check(&name, "nobody was killed");
+        counts
+    };
+    let counts = match create(&[]) {
+        Err(error) => return skip(test, &format!("strace can't be used: {error}")),
+        Ok(counts) => counts,
+    };
+    // Makes the first file one that can't be without a name, by the call of this processor.
+    let opening = if counts.contains_key("open") { "open" } else { "openat" };
+    let no_unnamed = &*format!("{opening}:error=EOPNOTSUPP:when=1");
+    let counts = create(&[no_unnamed]).unwrap();
+    assert!(counts.keys().any(|call| call.starts_with("unlink")), "{counts:?}");
+    let mut kills = 0;
+    // Only one thing can be done to the calls of a name.
+    let calls = counts.iter().filter(|(call, _)| !IDLE.contains(&&***call) && *call != opening);
+    for (call, at) in calls.flat_map(|(call, count)| (1..=*count).map(move |at| (call, at))) {
+        let name = TestName::file();
+        let mut peer = Peer::start(test, serve());
+        let death = format!("{call}:signal=SIGKILL:when={at}");
+        let injection = Injection::attach(peer.id(), "all", &[no_unnamed, &death]).unwrap();
+        kills += usize::from(peer.try_ask(&format!("create {}", &*name)).is_none());
+        drop(injection);
+        peer.kill();
+        check(&name, &format!("{call} {at}"));
+    }
+    report(test, &format!("{kills} kills"));
+    assert!(kills > 10, "only {kills}");
+}
+
+/// The calls that may fail, and why.
+const MAY_FAIL: [&str; 16] = [
+    "openat",
+    "fallocate",
+    "fcntl",
+    "linkat",
+    "fchmod",
+    "fchown",
+    "unlink",
+    "newfstatat",
+    "fstat",
+    "lstat",
+    "mmap",
+    "shmget",
+    "shmat",
+    "shmctl",
+    "madvise",
+    "memfd_create",
+];
+const REASONS: [&str; 2] = ["EACCES", "ENOMEM"];
+
+#[test]
+fn any_call_that_fails_is_one_error_and_leaves_nothing_half_made() {
+    let test = "killed::any_call_that_fails_is_one_error_and_leaves_nothing_half_made";
+    let peer = Peer::start(test, serve());
+    if let Err(error) = Injection::attach(peer.id(), "all", &[]) {
+        return skip(test, &format!("strace can't be used: {error}"));
+    }
+    drop(peer);
+    let (mut failures, mut errors) = (0, 0);
+    for kind in 0..3 {
+        for (steps, verb) in [(&[][..], "create"), (&["create", "close"], "open"), (&["create", "close"], "remove")] {
+            let name_of_kind = || TestName::of_each_kind().into_iter().nth(kind).unwrap();
+            let name = name_of_kind();
+            let mut peer = prepare(test, steps, &name);
+            let tracing = Injection::attach(peer.id(), "all", &[]).unwrap();
+            assert_eq!(peer.ask(&format!("{verb} {}", &*name)), "done");
+            let counts = tracing.detach().unwrap();
+            let may_fail = counts.iter().filter(|(call, _)| MAY_FAIL.contains(&&***call));
+            for (call, at) in may_fail.flat_map(|(call, count)| (1..=*count).map(move |at| (call, at))) {
+                let name = name_of_kind();
+                let mut peer = prepare(test, steps, &name);
+                let reason = REASONS[at % REASONS.len()];
+                let failure = format!("{call}:error={reason}:when={at}");
+                let case = format!("{verb} {}: {failure}", &*name);
+                let injection = Injection::attach(peer.id(), "all", &[&failure]).unwrap();
+                let answer = peer.try_ask(&format!("{verb} {}", &*name)).unwrap_or_else(|| panic!("{case}: it died"));
+                drop(injection);
+                failures += 1;
+                errors += usize::from(answer != "done");
+                assert!(answer == "done" || answer.contains(&*name) || answer.contains("object"), "{case}: {answer}");
+                peer.kill();
+                check(&name, &case);
+            }
+        }
+    }
+    report(test, &format!("{failures} failures, {errors} of them errors"));
+    assert!(errors > 30, "only {errors}");
+}
