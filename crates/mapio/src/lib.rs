@@ -9,6 +9,7 @@
 //! | know why an access failed | [`Fault`], [`FaultKind`] |
 //! | have memory of your own, or give sealed bytes to others | [`AnonMap`], [`SealedMap`] |
 //! | change one import of a program that uses memmap2 | [`compat`] |
+//! | share memory with other processes | [`shared::SharedObject`] |
 //! | copy or compare files | [`copy::CopyOptions`], [`copy::compare`] |
 //!
 //! Everything is safe: a file that somebody else cuts short is an `Err`, never a dead process.
@@ -28,13 +29,14 @@
 //! # }
 //! ```
 //!
-//! Two programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through
-//! two mappings.
+//! Programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through two
+//! mappings; `producer.rs` leaves a message in shared memory, which `consumer.rs` reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use mapio_copy as copy;
 pub use mapio_map as map;
 pub use mapio_map::compat;
+pub use mapio_shared as shared;
 
 pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, MappedFile, Mapping, SealedMap, View};
 
@@ -43,4 +45,6 @@ pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, Mapp
 mod guide {
     #[doc = include_str!("../../../docs/guide/files.md")]
     struct Files;
+    #[doc = include_str!("../../../docs/guide/processes.md")]
+    struct Processes;
 }

@@ -102,12 +102,13 @@ pub fn clean_all(cleaning: Cleaning) -> Result<Vec<Leftover>, Error> {
     for name in all_names()? {
         found.extend(judge_name(&name, cleaning));
     }
-    found.extend(lock_files(cleaning)?);
+    found.extend(lock_files(cleaning, |_, _| true)?);
     found.extend(temporaries(Path::new(SHM_DIR), cleaning));
     Ok(found)
 }
 
-/// The same for these objects alone, and for files that were half made in the folders of those that are files.
+/// The same for these objects alone, for files that were half made in the folders of those that are files, and for lock files
+/// of those that are of System V.
 ///
 /// An object in a file that is to live until it is removed is kept even if all its users have died: files are for what
 /// outlives its users.
@@ -128,6 +129,11 @@ pub fn clean(names: &[ObjectName], cleaning: Cleaning) -> Result<Vec<Leftover>, 
     }
     for folder in folders {
         found.extend(temporaries(&folder, cleaning));
+    }
+    if names.iter().any(|name| matches!(name, ObjectName::SysVKey(_) | ObjectName::SysVId(_))) {
+        found.extend(lock_files(cleaning, |id, made_as| {
+            names.iter().any(|name| *name == ObjectName::SysVId(id) || name.to_string() == made_as)
+        })?);
     }
     Ok(found)
 }
@@ -206,12 +212,15 @@ fn cause(memory: &Memory, kind: ObjectKind) -> Result<Option<Cause>, Error> {
     Ok((!has_left && kind != ObjectKind::File).then_some(Cause::AllDied))
 }
 
-/// Lock files of segments that do not exist any more.
-fn lock_files(cleaning: Cleaning) -> Result<Vec<Leftover>, Error> {
+/// Lock files of segments that do not exist any more, of those that are wanted by the segment's identifier and the name
+/// that it was made under.
+fn lock_files(cleaning: Cleaning, is_wanted: impl Fn(i32, &str) -> bool) -> Result<Vec<Leftover>, Error> {
     let mut found = Vec::new();
     for (name, path) in names_in(Path::new(SHM_DIR)).map_err(Error::os("reading", SHM_DIR))? {
         let Some(id) = segment_of_companion(&name) else { continue };
-        if matches!(sys::segment(id), Ok(None)) {
+        // What can't be read was made by somebody else.
+        let made_as = fs::read(&path).unwrap_or_default();
+        if is_wanted(id, &String::from_utf8_lossy(&made_as)) && matches!(sys::segment(id), Ok(None)) {
             let outcome = act(cleaning, || fs::remove_file(&path).map_err(Error::os("removing", &name)));
             found.push(Leftover { name: path.display().to_string(), cause: Cause::LockFile, outcome });
         }

@@ -1,5 +1,6 @@
 //! Why something shared could not be made, opened or used.
 
+use std::convert::Infallible;
 use std::fmt;
 use std::io;
 use std::time::Duration;
@@ -178,6 +179,13 @@ impl fmt::Display for Error {
                 write!(f, "{object}: {len} bytes do not fit, {most} would")
             }
         }
+    }
+}
+
+impl From<Infallible> for Error {
+    /// A name that is one already is not refused.
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

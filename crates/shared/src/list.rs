@@ -89,8 +89,8 @@ pub fn list_all() -> Result<Vec<ObjectInfo>, Error> {
 ///
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Os`] when not even its permissions can be told.
-pub fn inspect<N: TryInto<ObjectName, Error = Error>>(name: N) -> Result<ObjectInfo, Error> {
-    look_at(&name.try_into()?, &mut Maps::default())
+pub fn inspect<N: TryInto<ObjectName, Error: Into<Error>>>(name: N) -> Result<ObjectInfo, Error> {
+    look_at(&name.try_into().map_err(Into::into)?, &mut Maps::default())
 }
 
 /// The names of all objects, in order.

@@ -236,8 +236,8 @@ impl SharedObject {
     /// [`Error::NotFound`]; [`Error::Os`] with what open(2), unlink(2) and shmctl(2) say; [`Error::Timeout`]. The object
     /// is then as it was.
     #[doc(alias("shm_unlink", "IPC_RMID"))]
-    pub fn remove<N: TryInto<ObjectName, Error = Error>>(name: N) -> Result<(), Error> {
-        let name = name.try_into()?;
+    pub fn remove<N: TryInto<ObjectName, Error: Into<Error>>>(name: N) -> Result<(), Error> {
+        let name = name.try_into().map_err(Into::into)?;
         match name.path() {
             Some(path) => ending::remove_file(&name.to_string(), &path),
             None => sysv::remove(&name),

@@ -1,4 +1,6 @@
-//! The lab's two programs, run as a student would run them.
+//! The lab's programs, run as a student would run them.
+
+mod pair;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -140,8 +142,8 @@ fn count_of(total: &str) -> u64 {
 }
 
 #[test]
-fn both_programs_are_short_enough_to_be_read_in_class() {
-    for program in ["read_write.rs", "memmap.rs"] {
+fn the_programs_are_short_enough_to_be_read_in_class() {
+    for program in ["read_write.rs", "memmap.rs", "producer.rs", "consumer.rs"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(program));
         assert!(text.expect("the example").lines().count() < 80, "{program}");
     }

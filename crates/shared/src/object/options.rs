@@ -144,8 +144,8 @@ impl SharedOptions {
     /// [`Error::Exists`]; [`Error::Invalid`] without a length; [`Error::Os`] with what open(2), fallocate(2) and link(2)
     /// say: `ENOSPC` when there is not enough memory, `EACCES`; of System V objects, shmget(2) and shmctl(2).
     #[doc(alias("shm_open", "shmget"))]
-    pub fn create<N: TryInto<ObjectName, Error = Error>>(&self, name: N) -> Result<SharedObject, Error> {
-        let name = name.try_into()?;
+    pub fn create<N: TryInto<ObjectName, Error: Into<Error>>>(&self, name: N) -> Result<SharedObject, Error> {
+        let name = name.try_into().map_err(Into::into)?;
         match (&name, name.path()) {
             (_, Some(path)) => named::create(self, &name, &path),
             (ObjectName::SysVKey(key), _) => sysv::create(self, *key),
@@ -163,8 +163,8 @@ impl SharedOptions {
     /// [`Error::Os`] with what open(2) says; [`Error::Timeout`] when somebody is stopped in the middle of removing or
     /// making it.
     #[doc(alias("shm_open", "shmget"))]
-    pub fn open<N: TryInto<ObjectName, Error = Error>>(&self, name: N) -> Result<SharedObject, Error> {
-        let name = name.try_into()?;
+    pub fn open<N: TryInto<ObjectName, Error: Into<Error>>>(&self, name: N) -> Result<SharedObject, Error> {
+        let name = name.try_into().map_err(Into::into)?;
         match name.path() {
             Some(path) => named::open(self, &name, &path),
             None => sysv::open(self, &name),
@@ -175,8 +175,8 @@ impl SharedOptions {
     ///
     /// # Errors
     /// Those of [`create`](Self::create) and [`open`](Self::open).
-    pub fn open_or_create<N: TryInto<ObjectName, Error = Error>>(&self, name: N) -> Result<SharedObject, Error> {
-        let name = name.try_into()?;
+    pub fn open_or_create<N: TryInto<ObjectName, Error: Into<Error>>>(&self, name: N) -> Result<SharedObject, Error> {
+        let name = name.try_into().map_err(Into::into)?;
         for _ in 0..TURNS {
             match self.open(&name) {
                 Err(Error::NotFound { .. }) => {}

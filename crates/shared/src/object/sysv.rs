@@ -3,7 +3,8 @@
 //! A segment has its key from the moment when it is made, so it can't come into being whole. Instead it has permissions
 //! meanwhile that nobody else gives: [`BEING_MADE`]. It has no descriptor either, and so no bytes to lock. These are those of
 //! a *companion*, a file in `/dev/shm` that is named after the IPC namespace and the segment's identifier, with the
-//! segment's owner and permissions. It is removed with the segment.
+//! segment's owner and permissions, and holds the name that the segment was made under, for whoever cleans up. It is removed
+//! with the segment.
 //!
 //! ```text
 //! create   shmget(key, IPC_EXCL, BEING_MADE) -> shmat -> unnamed companion -> header, participant 1 -> companion's name
@@ -92,6 +93,9 @@ fn fill(options: &SharedOptions, id: i32, name: &Arc<str>) -> Result<Parts, Erro
     }
     let path = companion_path(id);
     let companion = Unnamed::new(&path).map_err(Error::os("creating the lock file of", name))?;
+    let key = name.as_bytes();
+    std::os::unix::fs::FileExt::write_all_at(&companion.file, key, 0)
+        .map_err(Error::os("writing the lock file of", name))?;
     let locks = companion.file.try_clone().map_err(Error::os("duplicating the lock file of", name))?;
     let memory = memory.with_locks(OwnedFd::from(locks));
     let (header, participant) = begin(options, &memory)?;

@@ -93,24 +93,28 @@ fn who_is_in_another_pid_namespace_is_alive_and_foreign() {
     assert_eq!(mine.users().unwrap(), []);
 }
 
+const NOBODY: u32 = 65534;
+
+/// Does something as another user, in a thread of its own.
+fn as_nobody(work: &(dyn Fn() + Sync)) {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            // Of this thread alone, and of those that it starts; it ends with it. The groups first: later it is not allowed.
+            rustix::thread::set_thread_groups(&[]).unwrap();
+            rustix::thread::set_thread_gid(rustix::fs::Gid::from_raw(NOBODY)).unwrap();
+            rustix::thread::set_thread_uid(rustix::fs::Uid::from_raw(NOBODY)).unwrap();
+            work();
+        });
+        thread.join().unwrap();
+    });
+}
+
 #[test]
 fn another_user_is_refused_or_may_only_read() {
     let test = "life::another_user_is_refused_or_may_only_read";
     if !rustix::process::geteuid().is_root() {
         return skip(test, "only root becomes somebody else");
     }
-    let as_nobody = |work: &(dyn Fn() + Sync)| {
-        std::thread::scope(|scope| {
-            let thread = scope.spawn(|| {
-                // Of this thread alone; it ends with it. The groups first: later it is not allowed.
-                rustix::thread::set_thread_groups(&[]).unwrap();
-                rustix::thread::set_thread_gid(rustix::fs::Gid::from_raw(65534)).unwrap();
-                rustix::thread::set_thread_uid(rustix::fs::Uid::from_raw(65534)).unwrap();
-                work();
-            });
-            thread.join().unwrap();
-        });
-    };
     let reading = || SharedOptions::new().map_mode(MapMode::ReadOnly);
     for name in [TestName::posix(), TestName::sysv()] {
         let mine = SharedOptions::new().len(8).create(&*name).unwrap();
@@ -148,6 +152,31 @@ fn another_user_is_refused_or_may_only_read() {
         assert!(!mine.is_removed().unwrap());
         drop(SharedOptions::new().open(&*name).unwrap());
     }
+}
+
+#[test]
+fn who_may_not_write_to_an_object_may_remove_it_if_the_folder_is_his() {
+    let test = "life::who_may_not_write_to_an_object_may_remove_it_if_the_folder_is_his";
+    if !rustix::process::geteuid().is_root() {
+        return skip(test, "only root becomes somebody else");
+    }
+    let name = TestName::file();
+    std::os::unix::fs::chown(name.path().parent().unwrap(), Some(NOBODY), Some(NOBODY)).unwrap();
+    let options = SharedOptions::new().len(8).owner(Some(NOBODY), Some(NOBODY)).permissions(0o444);
+    let mine = options.create(&*name).unwrap();
+    as_nobody(&|| {
+        assert!(refused_by_permission(&SharedOptions::new().open(&*name).unwrap_err()));
+        std::thread::scope(|scope| {
+            // Several at once: each finds it, or that it is gone.
+            let removals: Vec<_> = (0..4).map(|_| scope.spawn(|| SharedObject::remove(&*name))).collect();
+            for removal in removals {
+                let removed = removal.join().unwrap();
+                assert!(matches!(removed, Ok(()) | Err(Error::NotFound { .. })), "{removed:?}");
+            }
+        });
+    });
+    assert!(mine.is_removed().unwrap() && !name.path().exists());
+    mine.view().store(0, 1_u8).unwrap();
 }
 
 fn refused_by_permission(error: &Error) -> bool {
