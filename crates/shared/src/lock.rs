@@ -152,17 +152,21 @@ impl<'a> RobustLock<'a> {
     #[inline]
     pub(crate) fn unlock(&self, life: &impl Liveness) -> Result<(), Error> {
         let word = self.memory.u32(self.offset)?;
-        let mut found = life.number();
-        // At most twice: only the mark changes while one owns it.
-        for _ in 0..2 {
-            // R1: publishes what the lock guards, to A1.
-            match word.compare_exchange(found, 0, Ordering::Release, Ordering::Relaxed)? {
-                Ok(before) if before & WAITERS == 0 => return Ok(()),
-                Ok(_) => return word.wake(1),
-                Err(other) => found = other,
-            }
-            if found & OWNER != life.number() {
-                break;
+        // R1: publishes what the lock guards, to A1.
+        match word.compare_exchange(life.number(), 0, Ordering::Release, Ordering::Relaxed)? {
+            Ok(_) => Ok(()),
+            Err(found) => self.unlock_marked(found, life),
+        }
+    }
+
+    #[cold]
+    fn unlock_marked(&self, found: u32, life: &impl Liveness) -> Result<(), Error> {
+        let word = self.memory.u32(self.offset)?;
+        // Only the mark changes while one owns it, and nobody takes it away.
+        if found == life.number() | WAITERS {
+            // R1: as above.
+            if word.compare_exchange(found, 0, Ordering::Release, Ordering::Relaxed)?.is_ok() {
+                return word.wake(1);
             }
         }
         Err(self.memory.corrupt(self.offset, "the lock is not its owner's any more"))

@@ -41,7 +41,7 @@ impl<'a> Committed<'a> {
 
     /// Takes the lock, and copies the value out; `None` if patience has come to its end. Answers whether the last owner
     /// died or gave up.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(
         &self,
         life: &impl Liveness,
@@ -60,7 +60,7 @@ impl<'a> Committed<'a> {
     }
 
     /// Copies the value out; answers whether somebody has given up.
-    #[inline]
+    #[inline(always)]
     fn enter(&self, value: &mut [u8]) -> Result<bool, Error> {
         let state_word = self.memory.u32(STATE)?;
         let state = state_word.load(Ordering::Relaxed)?;
@@ -74,7 +74,7 @@ impl<'a> Committed<'a> {
     }
 
     /// Makes `value` what the next owner finds, also if this one dies. For the owner.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn commit(&self, value: &[u8]) -> Result<(), Error> {
         let state_word = self.memory.u32(STATE)?;
         let other = (state_word.load(Ordering::Relaxed)? ^ INDEX) & INDEX;

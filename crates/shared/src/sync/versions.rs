@@ -83,7 +83,7 @@ impl<'a> Versions<'a> {
     }
 
     /// For the owner of the lock.
-    #[inline]
+    #[inline(always)]
     fn publish(&self, value: &[u8]) -> Result<u64, Error> {
         let word = self.version_word()?;
         let version = word.load(Ordering::Relaxed)?.wrapping_add(1);
@@ -98,7 +98,7 @@ impl<'a> Versions<'a> {
     }
 
     /// Copies the last value out; waits for nobody.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn load(&self, value: &mut [u8]) -> Result<Loaded, Error> {
         let word = self.version_word()?;
         let mut missed = 0;
