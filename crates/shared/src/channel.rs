@@ -12,6 +12,8 @@
 //!
 //! `ring.rs` has the slots, `writer.rs` and `reader.rs` the two ends, `places.rs` who has them, `pause.rs` how is waited.
 
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod options;
 mod pause;
 mod places;
@@ -25,6 +27,8 @@ mod handle;
 #[cfg(not(loom))]
 mod message;
 #[cfg(not(loom))]
+mod notifier;
+#[cfg(not(loom))]
 mod receiver;
 #[cfg(not(loom))]
 mod sender;
@@ -37,6 +41,8 @@ pub use handle::Channel;
 use handle::{close, timeout, would_block};
 #[cfg(not(loom))]
 pub use message::Message;
+#[cfg(not(loom))]
+pub use notifier::Notifier;
 #[cfg(not(loom))]
 pub use options::ChannelOptions;
 pub use options::{Full, History, Kind, Wait};

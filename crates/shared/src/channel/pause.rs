@@ -1,6 +1,6 @@
 //! How one waits: by looking again and again, then asleep, never for ever without asking who is alive.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::options::Wait;
 use super::ring::Ring;
@@ -112,7 +112,7 @@ impl Pause {
     }
 }
 
-/// When who is alive was last asked by one who never waits.
+/// When who is alive was last asked by one who never waits for long.
 #[derive(Debug, Default)]
 pub(crate) struct Doubts(Option<Instant>);
 
@@ -121,7 +121,7 @@ impl Doubts {
     pub(crate) fn are_due(&mut self) -> bool {
         let now = Instant::now();
         let last = *self.0.get_or_insert(now);
-        let due = now.saturating_duration_since(last) >= Duration::from_millis(1).max(RECHECK);
+        let due = now.saturating_duration_since(last) >= RECHECK;
         if due {
             self.0 = Some(now);
         }

@@ -45,6 +45,11 @@ impl Reader {
         &self.ring
     }
 
+    /// Where its place is.
+    pub(crate) fn place(&self) -> usize {
+        self.place
+    }
+
     /// Which message comes next.
     pub(crate) fn position(&self) -> u64 {
         self.position
@@ -91,7 +96,7 @@ impl Reader {
 
     /// Where the next message is, if there is one.
     #[inline(always)]
-    fn look(&mut self) -> Result<Option<Extent>, Error> {
+    pub(crate) fn look(&mut self) -> Result<Option<Extent>, Error> {
         if self.ring.find(self.position)? == Found::Message { self.extent().map(Some) } else { self.look_on() }
     }
 
@@ -128,12 +133,16 @@ impl Reader {
         Ok(None)
     }
 
-    /// Nothing was there, and it is not waited for.
+    /// Nothing was there, and it is not waited for any longer. Who asks again and again, without ever waiting long
+    /// enough for a doubt, has doubts all the same.
     #[cold]
     #[inline(never)]
     fn look_twice(&mut self, life: &impl Liveness) -> Result<Option<Extent>, Error> {
         if self.doubts.are_due() {
             self.doubt(life)?;
+            if let Some(extent) = self.look()? {
+                return Ok(Some(extent));
+            }
         }
         self.look_last(life)
     }
@@ -144,7 +153,7 @@ impl Reader {
         let mut pause = Pause::new(DATA, patience);
         loop {
             match pause.step(&self.ring)? {
-                Step::Over => return Ok(None),
+                Step::Over => return self.look_twice(life),
                 Step::Look => {}
                 step => {
                     if step == Step::Doubt {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use mapio_map::View;
 
 use super::message::Message;
+use super::notifier::Notifier;
 use super::reader::Reader;
 use super::ring::Extent;
 use super::shape::TAIL;
@@ -67,6 +68,16 @@ impl<T: Message + ?Sized> Receiver<T> {
         // The handle, so that the error does not need what is lent.
         let object = self.object.clone();
         self.lend_for(Patience::lasting(timeout_after))?.ok_or_else(|| timeout(&object, begin))
+    }
+
+    /// Makes a descriptor that is readable when there is something to receive: for poll(2), and for runtimes that stand
+    /// on it.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] in a channel of [`Wait::Spin`](super::Wait::Spin), where nobody wakes anybody; [`Error::Os`]
+    /// when the system has no descriptor or no thread for it.
+    pub fn notifier(&self) -> Result<Notifier, Error> {
+        Notifier::new(self.reader.ring().clone(), self.reader.place())
     }
 
     /// Which message comes next: how many were sent to the channel before it.

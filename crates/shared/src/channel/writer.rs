@@ -4,7 +4,7 @@
 //! guarded by the lock: a message is claimed under it, and filled outside, so that a long one holds up nobody who sends.
 
 use super::options::Kind;
-use super::pause::{Pause, Step};
+use super::pause::{Doubts, Pause, Step};
 use super::places;
 use super::ring::{CLAIMED, COMMITTED, Extent, Found, MOST, PADDED, Ring};
 use super::shape::{GATE, HEAD, LOCK, NUMBER, PAYLOAD, POSITION, SENDERS, SPACE, TAIL};
@@ -59,6 +59,7 @@ pub(crate) struct Writer {
     edges: Edges,
     /// A message that was claimed, and neither sent nor given up: its loan was forgotten.
     open: Option<Claim>,
+    doubts: Doubts,
 }
 
 impl Writer {
@@ -71,7 +72,7 @@ impl Writer {
             Ok((place, edges))
         })?;
         let number = life.number();
-        Ok(joined.map(|(place, edges)| Self { ring, number, place, edges, open: None }))
+        Ok(joined.map(|(place, edges)| Self { ring, number, place, edges, open: None, doubts: Doubts::default() }))
     }
 
     /// What it sends into.
@@ -180,7 +181,15 @@ impl Writer {
         let mut pause = Pause::new(SPACE, patience);
         loop {
             match pause.step(&self.ring)? {
-                Step::Over => return Ok(None),
+                // Who tries again and again has doubts, too.
+                Step::Over if self.doubts.are_due() => {
+                    self.doubt(life)?;
+                    return self.try_claim(life, len, Patience::None);
+                }
+                Step::Over => {
+                    self.glance()?;
+                    return Ok(None);
+                }
                 Step::Look => {}
                 Step::Glance => self.glance()?,
                 Step::Doubt => self.doubt(life)?,

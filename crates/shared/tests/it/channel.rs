@@ -2,6 +2,8 @@
 
 mod contract;
 mod deaths;
+mod hostile;
+mod kills;
 mod processes;
 
 use std::process;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use mapio_shared::channel::{Channel, ChannelOptions, Full, History, Kind, Receiver, Sender, Wait};
+use mapio_shared::channel::{Channel, ChannelOptions, Full, History, Kind, Loan, Receiver, Sender, Wait};
 use mapio_shared::{Error, SharedObject};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -41,6 +41,9 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// A receiver, and what it has to receive: messages, and padding.
+type Listener = (Receiver<[u8]>, VecDeque<Option<u64>>);
+
 /// A channel, and beside it what it should hold.
 struct Scene {
     channel: Channel<[u8]>,
@@ -48,7 +51,8 @@ struct Scene {
     full: Full,
     slots: usize,
     senders: Vec<Sender<[u8]>>,
-    receivers: Vec<(Receiver<[u8]>, VecDeque<Option<u64>>)>,
+    receivers: Vec<Listener>,
+    had_receiver: bool,
     /// Of an SPSC channel, also while nobody receives; of a broadcast channel, all that was sent.
     kept: VecDeque<Option<u64>>,
     next: u64,
@@ -63,7 +67,8 @@ impl Scene {
         let channel: Channel<[u8]> = options.message_len(400).buffer_bytes(1024).create(name).unwrap();
         let senders = (0..if kind == Kind::Spsc { 1 } else { 3 }).map(|_| channel.sender().unwrap()).collect();
         let slots = usize::try_from(slots).unwrap();
-        Self { channel, kind, full, slots, senders, receivers: Vec::new(), kept: VecDeque::new(), next: 0 }
+        let (receivers, kept, had_receiver) = (Vec::new(), VecDeque::new(), false);
+        Self { channel, kind, full, slots, senders, receivers, had_receiver, kept, next: 0 }
     }
 
     /// Messages and padding that nobody may overwrite.
@@ -91,6 +96,13 @@ impl Scene {
         }
     }
 
+    /// Who has no room is told if the receiver has left, and no other error.
+    fn check_left(&self, len: usize, error: &Error) {
+        assert!(matches!(error, Error::Disconnected { .. }), "{error}");
+        assert!(self.kind == Kind::Spsc && self.had_receiver && self.receivers.is_empty());
+        self.check_room(len, false);
+    }
+
     fn sent(&mut self, what: Option<u64>) {
         if self.kind == Kind::Spsc && what.is_none() {
             return;
@@ -113,16 +125,15 @@ impl Scene {
                         self.next += 1;
                     }
                     Err(Error::WouldBlock { .. }) => self.check_room(len, false),
-                    Err(error) => panic!("{error}"),
+                    Err(error) => self.check_left(len, &error),
                 }
             }
             Step::Loan(most, len) => self.loan(sender, most.max(len), Some(len)),
             Step::Cancel(len) => self.loan(sender, len, None),
             Step::Forget(len) => {
-                let forgotten = self.senders[sender].try_loan(len).unwrap().map(std::mem::forget);
-                if forgotten.is_some() {
+                if let Ok(Some(())) = self.senders[sender].try_loan(len).map(|loan| loan.map(std::mem::forget)) {
                     // What its sender does next gives it up.
-                    assert!(self.senders[sender].try_loan(MOST).is_ok());
+                    assert!(matches!(self.senders[sender].try_loan(MOST), Ok(_) | Err(Error::Disconnected { .. })));
                     self.replace_sender(sender);
                     self.forgotten();
                 }
@@ -162,20 +173,26 @@ impl Scene {
     }
 
     fn loan(&mut self, sender: usize, most: usize, len: Option<usize>) {
-        let Some(mut loan) = self.senders[sender].try_loan(most).unwrap() else {
-            return self.check_room(most, false);
-        };
         let number = self.next;
-        let sent = len.map(|len| {
-            loan.view().write_all_at(0, &message(number, most)).unwrap();
-            loan.truncate(len).unwrap();
-            assert!(loan.truncate(len + 1).is_err());
-            loan.send().unwrap();
-            number
-        });
-        self.check_room(most, true);
-        self.sent(sent);
-        self.next += u64::from(sent.is_some());
+        let fill = |loan: Option<Loan<'_>>| {
+            loan.map(|mut loan| {
+                let len = len?;
+                loan.view().write_all_at(0, &message(number, most)).unwrap();
+                loan.truncate(len).unwrap();
+                assert!(loan.truncate(len + 1).is_err());
+                loan.send().unwrap();
+                Some(number)
+            })
+        };
+        match self.senders[sender].try_loan(most).map(fill) {
+            Ok(Some(sent)) => {
+                self.check_room(most, true);
+                self.sent(sent);
+                self.next += u64::from(sent.is_some());
+            }
+            Ok(None) => self.check_room(most, false),
+            Err(error) => self.check_left(most, &error),
+        }
     }
 
     fn receive(&mut self, which: usize) {
@@ -228,8 +245,8 @@ impl Scene {
 
     fn join(&mut self, last: u64) {
         let most = if self.kind == Kind::Spsc { 1 } else { 3 };
-        if self.receivers.len() == most {
-            assert!(matches!(self.channel.receiver(), Err(Error::Crowded { places, .. }) if places == most as u64));
+        if u64::try_from(self.receivers.len()) == Ok(most) {
+            assert!(matches!(self.channel.receiver(), Err(Error::Crowded { places, .. }) if places == most));
             return;
         }
         let history = [History::Now, History::Oldest].into_iter().nth(usize::try_from(last).unwrap());
@@ -246,6 +263,7 @@ impl Scene {
             self.kept.iter().skip(self.kept.len() - behind).copied().collect()
         };
         self.receivers.push((receiver, pending));
+        self.had_receiver = true;
         if self.kind == Kind::Spsc {
             // From here on what is kept is what the receiver has not received.
             self.kept.clear();

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use mapio_shared::Error;
-use mapio_shared::channel::{Channel, ChannelOptions, Full, History, Kind, Receiver, Sender};
+use mapio_shared::channel::{Channel, ChannelOptions, Full, History, Kind, Notifier, Receiver, Sender, Wait};
 use mapio_testkit::{Peer, in_children};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{combinations, message, number_of};
 use crate::support::TestName;
@@ -73,7 +74,7 @@ impl Other {
             }
             "end" => assert_eq!(receive(self.receiver.as_mut().unwrap()), None),
             "claim" => {
-                let loan = self.sender.as_mut().unwrap().try_loan(500).unwrap().unwrap();
+                let loan = self.sender.as_mut().unwrap().loan(500).unwrap();
                 loan.view().fill(..250, 1).unwrap();
                 std::mem::forget(loan);
                 self.held = true;
@@ -206,11 +207,15 @@ fn late_receivers_begin_where_they_ask_to() {
         channel.receiver_from(History::Last(u64::MAX)).unwrap(),
         channel.receiver().unwrap(),
     ];
-    peer.ask("send 40 41");
-    let first = from.each_mut().map(|receiver| receive(receiver).unwrap());
+    let first = from.each_mut().map(|receiver| receiver.position());
     assert_eq!((first[1], first[3]), (37, 40));
     assert_eq!(first[0], first[2]);
     assert!((40 - 16..=37).contains(&first[0]), "{first:?}");
+    for (receiver, first) in from.iter_mut().zip(first) {
+        (first..40).for_each(|expected| assert_eq!(receive(receiver), Some(expected)));
+    }
+    peer.ask("send 40 41");
+    assert_eq!(from.each_mut().map(receive), [Some(40); 4]);
 }
 
 #[test]
@@ -226,4 +231,49 @@ fn closing_wakes_who_waits() {
         assert!(matches!(waiting.join().unwrap(), Err(Error::Closed { .. })));
         peer.ask("leave");
     }
+}
+
+#[test]
+fn a_descriptor_tells_of_messages_and_of_the_end() {
+    let mut peer = Other::start("channel::processes::a_descriptor_tells_of_messages_and_of_the_end");
+    for (kind, full, wait) in combinations() {
+        let name = TestName::posix();
+        let channel: Channel<[u8]> = options(kind).full(full).wait(wait).create(&*name).unwrap();
+        let mut receiver = channel.receiver().unwrap();
+        if wait == Wait::Spin {
+            assert!(matches!(receiver.notifier(), Err(Error::Invalid { .. })));
+            continue;
+        }
+        let notifier = receiver.notifier().unwrap();
+        peer.ask(&format!("sender {}", &*name));
+        let mut received = 0;
+        for (first, next) in [(0, 3), (3, 4), (4, 10)] {
+            peer.ask(&format!("send {first} {next}"));
+            while received < next {
+                until_readable(&notifier);
+                notifier.rearm().unwrap();
+                let mut buf = [0; MOST];
+                while let Some(len) = receiver.try_receive(&mut buf).unwrap() {
+                    assert_eq!(number_of(&buf[..len]), received);
+                    received += 1;
+                }
+            }
+        }
+        peer.ask("leave");
+        loop {
+            until_readable(&notifier);
+            notifier.rearm().unwrap();
+            match receiver.try_receive(&mut [0; MOST]) {
+                Ok(None) => {}
+                Err(Error::Disconnected { .. }) => break,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+fn until_readable(notifier: &Notifier) {
+    let mut fds = [PollFd::new(notifier, PollFlags::IN)];
+    let hang = Timespec { tv_sec: 60, tv_nsec: 0 };
+    assert_eq!(poll(&mut fds, Some(&hang)).unwrap(), 1);
 }
