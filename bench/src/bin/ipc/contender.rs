@@ -7,6 +7,7 @@ use crate::descriptors::{Pipe, Seqpacket};
 use crate::iceoryx::{Event, Iceoryx, Poll};
 use crate::ipc_channel::IpcChannel;
 use crate::link::{Link, Loan, Task, Work};
+use crate::mapio::{Mapio, Sleep, Spin};
 use crate::measure;
 use crate::ring::Ring;
 
@@ -14,6 +15,11 @@ use crate::ring::Ring;
 pub const ALL: &[Contender] = &[
     Contender::new("bounce", Waits::Spins).round_trip::<Bounce>(),
     Contender::new("ring", Waits::Spins).round_trip::<Ring>().stream::<Ring>().loan::<Ring>(),
+    Contender::new("mapio-spin", Waits::Spins)
+        .round_trip::<Mapio<Spin>>()
+        .stream::<Mapio<Spin>>()
+        .loan::<Mapio<Spin>>()
+        .broadcast::<Mapio<Spin>>(),
     Contender::new("iceoryx2-poll", Waits::Spins)
         .round_trip::<Iceoryx<Poll>>()
         .stream::<Iceoryx<Poll>>()
@@ -21,6 +27,11 @@ pub const ALL: &[Contender] = &[
         .broadcast::<Iceoryx<Poll>>(),
     Contender::new("pipe", Waits::Blocks).round_trip::<Pipe>().stream::<Pipe>(),
     Contender::new("seqpacket", Waits::Blocks).round_trip::<Seqpacket>().stream::<Seqpacket>().broadcast::<Seqpacket>(),
+    Contender::new("mapio-sleep", Waits::Blocks)
+        .round_trip::<Mapio<Sleep>>()
+        .stream::<Mapio<Sleep>>()
+        .loan::<Mapio<Sleep>>()
+        .broadcast::<Mapio<Sleep>>(),
     Contender::new("ipc-channel", Waits::Blocks).round_trip::<IpcChannel>().stream::<IpcChannel>(),
     Contender::new("iceoryx2-event", Waits::Blocks)
         .round_trip::<Iceoryx<Event>>()

@@ -11,6 +11,7 @@ mod group;
 mod iceoryx;
 mod ipc_channel;
 mod link;
+mod mapio;
 mod measure;
 mod place;
 mod report;

@@ -3,7 +3,7 @@
 //! The algorithms above take a [`Memory`] and nothing else, so that the same code runs on mapped objects and, in every
 //! interleaving of its threads, on loom's model of memory. Both files offer the same:
 //! - `part(offset, len)`: a part of it; `len`.
-//! - `u32(offset)`, `u64(offset)`: a [`Word`], with `load`, `store`, `swap`, `compare_exchange`, `fetch_add`, and for `u32`
+//! - `u32(offset)`, `u64(offset)`: a [`Word`], with `load`, `store`, `compare_exchange`, `fetch_add`, and for `u32`
 //!   `wait`, `wake` and `wake_and_count`.
 //! - `read(offset, buf)`, `write(offset, bytes)`: data, which nothing orders and which others may change meanwhile.
 //! - `corrupt(offset, reason)`: the error for what nobody who keeps to the rules would have written.

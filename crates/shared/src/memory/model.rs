@@ -142,11 +142,6 @@ macro_rules! word {
                 Ok(self.cell.store(value, order))
             }
 
-            pub(crate) fn swap(&self, value: $int, order: Ordering) -> Result<$int, Error> {
-                self.memory.live()?;
-                Ok(self.cell.swap(value, order))
-            }
-
             pub(crate) fn fetch_add(&self, value: $int, order: Ordering) -> Result<$int, Error> {
                 self.memory.live()?;
                 Ok(self.cell.fetch_add(value, order))
