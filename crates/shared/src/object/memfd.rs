@@ -163,7 +163,7 @@ impl SharedObject {
         let mut options = SharedOptions::new().map_mode(mapping.mode());
         options.raw = self.is_raw();
         match &self.inner.place {
-            Place::Segment { id, .. } => options.open(&ObjectName::SysVId(*id)),
+            Place::Segment { id, .. } => options.open(ObjectName::SysVId(*id)),
             place => options.adopt(mapping.as_fd(), (self.inner.name.clone(), self.kind(), place.clone())),
         }
     }
