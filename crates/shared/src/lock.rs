@@ -8,9 +8,9 @@
 //! nobody's any more, puts his own in its place by one exchange, and is told, so that he repairs what the lock guards.
 //! He may die as well: then his number stands there, and the same happens again.
 //!
-//! Not fair: who comes while the lock is free gets it, even if others sleep. A spin is bounded; then the kernel is asked
-//! whether the owner lives, and the waiter sleeps. It looks again at least every [`RECHECK`], since an owner's death
-//! wakes nobody, and neither does one who dies between giving the lock back and waking.
+//! Not fair: who comes while the lock is free gets it, even if others sleep. A spin is bounded; then the kernel is
+//! asked whether the owner lives, and the waiter sleeps. It looks again at least every [`RECHECK`], since an owner's
+//! death wakes nobody, and neither does one who dies between giving the lock back and waking.
 
 use std::time::{Duration, Instant};
 
@@ -27,8 +27,8 @@ const SPINS: u32 = 100;
 /// In a model, every look is a branch.
 #[cfg(loom)]
 const SPINS: u32 = 0;
-/// How often the word may turn out to be another one, in a row, before time is asked for: only others who break the rules
-/// change it so often.
+/// How often the word may turn out to be another one, in a row, before time is asked for: only others who break the
+/// rules change it so often.
 const TURNS: u32 = 1000;
 /// For how long a waiter trusts an owner to be alive.
 pub(crate) const RECHECK: Duration = Duration::from_millis(20);

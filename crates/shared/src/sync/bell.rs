@@ -4,9 +4,9 @@
 //! bit 0          somebody may be asleep
 //! bits 1 to 31   how often it was rung, modulo 2^31
 //! ```
-//! Whoever waits takes a ticket, then looks whether what he waits for is there, and sleeps only if the bell was not rung
-//! since the ticket. Whoever makes it be there rings afterwards. So a ring is never missed: either it comes before the
-//! ticket, and then the look sees what it was rung for, or the word is another one by the time of the sleep.
+//! Whoever waits takes a ticket, then looks whether what he waits for is there, and sleeps only if the bell was not
+//! rung since the ticket. Whoever makes it be there rings afterwards. So a ring is never missed: either it comes before
+//! the ticket, and then the look sees what it was rung for, or the word is another one by the time of the sleep.
 //!
 //! One who dies before he rings wakes nobody: a sleep is short, and the look is repeated after it.
 
@@ -75,7 +75,9 @@ impl<'a> Bell<'a> {
         self.memory.u32(self.offset)?.wait(ticket.0, pause).map(drop)
     }
 
-    /// Tells those who wait that something has changed, which was done before. Without sleepers there is no system call.
+    /// Tells those who wait that something has changed, which was done before.
+    ///
+    /// Without sleepers there is no system call.
     #[inline]
     pub(crate) fn ring(&self, wake: Wake) -> Result<(), Error> {
         // R2: publishes what it is rung for, to A2.

@@ -6,8 +6,8 @@
 //! 8   buffer 0    the value, padded to a multiple of 8
 //!     buffer 1    likewise
 //! ```
-//! Invariant: the buffer that the state names is never written to. Only the owner writes: the other buffer, and then, by
-//! one store, the state.
+//! Invariant: the buffer that the state names is never written to. Only the owner writes: the other buffer, and then,
+//! by one store, the state.
 
 use crate::error::Error;
 use crate::life::Liveness;
@@ -21,7 +21,8 @@ const BUFFERS: usize = 8;
 const INDEX: u32 = 1;
 const GIVEN_UP: u32 = 2;
 
-/// The value at the start of a part of an object's memory, which is as long as [`len`](Self::len) says; zeros are zeros.
+/// The value at the start of a part of an object's memory, which is as long as [`len`](Self::len) says; zeros are
+/// zeros.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Committed<'a> {
     memory: &'a Memory,

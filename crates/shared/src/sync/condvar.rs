@@ -17,9 +17,9 @@ const RELOCK: Duration = Duration::from_secs(1);
 
 /// A place to wait in, with a [`Mutex`](super::Mutex) unlocked, until somebody has changed what the mutex guards.
 ///
-/// Whoever changes it notifies, with the mutex or after it was given back. A wait also ends for no reason, at least every
-/// 20 ms: so look again, or use [`wait_while`](Self::wait_while). Any mutex will do, also one of another object, but all who
-/// wait for the same thing must use the same. Who waits commits what it has changed.
+/// Whoever changes it notifies, with the mutex or after it was given back. A wait also ends for no reason, at least
+/// every 20 ms: so look again, or use [`wait_while`](Self::wait_while). Any mutex will do, also one of another object,
+/// but all who wait for the same thing must use the same. Who waits commits what it has changed.
 ///
 /// # Crashes
 /// If one dies that was just woken alone, or before it notifies, the others look by themselves within 20 ms.
@@ -80,7 +80,8 @@ impl Condvar {
         Ok(guard)
     }
 
-    /// As [`wait_while`](Self::wait_while), no longer than `timeout`: answers also whether the condition still held then.
+    /// As [`wait_while`](Self::wait_while), no longer than `timeout`: answers also whether the condition still held
+    /// then.
     ///
     /// # Errors
     /// As [`wait`](Self::wait); [`Error::Timeout`] when the mutex is not to be had for a second after the time is over.

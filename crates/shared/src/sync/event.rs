@@ -10,12 +10,12 @@ use crate::object::SharedObject;
 
 /// A flag that is set, reset, and waited for.
 ///
-/// It stays set for all until somebody resets it; [`take`](Self::take) resets it for the one that it answers, as events do
-/// elsewhere that reset themselves. Whoever finds it set sees what was done before it was set last.
+/// It stays set for all until somebody resets it; [`take`](Self::take) resets it for the one that it answers, as events
+/// do elsewhere that reset themselves. Whoever finds it set sees what was done before it was set last.
 ///
 /// # Crashes
-/// One who dies while he sets it has set it or not. If he dies before he has woken those who wait, they see it within 20
-/// ms. One who dies after he has [taken](Self::take) it has taken it: to pass work on that must not be lost, use a
+/// One who dies while he sets it has set it or not. If he dies before he has woken those who wait, they see it within
+/// 20 ms. One who dies after he has [taken](Self::take) it has taken it: to pass work on that must not be lost, use a
 /// [`Semaphore`](super::Semaphore).
 ///
 /// ```

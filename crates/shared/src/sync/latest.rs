@@ -16,13 +16,13 @@ const LOOK: Duration = Duration::from_millis(1);
 
 /// The last of the values that were stored: one stores at a time, any number load.
 ///
-/// A load waits for nobody, and can be made in an object that is open for reading only. It has always a whole value, the last
-/// one or, if others are stored meanwhile, the one before. Values that come between two loads are not seen: to get each,
-/// use a channel. Loads that were overtaken by two stores while they copied are made again, up to 99 times: a process
-/// would have to be interrupted in each.
+/// A load waits for nobody, and can be made in an object that is open for reading only. It has always a whole value,
+/// the last one or, if others are stored meanwhile, the one before. Values that come between two loads are not seen: to
+/// get each, use a channel. Loads that were overtaken by two stores while they copied are made again, up to 99 times: a
+/// process would have to be interrupted in each.
 ///
-/// Whoever loads a value, or learns of its version, sees what its writer had done before it stored it. Stores exclude each
-/// other; not fair: see [the module](super).
+/// Whoever loads a value, or learns of its version, sees what its writer had done before it stored it. Stores exclude
+/// each other; not fair: see [the module](super).
 ///
 /// # Crashes
 /// A writer that dies, at any instruction, has stored its value or has not; readers never see a part of it. The next
@@ -61,8 +61,9 @@ impl<T: Layout> Latest<T> {
     /// Makes `value` the last one, and answers its version; waits for other writers as long as it takes.
     ///
     /// # Errors
-    /// [`Error::Fault`] when the object was cut short; [`Error::Os`] when the kernel does not tell whether another writer
-    /// lives; [`Error::Invalid`] in an object that is open for reading only, and [`Error::Foreign`] in a raw one.
+    /// [`Error::Fault`] when the object was cut short; [`Error::Os`] when the kernel does not tell whether another
+    /// writer lives; [`Error::Invalid`] in an object that is open for reading only, and [`Error::Foreign`] in a raw
+    /// one.
     pub fn store(&self, value: &T) -> Result<u64, Error> {
         self.store_within(value, Limit::None)
     }
@@ -115,8 +116,8 @@ impl<T: Layout> Latest<T> {
 
     /// Waits until the version is another one than `seen`, as long as it takes, and answers it.
     ///
-    /// In an object that is open for reading only nobody knows who waits, so it looks every millisecond instead of being
-    /// woken.
+    /// In an object that is open for reading only nobody knows who waits, so it looks every millisecond instead of
+    /// being woken.
     ///
     /// # Errors
     /// As [`version`](Self::version).

@@ -45,8 +45,8 @@ fn check(preemptions: usize, model: impl Fn() + Sync + Send + 'static) {
     builder.check(model);
 }
 
-/// Runs two threads, and answers what they answer. Both are new ones: of the loads of the main one, loom delays not every
-/// one.
+/// Runs two threads, and answers what they answer. Both are new ones: of the loads of the main one, loom delays not
+/// every one.
 fn beside<L: 'static, R: 'static>(left: impl FnOnce() -> L + 'static, right: impl FnOnce() -> R + 'static) -> (L, R) {
     let (left, right) = (thread::spawn(left), thread::spawn(right));
     (left.join().unwrap(), right.join().unwrap())

@@ -16,15 +16,15 @@ use crate::participant::Participant;
 /// A value in shared memory that one owner changes at a time, and which is never found half changed.
 ///
 /// The guard holds a copy of the value, made when the lock was taken. What is changed is a copy's matter until it is
-/// committed, in one step: by [`MutexGuard::commit`], or when the lock is given back. So values of some kilobytes at most are
-/// meant; others stay outside, guarded by a `Mutex<[u8; 0]>`.
+/// committed, in one step: by [`MutexGuard::commit`], or when the lock is given back. So values of some kilobytes at
+/// most are meant; others stay outside, guarded by a `Mutex<[u8; 0]>`.
 ///
-/// The lock excludes all threads of all processes, also those that share a handle of the object. A thread that locks what
-/// it has locked waits for itself. Not fair: see [the module](super).
+/// The lock excludes all threads of all processes, also those that share a handle of the object. A thread that locks
+/// what it has locked waits for itself. Not fair: see [the module](super).
 ///
 /// # Crashes
-/// An owner that dies, at any instruction, leaves the last value that was committed. The next owner gets the lock at once
-/// if it comes then, within 20 ms if it sleeps, and is told by [`MutexGuard::recovered`].
+/// An owner that dies, at any instruction, leaves the last value that was committed. The next owner gets the lock at
+/// once if it comes then, within 20 ms if it sleeps, and is told by [`MutexGuard::recovered`].
 ///
 /// ```
 /// use mapio_shared::{SharedObject, SharedOptions, sync::Mutex};
@@ -46,8 +46,8 @@ pub struct Mutex<T> {
 /// The right to change a [`Mutex`]'s value, and the value: given back when it is dropped.
 ///
 /// If the value was changed, dropping commits it first; no error can be told then, for which there is
-/// [`unlock`](Self::unlock). A guard that is dropped by a panic discards what was not committed, and the next owner is told.
-/// A guard that is forgotten keeps the lock until the object is closed by all that stands on it.
+/// [`unlock`](Self::unlock). A guard that is dropped by a panic discards what was not committed, and the next owner is
+/// told. A guard that is forgotten keeps the lock until the object is closed by all that stands on it.
 #[must_use = "it is given back when it is dropped"]
 pub struct MutexGuard<'a, T: Layout> {
     mutex: &'a Mutex<T>,
@@ -70,8 +70,8 @@ impl<T: Layout> Mutex<T> {
     /// The mutex at a byte of the contents, a multiple of 8; zeros there are the value of zeros, free.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for an offset that is not such a multiple, without [`LEN`](Self::LEN) bytes behind it, or in an
-    /// object that is open for reading only; [`Error::Foreign`] in a raw one.
+    /// [`Error::Invalid`] for an offset that is not such a multiple, without [`LEN`](Self::LEN) bytes behind it, or in
+    /// an object that is open for reading only; [`Error::Foreign`] in a raw one.
     pub fn at(object: &SharedObject, offset: usize) -> Result<Self, Error> {
         Ok(Self { place: Place::of_participant(object, offset, Self::LEN)?, value: PhantomData })
     }
@@ -79,7 +79,8 @@ impl<T: Layout> Mutex<T> {
     /// Waits for the lock as long as it takes, and takes it.
     ///
     /// # Errors
-    /// [`Error::Fault`] when the object was cut short; [`Error::Os`] when the kernel does not tell whether the owner lives.
+    /// [`Error::Fault`] when the object was cut short; [`Error::Os`] when the kernel does not tell whether the owner
+    /// lives.
     #[inline]
     pub fn lock(&self) -> Result<MutexGuard<'_, T>, Error> {
         self.lock_within(Limit::None)

@@ -14,12 +14,13 @@ const MOST: u32 = 1 << 16;
 
 /// So many permits, each of which one at a time has.
 ///
-/// Permits are acquired and released, and at first all are free. To count what is there instead, such as messages, begin by
-/// acquiring and [forgetting](Permit::forget) them; then [`post`](Self::post) one for each that comes, and forget what was
-/// acquired when it was dealt with: should the process die before, its permit, and so the message, goes to somebody else.
+/// Permits are acquired and released, and at first all are free. To count what is there instead, such as messages,
+/// begin by acquiring and [forgetting](Permit::forget) them; then [`post`](Self::post) one for each that comes, and
+/// forget what was acquired when it was dealt with: should the process die before, its permit, and so the message, goes
+/// to somebody else.
 ///
-/// Acquiring looks at up to all permits, and asks the kernel for each owner if none is free. Threads that share a handle
-/// of the object may each have permits. Not fair: see [the module](super).
+/// Acquiring looks at up to all permits, and asks the kernel for each owner if none is free. Threads that share a
+/// handle of the object may each have permits. Not fair: see [the module](super).
 ///
 /// # Crashes
 /// The permits of the dead are found by those who find no free one, within 20 ms if they sleep. A permit is
@@ -85,7 +86,8 @@ impl Semaphore {
     /// Waits for a permit as long as it takes, and takes it.
     ///
     /// # Errors
-    /// [`Error::Fault`] when the object was cut short; [`Error::Os`] when the kernel does not tell whether an owner lives.
+    /// [`Error::Fault`] when the object was cut short; [`Error::Os`] when the kernel does not tell whether an owner
+    /// lives.
     pub fn acquire(&self) -> Result<Permit<'_>, Error> {
         self.acquire_within(Limit::None)
     }

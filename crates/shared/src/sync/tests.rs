@@ -1,5 +1,6 @@
-//! The algorithms on a mapping, with threads for processes. Under Miri, where data that is copied without order is a race,
-//! they show that what is handed over is handed over; what is copied while it is written, as a latest value is, it can't run.
+//! The algorithms on a mapping, with threads for processes. Under Miri, where data that is copied without order is a
+//! race, they show that what is handed over is handed over; what is copied while it is written, as a latest value is,
+//! it can't run.
 
 use std::sync::Arc;
 use std::thread;

@@ -8,10 +8,10 @@
 //!      buffer 1   likewise
 //!      buffer 2   likewise
 //! ```
-//! Invariant: while `version` is `v`, only buffer `(v + 1) % 3` is written to, by the owner of the lock. So the value of
-//! version `v` stays whole until version `v + 2` is there, when that of `v + 3` is written over it: a reader who finds
-//! `v` or `v + 1` after he has copied it has copied a whole value, however old. One who dies while he writes has harmed
-//! a buffer that nobody reads.
+//! Invariant: while `version` is `v`, only buffer `(v + 1) % 3` is written to, by the owner of the lock. So the value
+//! of version `v` stays whole until version `v + 2` is there, when that of `v + 3` is written over it: a reader who
+//! finds `v` or `v + 1` after he has copied it has copied a whole value, however old. One who dies while he writes has
+//! harmed a buffer that nobody reads.
 
 use std::time::Duration;
 
@@ -87,9 +87,9 @@ impl<'a> Versions<'a> {
     fn publish(&self, value: &[u8]) -> Result<u64, Error> {
         let word = self.version_word()?;
         let version = word.load(Ordering::Relaxed)?.wrapping_add(1);
-        // F1: before any byte of this version comes the version before it, which was stored by whoever had the lock then.
-        // A reader who copies such a byte and then comes by F2 finds that version: without, he could take the bytes of
-        // two values for one.
+        // F1: before any byte of this version comes the version before it, which was stored by whoever had the lock
+        // then. A reader who copies such a byte and then comes by F2 finds that version: without, he could take the
+        // bytes of two values for one.
         fence(Ordering::Release);
         self.memory.write(self.buffer(version), value)?;
         // R6: publishes the value, to A6.

@@ -1,8 +1,8 @@
 //! A process that is killed after each instruction of each operation, and what it leaves to the others.
 //!
 //! Each test runs one operation in a process that is single-stepped, and cut off after the n-th instruction;
-//! `MAPIO_KILL_POINTS` says for how many of them at most, which are others in each run of the tests. The object is one for
-//! all runs of a test, as it would be in a machine where processes die again and again.
+//! `MAPIO_KILL_POINTS` says for how many of them at most, which are others in each run of the tests. The object is one
+//! for all runs of a test, as it would be in a machine where processes die again and again.
 
 use std::sync::mpsc;
 use std::thread;
@@ -55,8 +55,8 @@ fn stepper(test: &str, mut work: impl FnMut(&All, &Region)) -> Stepper {
     Stepper::start(test, move |name, region| work(&All::at(&open(name)), region))
 }
 
-/// Has the operation cut after its instructions, one run for each; `check` looks at what is left, and puts it in order. It
-/// is told whether the operation has come to its end.
+/// Has the operation cut after its instructions, one run for each; `check` looks at what is left, and puts it in order.
+/// It is told whether the operation has come to its end.
 fn kill_everywhere(
     test: &str,
     stepper: &mut Stepper,

@@ -25,8 +25,8 @@ const CERTAIN: usize = 1024;
 const LATEST: usize = 2048;
 const PERMITS: u32 = 2;
 
-/// What each worker has added, how many deaths were told of, and, in all other words, the sum: so many that a copy takes
-/// time to be killed in.
+/// What each worker has added, how many deaths were told of, and, in all other words, the sum: so many that a copy
+/// takes time to be killed in.
 type Counts = [u64; 48];
 const TOLD: usize = WORKERS;
 const SUM: usize = WORKERS + 1;
