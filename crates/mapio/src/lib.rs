@@ -10,6 +10,7 @@
 //! | have memory of your own, or give sealed bytes to others | [`AnonMap`], [`SealedMap`] |
 //! | change one import of a program that uses memmap2 | [`compat`] |
 //! | copy or compare files | [`copy::CopyOptions`], [`copy::compare`] |
+//! | send messages to other processes | [`shared::channel`] |
 //!
 //! Everything is safe: a file that somebody else cuts short is an `Err`, never a dead process.
 //!
@@ -29,12 +30,13 @@
 //! ```
 //!
 //! Two programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through
-//! two mappings.
+//! two mappings. `channel_tokio.rs` receives messages of another process beside other things.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use mapio_copy as copy;
 pub use mapio_map as map;
 pub use mapio_map::compat;
+pub use mapio_shared as shared;
 
 pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, MappedFile, Mapping, SealedMap, View};
 
