@@ -11,6 +11,7 @@
 //! | change one import of a program that uses memmap2 | [`compat`] |
 //! | share memory with other processes | [`shared::SharedObject`] |
 //! | copy or compare files | [`copy::CopyOptions`], [`copy::compare`] |
+//! | send messages to other processes | [`shared::channel`] |
 //!
 //! Everything is safe: a file that somebody else cuts short is an `Err`, never a dead process.
 //!
@@ -30,7 +31,8 @@
 //! ```
 //!
 //! Programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through two
-//! mappings; `producer.rs` leaves a message in shared memory, which `consumer.rs` reads.
+//! mappings; `producer.rs` leaves a message in shared memory, which `consumer.rs` reads; `channel_tokio.rs`
+//! receives messages of another process beside other things.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use mapio_copy as copy;

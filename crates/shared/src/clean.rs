@@ -278,7 +278,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (made, dead) = (folder.path().join("made"), folder.path().join("dead"));
         let options = SharedOptions::new().len(10).lifetime(Lifetime::LastHandle);
-        let object = options.create(&ObjectName::file(&made)).unwrap();
+        let object = options.create(ObjectName::file(&made)).unwrap();
         // Nobody has locked a byte of the copy.
         fs::copy(&made, &dead).unwrap();
         drop(object);

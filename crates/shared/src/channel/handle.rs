@@ -10,7 +10,7 @@ use super::reader::Reader;
 use super::receiver::Receiver;
 use super::ring::Ring;
 use super::sender::Sender;
-use super::shape::{CLOSED, DATA, SPACE, Shape};
+use super::shape::{CLOSED, Shape};
 use super::stat::{self, ChannelStat};
 use super::writer::Writer;
 use crate::error::Error;
@@ -151,10 +151,7 @@ impl Liveness for SharedObject {
 /// Closes a channel for good, and wakes who waits.
 pub(super) fn close(ring: &Ring) -> Result<(), Error> {
     ring.memory.u32(CLOSED)?.store(1, Ordering::Release)?;
-    for event in [DATA, SPACE] {
-        ring.wake(event)?;
-    }
-    Ok(())
+    ring.wake_everybody()
 }
 
 #[cold]

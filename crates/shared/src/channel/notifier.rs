@@ -5,7 +5,7 @@
 //! [rearmed](Notifier::rearm): nobody is woken twice for one message.
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
@@ -92,6 +92,13 @@ impl AsFd for Notifier {
     /// The eventfd(2). Do not read it; [`Notifier::rearm`] does.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.shared.event.as_fd()
+    }
+}
+
+impl AsRawFd for Notifier {
+    /// The same, for interfaces that take a number.
+    fn as_raw_fd(&self) -> RawFd {
+        self.shared.event.as_raw_fd()
     }
 }
 

@@ -210,9 +210,9 @@ mod asked {
         pub fn create<T, N>(&self, name: N) -> Result<Channel<T>, Error>
         where
             T: Message + ?Sized,
-            N: TryInto<ObjectName, Error = Error>,
+            N: TryInto<ObjectName, Error: Into<Error>>,
         {
-            let name = name.try_into()?;
+            let name = name.try_into().map_err(Into::into)?;
             let shape = self.shape::<T>(&name)?;
             let len = u64::try_from(shape.len).unwrap_or(u64::MAX);
             let options = self.object.clone().len(len).layout_hash(message::layout::<T>());
@@ -228,7 +228,7 @@ mod asked {
         pub fn open<T, N>(&self, name: N) -> Result<Channel<T>, Error>
         where
             T: Message + ?Sized,
-            N: TryInto<ObjectName, Error = Error>,
+            N: TryInto<ObjectName, Error: Into<Error>>,
         {
             let any = self.any_type && T::FIXED_LEN.is_none();
             let options = self.object.clone().layout_hash(if any { 0 } else { message::layout::<T>() });
@@ -250,9 +250,9 @@ mod asked {
         pub fn open_or_create<T, N>(&self, name: N) -> Result<Channel<T>, Error>
         where
             T: Message + ?Sized,
-            N: TryInto<ObjectName, Error = Error>,
+            N: TryInto<ObjectName, Error: Into<Error>>,
         {
-            let name = name.try_into()?;
+            let name = name.try_into().map_err(Into::into)?;
             for _ in 0..TURNS {
                 match self.open(&name) {
                     Err(Error::NotFound { .. }) => {}

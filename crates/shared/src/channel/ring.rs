@@ -200,11 +200,27 @@ impl Ring {
         if self.shape.sleeps() { self.wake(SPACE) } else { Ok(()) }
     }
 
+    /// Wakes all who sleep.
+    pub(crate) fn wake_everybody(&self) -> Result<(), Error> {
+        if !self.shape.sleeps() {
+            return Ok(());
+        }
+        // F3, as below, for both.
+        fence(Ordering::SeqCst);
+        self.wake_behind_fence(DATA)?;
+        self.wake_behind_fence(SPACE)
+    }
+
     #[inline(always)]
     pub(super) fn wake(&self, event: usize) -> Result<(), Error> {
         // F3: orders the caller's store, of what others wait for, before the load of the event. Pairs with F4 in `Pause`:
         // either this load sees that somebody has lain down, or he sees what was stored when he looks once more.
         fence(Ordering::SeqCst);
+        self.wake_behind_fence(event)
+    }
+
+    #[inline(always)]
+    fn wake_behind_fence(&self, event: usize) -> Result<(), Error> {
         let found = self.memory.u32(event)?.load(Ordering::Relaxed)?;
         if found & 1 == 0 { Ok(()) } else { self.wake_sleepers(event, found) }
     }

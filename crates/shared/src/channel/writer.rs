@@ -299,9 +299,8 @@ impl Writer {
             ring.describe(claim.position, self.number, claim.extent.len, claim.start)?;
         }
         ring.publish(claim.position, COMMITTED)?;
-        ring.wake_receivers()?;
-        // A message that was claimed for long may have been the oldest, which could not give way.
-        ring.wake_senders()
+        // Senders, too: a message that was claimed for long may have been the oldest, which could not give way.
+        ring.wake_everybody()
     }
 
     /// Makes a claimed message shorter, before it is committed.
@@ -329,8 +328,7 @@ impl Writer {
             return Ok(());
         }
         self.ring.publish(claim.position, PADDED)?;
-        self.ring.wake_receivers()?;
-        self.ring.wake_senders()
+        self.ring.wake_everybody()
     }
 
     /// Where in the buffer the next message may lie; `None` if there is no room, and nothing may give way.
@@ -585,8 +583,7 @@ pub(crate) fn pad_for_the_dead(ring: &Ring, life: &impl Liveness, position: u64)
         Ok(true)
     })?;
     if padded == Some(true) {
-        ring.wake_receivers()?;
-        ring.wake_senders()?;
+        ring.wake_everybody()?;
         return Ok(true);
     }
     Ok(false)

@@ -144,11 +144,6 @@ impl<T: AtomicInteger> Word<'_, T> {
     }
 
     #[inline(always)]
-    pub(crate) fn swap(&self, value: T, order: Ordering) -> Result<T, Error> {
-        self.view.swap(value, order).map_err(|fault| self.memory.fault(fault))
-    }
-
-    #[inline(always)]
     pub(crate) fn fetch_add(&self, value: T, order: Ordering) -> Result<T, Error> {
         self.view.fetch_add(value, order).map_err(|fault| self.memory.fault(fault))
     }

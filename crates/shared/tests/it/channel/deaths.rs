@@ -75,6 +75,27 @@ fn a_message_that_a_dead_sender_owes_is_skipped() {
 }
 
 #[test]
+fn who_is_woken_all_the_time_finds_out_as_well() {
+    let mut peer = Other::start("channel::deaths::who_is_woken_all_the_time_finds_out_as_well");
+    let name = TestName::posix();
+    let channel: Channel<[u8]> = options(Kind::Broadcast).wait(Wait::Sleep).capacity(1 << 14).create(&*name).unwrap();
+    let (mut receiver, mut sender) = (channel.receiver().unwrap(), channel.sender().unwrap());
+    peer.ask(&format!("sender {}", &*name));
+    peer.ask("claim");
+    peer.kill();
+    let receiving = std::thread::spawn(move || receive(&mut receiver));
+    let mut sent = 0;
+    // The pace of a channel in use: each message wakes the receiver, long before it would look by itself.
+    while !receiving.is_finished() && sent < 10_000 {
+        sender.send(b"\0\0\0\0\0\0\0\0").unwrap();
+        std::thread::sleep(Duration::from_millis(1));
+        sent += 1;
+    }
+    assert!(receiving.is_finished(), "{sent} messages behind a dead one's");
+    assert_eq!(receiving.join().unwrap(), Some(0));
+}
+
+#[test]
 fn a_stopped_sender_is_waited_for_and_goes_on() {
     let mut peer = Other::start("channel::deaths::a_stopped_sender_is_waited_for_and_goes_on");
     let name = TestName::posix();
