@@ -33,6 +33,8 @@ fn send(name: &str, texts: &[String]) -> Result<(), Failed> {
 
 async fn receive(name: String) -> Result<(), Failed> {
     let mut receiver = open(&name)?.receiver()?;
+    // Newer versions want an unsafe promise, which a notifier keeps: its descriptor is its own, and stays open.
+    #[allow(deprecated)]
     let notifier = AsyncFd::with_interest(receiver.notifier()?, Interest::READABLE)?;
     let mut text = [0; 4096];
     loop {
