@@ -4,7 +4,7 @@ use super::options::History;
 use super::pause::{Doubts, Pause, Step};
 use super::places;
 use super::ring::{COMMITTED, Extent, Found, MOST, Ring, seq};
-use super::shape::{DATA, HEAD, PAYLOAD, POSITION, RECEIVERS};
+use super::shape::{DATA, HEAD, POSITION, RECEIVERS};
 use super::writer::{locked, pad_for_the_dead};
 use crate::error::Error;
 use crate::life::Liveness;
@@ -65,7 +65,7 @@ impl Reader {
         if !is_short || ring.seq(position)? != seq(position, COMMITTED) || ring.len(position)? != buf.len() {
             return self.receive_any(life, buf, patience);
         }
-        ring.memory.read(ring.shape.slot(position) + PAYLOAD, buf)?;
+        ring.memory.read(ring.shape.payload(position), buf)?;
         self.check()?;
         self.release()?;
         Ok(true)

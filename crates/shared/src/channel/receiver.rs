@@ -123,6 +123,19 @@ impl<T: Layout> Receiver<T> {
         }
     }
 
+    /// Receives a message into `value`; waits as long as there is none. For types of some kilobytes, whose values are
+    /// moved several times when they are returned. After an error, the value is any.
+    ///
+    /// # Errors
+    /// Those of the [type](Self#errors).
+    #[inline]
+    pub fn receive_into(&mut self, value: &mut T) -> Result<(), Error> {
+        match self.reader.receive(&self.object, value.as_mut_bytes(), Patience::Unlimited)? {
+            true => Ok(()),
+            false => unreachable!("unlimited patience comes to no end"),
+        }
+    }
+
     /// Receives a message if there is one; else `None`.
     ///
     /// # Errors

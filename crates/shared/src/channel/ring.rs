@@ -13,7 +13,7 @@
 //!
 //! docs/design/channel.md has the argument why this is enough.
 
-use super::shape::{CLOSED, DATA, PAYLOAD, SEQ, SPACE, START, Shape, WHAT, index};
+use super::shape::{CLOSED, DATA, SEQ, SPACE, START, Shape, WHAT, index};
 use crate::error::Error;
 use crate::memory::{Memory, Ordering, fence};
 
@@ -123,7 +123,7 @@ impl Ring {
             return Err(self.wrong_len(position));
         }
         if len <= self.shape.inline_len {
-            return Ok(Extent { at: self.shape.slot(position) + PAYLOAD, len });
+            return Ok(Extent { at: self.shape.payload(position), len });
         }
         match self.buffer_extent(self.start(position)?, len) {
             Some(extent) => Ok(extent),

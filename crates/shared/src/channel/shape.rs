@@ -42,7 +42,10 @@ pub(crate) const NUMBER: usize = 8;
 pub(crate) const SEQ: usize = 0;
 pub(crate) const WHAT: usize = 8;
 pub(crate) const START: usize = 16;
-pub(crate) const PAYLOAD: usize = 24;
+const PAYLOAD: usize = 24;
+/// Where a message begins that is longer than this: on a line of its own, since long copies are several times slower to
+/// and from addresses that are not aligned.
+const SHORT: usize = VARIABLE_SLOT - PAYLOAD;
 
 /// Bytes of a slot of a channel of messages of any length.
 const VARIABLE_SLOT: usize = 128;
@@ -91,6 +94,8 @@ pub(crate) struct Shape {
     pub(crate) buffer_bytes: u64,
     /// Bytes of a slot.
     slot_len: usize,
+    /// Where in a slot its message begins.
+    payload: usize,
     /// Up to how many bytes a message lies in its slot.
     pub(crate) inline_len: usize,
     slots_at: usize,
@@ -166,6 +171,12 @@ impl Shape {
         self.slots_at + index(position & (self.slots - 1)) * self.slot_len
     }
 
+    /// Where a message is that lies in its slot.
+    #[inline(always)]
+    pub(crate) fn payload(&self, position: u64) -> usize {
+        self.slot(position) + self.payload
+    }
+
     /// Where a byte of the buffer is; `start` counts all bytes that were ever used.
     #[inline(always)]
     pub(crate) fn buffer(&self, start: u64) -> usize {
@@ -225,8 +236,9 @@ impl Builder {
             return None;
         }
         let message_len = usize::try_from(self.message_len).ok()?;
-        let slot_len = if self.fixed { index(round_up(PAYLOAD + message_len)) } else { VARIABLE_SLOT };
-        let inline_len = slot_len - PAYLOAD;
+        let payload = if self.fixed && message_len > SHORT { LINE } else { PAYLOAD };
+        let slot_len = if self.fixed { index(round_up(payload + message_len)) } else { VARIABLE_SLOT };
+        let inline_len = slot_len - payload;
         let buffer_fits = if message_len <= inline_len {
             self.buffer_bytes == 0
         } else {
@@ -251,6 +263,7 @@ impl Builder {
             message_len,
             buffer_bytes,
             slot_len,
+            payload,
             inline_len,
             slots_at,
             buffer_at,

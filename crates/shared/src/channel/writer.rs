@@ -7,7 +7,7 @@ use super::options::Kind;
 use super::pause::{Doubts, Pause, Step};
 use super::places;
 use super::ring::{CLAIMED, COMMITTED, Extent, Found, MOST, PADDED, Ring};
-use super::shape::{GATE, HEAD, LOCK, NUMBER, PAYLOAD, POSITION, SENDERS, SPACE, TAIL};
+use super::shape::{GATE, HEAD, LOCK, NUMBER, POSITION, SENDERS, SPACE, TAIL};
 use std::time::Duration;
 
 use crate::error::Error;
@@ -93,7 +93,7 @@ impl Writer {
             return self.send_any(life, message, patience);
         }
         let position = self.edges.tail;
-        self.ring.memory.write(shape.slot(position) + PAYLOAD, message)?;
+        self.ring.memory.write(shape.payload(position), message)?;
         self.ring.describe(position, self.number, len, self.edges.filled)?;
         self.ring.publish(position, COMMITTED)?;
         self.edges.tail = position + 1;
@@ -236,7 +236,7 @@ impl Writer {
     fn claim_at(&self, start: u64, len: usize) -> Result<Claim, Error> {
         let (position, shape) = (self.edges.tail, &self.ring.shape);
         let extent = if len <= shape.inline_len {
-            Extent { at: shape.slot(position) + PAYLOAD, len }
+            Extent { at: shape.payload(position), len }
         } else {
             match self.ring.buffer_extent(start, len) {
                 Some(extent) => extent,
@@ -309,7 +309,7 @@ impl Writer {
         if shape.fixed || len > claim.extent.len {
             return Err(self.wrong_len(len));
         }
-        let in_slot = shape.slot(claim.position) + PAYLOAD;
+        let in_slot = shape.payload(claim.position);
         if claim.extent.at != in_slot && len <= shape.inline_len {
             // A message as short as that is looked for in its slot.
             let mut bytes = vec![0; len];

@@ -303,7 +303,9 @@ fn each_combination_sends_values_and_bytes() {
             loan.view().fill(.., 7).unwrap();
             loan.send().unwrap();
             assert_eq!(receiver.lag().unwrap(), 2);
-            assert_eq!(receiver.receive().unwrap(), [round; 50]);
+            let mut value = [0; 50];
+            receiver.receive_into(&mut value).unwrap();
+            assert_eq!(value, [round; 50]);
             assert_eq!(receiver.receive_timeout(Duration::from_secs(9)).unwrap(), [0x0707_0707; 50]);
             assert_eq!(receiver.try_receive().unwrap(), None);
         }
