@@ -9,9 +9,11 @@
 //! | know why an access failed | [`Fault`], [`FaultKind`] |
 //! | have memory of your own, or give sealed bytes to others | [`AnonMap`], [`SealedMap`] |
 //! | change one import of a program that uses memmap2 | [`compat`] |
-//! | share memory with other processes | [`shared::SharedObject`] |
 //! | copy or compare files | [`copy::CopyOptions`], [`copy::compare`] |
+//! | share memory with other processes | [`shared::SharedObject`] |
+//! | agree with them, whoever dies | [`shared::sync`] |
 //! | send messages to other processes | [`shared::channel`] |
+//! | keep messages, also when the machine stops | [`shared::log`] |
 //!
 //! Everything is safe: a file that somebody else cuts short is an `Err`, never a dead process.
 //!
