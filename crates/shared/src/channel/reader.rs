@@ -1,6 +1,6 @@
 //! The receiving end: the next message, where it is, and when it may give way.
 
-use super::options::History;
+use super::options::{History, Wait};
 use super::pause::{Doubts, Pause, Step};
 use super::places;
 use super::ring::{COMMITTED, Extent, Found, MOST, Ring, seq};
@@ -9,7 +9,10 @@ use super::writer::{locked, pad_for_the_dead};
 use crate::error::Error;
 use crate::life::Liveness;
 use crate::lock::Patience;
-use crate::memory::Ordering;
+use crate::memory::{Ordering, spin_loop};
+
+/// Some microseconds at most.
+const QUICK_LOOKS: u32 = 100;
 
 /// A receiver.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(crate) struct Reader {
     place: usize,
     /// Which message comes next. The place has the same number, for senders to read.
     position: u64,
+    /// How often is looked before anything else is thought of.
+    quick_looks: u32,
     doubts: Doubts,
 }
 
@@ -37,7 +42,9 @@ impl Reader {
             Ok(taken)
         })?;
         let number = life.number();
-        Ok(joined.map(|(place, position)| Self { ring, number, place, position, doubts: Doubts::default() }))
+        let quick_looks = if ring.shape.wait == Wait::Sleep { 0 } else { QUICK_LOOKS };
+        let doubts = Doubts::default();
+        Ok(joined.map(|(place, position)| Self { ring, number, place, position, quick_looks, doubts }))
     }
 
     /// What it receives from.
@@ -62,6 +69,12 @@ impl Reader {
     pub(crate) fn receive(&mut self, life: &impl Liveness, buf: &mut [u8], patience: Patience) -> Result<bool, Error> {
         let (ring, position) = (&self.ring, self.position);
         let is_short = buf.len() <= ring.shape.inline_len;
+        // A message that comes within a moment is caught here, in as few instructions as may be.
+        let mut looks = if patience == Patience::None { 0 } else { self.quick_looks };
+        while looks > 0 && ring.seq(position)? != seq(position, COMMITTED) {
+            looks -= 1;
+            spin_loop();
+        }
         if !is_short || ring.seq(position)? != seq(position, COMMITTED) || ring.len(position)? != buf.len() {
             return self.receive_any(life, buf, patience);
         }
