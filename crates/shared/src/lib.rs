@@ -1,9 +1,8 @@
 //! Memory that processes share: named objects, locks, channels and a log, which outlive anybody's death.
 //!
-//! A `SharedObject` is a range of bytes with a name, mapped by whoever opens it. On it stand the ways to agree
-//! (`sync`), to pass messages (`channel`), and, in files that survive the machine, to keep them (`log`). A process
-//! may be killed after any of its instructions: the others neither wait for it for ever nor see half of what it was
-//! writing.
+//! A [`SharedObject`] is a range of bytes with a name, mapped by whoever opens it. On it stand the ways to agree
+//! ([`sync`]) and to pass messages ([`channel`]); a [`log`] keeps them in files that survive the machine. A process may
+//! be killed after any of its instructions: the others neither wait for it for ever nor see half of what it was writing.
 //!
 //! # What it does not do
 //! It does not share between machines. It hides no bytes from whoever may open an object: processes that may write to
