@@ -69,12 +69,7 @@ impl Reader {
     pub(crate) fn receive(&mut self, life: &impl Liveness, buf: &mut [u8], patience: Patience) -> Result<bool, Error> {
         let (ring, position) = (&self.ring, self.position);
         let is_short = buf.len() <= ring.shape.inline_len;
-        // A message that comes within a moment is caught here, in as few instructions as may be.
-        let mut looks = if patience == Patience::None { 0 } else { self.quick_looks };
-        while looks > 0 && ring.seq(position)? != seq(position, COMMITTED) {
-            looks -= 1;
-            spin_loop();
-        }
+        self.look_quickly(patience)?;
         if !is_short || ring.seq(position)? != seq(position, COMMITTED) || ring.len(position)? != buf.len() {
             return self.receive_any(life, buf, patience);
         }
@@ -82,6 +77,17 @@ impl Reader {
         self.check()?;
         self.release()?;
         Ok(true)
+    }
+
+    /// Catches a message that comes within a moment, in as few instructions as may be.
+    #[inline(always)]
+    fn look_quickly(&self, patience: Patience) -> Result<(), Error> {
+        let mut looks = if patience == Patience::None { 0 } else { self.quick_looks };
+        while looks > 0 && self.ring.seq(self.position)? != seq(self.position, COMMITTED) {
+            looks -= 1;
+            spin_loop();
+        }
+        Ok(())
     }
 
     #[inline(never)]
@@ -100,6 +106,7 @@ impl Reader {
     /// Where the next message is; `None` if patience has come to its end.
     #[inline(always)]
     pub(crate) fn next(&mut self, life: &impl Liveness, patience: Patience) -> Result<Option<Extent>, Error> {
+        self.look_quickly(patience)?;
         match self.look()? {
             Some(extent) => Ok(Some(extent)),
             None if patience == Patience::None => self.look_twice(life),
