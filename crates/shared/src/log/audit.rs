@@ -6,7 +6,7 @@ use mapio_map::MapMode;
 
 use super::directory::Directory;
 use super::layout::{HEADER_BYTES, Header};
-use super::recovery::{End, Recovery, Trust};
+use super::recovery::{self, End, Ending, Recovery, Trust};
 use super::segment::{Segment, Step};
 use crate::error::Error;
 
@@ -50,7 +50,7 @@ pub struct SegmentInfo {
 pub struct Verification {
     /// Segments that were looked at.
     pub segments: u64,
-    /// Records that are whole, before the first damage of their segment.
+    /// Records that are whole, before the first damage of their segment; of a batch, all or none.
     pub records: u64,
     /// Bytes of their payloads.
     pub payload_bytes: u64,
@@ -125,7 +125,7 @@ pub(super) fn info(directory: &Directory) -> Result<Info, Error> {
 
 pub(super) fn verify(directory: &Directory) -> Result<Verification, Error> {
     let mut found = Verification::default();
-    let mut before: Option<(Header, Option<u64>)> = None;
+    let mut before = None;
     for first in directory.contents()?.segments {
         found.segments += 1;
         let checked = match Segment::open(directory, first, MapMode::ReadOnly) {
@@ -146,33 +146,25 @@ pub(super) fn verify(directory: &Directory) -> Result<Verification, Error> {
 }
 
 impl Verification {
-    /// Checks a segment; answers its header, and the number of the record behind it.
-    fn check(
-        &mut self,
-        segment: &Segment,
-        before: Option<(Header, Option<u64>)>,
-    ) -> Result<Option<(Header, Option<u64>)>, Error> {
+    /// Checks a segment that follows this header and number; answers its own, for the next one.
+    fn check(&mut self, segment: &Segment, before: Option<(Header, u64)>) -> Result<Option<(Header, u64)>, Error> {
         let header = *segment.header();
         if let Some((earlier, next)) = before {
             if earlier.log_id != header.log_id {
                 let object = segment.name().to_owned();
                 return Err(Error::Foreign { object, reason: "it belongs to another log" });
             }
-            if next.is_some_and(|next| next != header.first) {
+            if next != header.first {
                 return Err(segment.corrupt(0, "its first sequence number does not follow"));
             }
         }
-        let (mut at, mut next, mut time_ns) = (HEADER_BYTES, header.first, header.created_ns);
-        while let Step::Record(head) = segment.step(at, next).map_err(|bad| segment.error(bad))? {
-            segment.check_payload(at, &head).map_err(|bad| segment.error(bad))?;
-            if head.time_ns < time_ns {
-                return Err(segment.corrupt(at, "a record is older than the one before"));
-            }
-            self.records += 1;
-            self.payload_bytes += u64::from(head.len);
-            (at, next, time_ns) = (at + head.stride(), next.wrapping_add(1), head.time_ns);
+        let walk = recovery::walk(segment, HEADER_BYTES, header.created_ns);
+        self.records += walk.next.wrapping_sub(header.first);
+        self.payload_bytes += walk.payload_bytes;
+        match walk.ending {
+            Ending::Bad(bad) => Err(segment.error(bad)),
+            Ending::Open | Ending::Ended => Ok(Some((header, walk.next))),
         }
-        Ok(Some((header, Some(next))))
     }
 
     /// Takes note of damage; another error is the caller's.

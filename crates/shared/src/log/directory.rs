@@ -6,10 +6,11 @@
 use std::ffi::CStr;
 use std::fs;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Dir, FallocateFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use super::layout::Header;
@@ -31,6 +32,8 @@ const NOT_REGULAR: &str = "it is no regular file";
 const DIGITS: usize = 20;
 /// Bytes of zeros in one write: the larger it is, the larger are the folios that the kernel keeps them in.
 const ZEROS_BYTES: usize = 1 << 20;
+/// Bytes of the folder's listing in one go: dozens of names, and at least the longest one.
+const LISTING_BYTES: usize = 4096;
 
 /// The folder of a log.
 #[derive(Debug)]
@@ -94,9 +97,13 @@ impl Directory {
     pub(super) fn contents(&self) -> Result<Contents, Error> {
         let fail = |errno: Errno| Error::os("listing", &self.name())(errno.into());
         let mut contents = Contents::default();
-        for entry in Dir::read_from(&self.fd).map_err(fail)? {
-            let entry = entry.map_err(fail)?;
-            contents.add(entry.file_name());
+        // A position of its own, since several threads may list.
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, c".", flags, Mode::empty()).map_err(fail)?;
+        let mut buffer = [MaybeUninit::uninit(); LISTING_BYTES];
+        let mut entries = RawDir::new(fd, &mut buffer);
+        while let Some(entry) = entries.next() {
+            contents.add(entry.map_err(fail)?.file_name());
         }
         contents.segments.sort_unstable();
         Ok(contents)
@@ -150,21 +157,25 @@ impl Directory {
         locked.map(|range| range.is_some()).map_err(Error::os("asking for the lock of", &self.name()))
     }
 
-    /// Makes a segment, whole: its bytes set aside, its header and its name on the disk.
-    pub(super) fn create_segment(&self, header: &Header) -> Result<OwnedFd, Error> {
-        let name = segment(header.first);
-        let path = self.path.join(&name).display().to_string();
-        let fail = |operation| Error::os(operation, &path);
-        let (file, temporary) = self.unnamed_file().map_err(|errno| fail("making")(errno.into()))?;
-        let filled = fill(file.as_fd(), header);
-        let linked = filled.and_then(|()| self.give_name(file.as_fd(), temporary, &name));
-        if let (Err(_), Some(temporary)) = (&linked, temporary) {
-            // If it can't be removed, the next writer will.
-            let _ = rustix::fs::unlinkat(&self.fd, temporary, AtFlags::empty());
+    /// Makes a segment, whole: its bytes set aside, its header on the disk, and then its name, which the caller brings
+    /// there. Whatever can fail is done before it has the name, `prepare` too: an error leaves nothing.
+    pub(super) fn create_segment<T>(
+        &self,
+        header: &Header,
+        prepare: impl FnOnce(BorrowedFd<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        let path = self.segment_name(header.first);
+        let fail = || Error::os("making", &path);
+        let (file, temporary) = self.unnamed_file().map_err(|errno| fail()(errno.into()))?;
+        let made = fill(file.as_fd(), header).map_err(fail()).and_then(|()| {
+            let prepared = prepare(file.as_fd())?;
+            self.give_name(file.as_fd(), temporary, &segment(header.first)).map_err(fail())?;
+            Ok(prepared)
+        });
+        if let Some(temporary) = temporary {
+            self.remove_temporary(temporary);
         }
-        linked.map_err(fail("making"))?;
-        self.sync()?;
-        Ok(file)
+        made
     }
 
     /// A file that nobody sees: without a name, or, where there are none such, with a temporary one.
@@ -175,19 +186,28 @@ impl Directory {
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
             made => return made.map(|file| (file, None)),
         }
+        self.temporary_file().map(|file| (file, Some(TEMPORARY)))
+    }
+
+    /// A new file with the temporary name.
+    fn temporary_file(&self) -> Result<OwnedFd, Errno> {
         match rustix::fs::unlinkat(&self.fd, TEMPORARY, AtFlags::empty()) {
             Err(Errno::NOENT) | Ok(()) => {}
             Err(errno) => return Err(errno),
         }
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.fd, TEMPORARY, flags, mode).map(|file| (file, Some(TEMPORARY)))
+        rustix::fs::openat(&self.fd, TEMPORARY, flags, Mode::from_raw_mode(0o666))
+    }
+
+    fn remove_temporary(&self, name: &str) {
+        // If it can't be removed, the next writer will.
+        let _ = rustix::fs::unlinkat(&self.fd, name, AtFlags::empty());
     }
 
     /// Gives a file its name, which nothing else may have.
     fn give_name(&self, file: BorrowedFd<'_>, temporary: Option<&str>, name: &str) -> io::Result<()> {
         if let Some(temporary) = temporary {
-            rustix::fs::linkat(&self.fd, temporary, &self.fd, name, AtFlags::empty())?;
-            return Ok(rustix::fs::unlinkat(&self.fd, temporary, AtFlags::empty())?);
+            return Ok(rustix::fs::linkat(&self.fd, temporary, &self.fd, name, AtFlags::empty())?);
         }
         let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
         match rustix::fs::linkat(CWD, unnamed, &self.fd, name, AtFlags::SYMLINK_FOLLOW) {
@@ -199,10 +219,13 @@ impl Directory {
 
     /// Writes an index, whole. It need not survive the machine.
     pub(super) fn write_index(&self, first: u64, bytes: &[u8]) -> io::Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let file = rustix::fs::openat(&self.fd, TEMPORARY, flags, Mode::from_raw_mode(0o666))?;
-        write_all(file.as_fd(), bytes, 0)?;
-        Ok(rustix::fs::renameat(&self.fd, TEMPORARY, &self.fd, index(first))?)
+        let file = self.temporary_file()?;
+        let written = write_all(file.as_fd(), bytes, 0);
+        let renamed = written.and_then(|()| Ok(rustix::fs::renameat(&self.fd, TEMPORARY, &self.fd, index(first))?));
+        if renamed.is_err() {
+            self.remove_temporary(TEMPORARY);
+        }
+        renamed
     }
 
     /// Removes a segment and its index.
@@ -350,9 +373,12 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let directory = Directory::open(dir.path()).unwrap();
         let header = Header { log_id: [1; 16], first: 3, created_ns: 0, segment_bytes: 8192 };
-        directory.create_segment(&header).unwrap();
+        let refused = directory.create_segment(&header, |_| Err::<(), _>(Error::invalid("it", "not now")));
+        assert!(matches!(refused, Err(Error::Invalid { .. })));
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+        directory.create_segment(&header, |_| Ok(())).unwrap();
         assert_eq!(fs::metadata(dir.path().join(segment(3))).unwrap().len(), 8192);
-        assert!(matches!(directory.create_segment(&header), Err(Error::Os { .. })));
+        assert!(matches!(directory.create_segment(&header, |_| Ok(())), Err(Error::Os { .. })));
         assert_eq!(directory.contents().unwrap().segments, [3]);
         directory.remove_segment(3).unwrap();
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

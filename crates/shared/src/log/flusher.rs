@@ -18,24 +18,31 @@ pub(super) struct Active {
     pub(super) segment: Segment,
     /// Where its records end. Written by the writer, read by who flushes: what is before it was stored before.
     pub(super) committed: AtomicUsize,
-    /// The mark that it has. Written by who flushes; only saves marks that are hardly news.
-    marked: AtomicUsize,
+    /// The mark that it has; `None` after a flush that failed, and while one is going on. Held by who flushes:
+    /// fdatasync(2) tells of a failure once, so another one at the same time could take the lost bytes for flushed.
+    marked: Mutex<Option<usize>>,
 }
 
 impl Active {
     pub(super) fn new(segment: Segment, committed: usize, marked: usize) -> Self {
-        Self { segment, committed: AtomicUsize::new(committed), marked: AtomicUsize::new(marked) }
+        Self { segment, committed: AtomicUsize::new(committed), marked: Mutex::new(Some(marked)) }
     }
 
     /// Brings all records to the disk; notes how far if that is so many bytes further than was noted last.
     pub(super) fn flush(&self, news_bytes: usize) -> Result<(), Error> {
+        let mut marked = self.marked.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(before) = marked.take() else {
+            let object = self.segment.name().to_owned();
+            return Err(Error::Failed { object, reason: "a flush of it has failed".to_owned() });
+        };
         // A2: pairs with R2, the store in the writer's `publish`.
         let committed = self.committed.load(Ordering::Acquire);
         self.segment.sync()?;
-        if committed.saturating_sub(self.marked.load(Ordering::Relaxed)) > news_bytes {
+        let is_news = committed.saturating_sub(before) > news_bytes;
+        if is_news {
             self.segment.set_mark(committed).map_err(|fault| self.segment.fault(fault))?;
-            self.marked.store(committed, Ordering::Relaxed);
         }
+        *marked = Some(if is_news { committed } else { before });
         Ok(())
     }
 }

@@ -24,7 +24,7 @@ pub struct Recovery {
     /// Where the log was cut, if it was: behind the last record that was whole.
     pub cut: Option<Cut>,
     /// Segments behind the cut, by the names that they have now: no part of the log, and left for who wants to look at
-    /// them. The writer never removes them.
+    /// them. A writer removes one only by giving its name to another one with the same first number.
     pub lost_segments: Vec<String>,
 }
 
@@ -89,7 +89,7 @@ pub(super) struct Walked {
 
 /// How a walk through a segment has ended.
 #[derive(Debug)]
-enum Ending {
+pub(super) enum Ending {
     /// At zeros.
     Open,
     /// At the end record.
@@ -99,12 +99,15 @@ enum Ending {
 
 /// A walk through a segment.
 #[derive(Debug)]
-struct Walk {
+pub(super) struct Walk {
     at: usize,
-    next: u64,
+    /// Number behind the last record.
+    pub(super) next: u64,
     time_ns: u64,
+    /// Bytes of the records' payloads.
+    pub(super) payload_bytes: u64,
     index: Index,
-    ending: Ending,
+    pub(super) ending: Ending,
 }
 
 impl End {
@@ -248,10 +251,9 @@ impl End {
             let is_last = place + 1 == self.walked.len();
             let end = if self.has_ended || !is_last { walked.at + HEAD_BYTES } else { walked.at };
             let segment = reopen(directory, walked.first)?;
-            let mark = segment.mark().map_err(|fault| segment.fault(fault))?;
             // The last one also has zeros to flush, where something was cut off.
-            if mark < end || is_last {
-                segment.store_again(mark, end)?;
+            if is_last || segment.mark().map_err(|fault| segment.fault(fault))? < end {
+                segment.store_again(end)?;
                 segment.sync()?;
                 segment.set_mark(end).map_err(|fault| segment.fault(fault))?;
             }
@@ -293,9 +295,9 @@ fn first_unflushed(directory: &Directory, segments: &[u64]) -> Result<usize, Err
 }
 
 /// Walks through a segment, and checks the records from `checked_from` on. `time_ns` is that of the last record before.
-fn walk(segment: &Segment, checked_from: usize, time_ns: u64) -> Walk {
+pub(super) fn walk(segment: &Segment, checked_from: usize, time_ns: u64) -> Walk {
     let header = segment.header();
-    let (mut at, mut next, mut index) = (HEADER_BYTES, header.first, Index::default());
+    let (mut at, mut next, mut payload_bytes, mut index) = (HEADER_BYTES, header.first, 0, Index::default());
     let mut time_ns = time_ns.max(header.created_ns);
     // The number behind the last batch that was checked.
     let mut checked = next;
@@ -316,9 +318,10 @@ fn walk(segment: &Segment, checked_from: usize, time_ns: u64) -> Walk {
             break Ending::Bad(Bad::Content(at, "a record is older than the one before"));
         }
         index.note(at, next, head.time_ns);
+        payload_bytes += u64::from(head.len);
         (at, next, time_ns) = (at + head.stride(), next.wrapping_add(1), head.time_ns);
     };
-    Walk { at, next, time_ns, index, ending }
+    Walk { at, next, time_ns, payload_bytes, index, ending }
 }
 
 /// Whether an error is one of the bytes, rather than one of getting at them.

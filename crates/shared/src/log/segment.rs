@@ -19,10 +19,8 @@ use super::layout::{
 };
 use crate::error::Error;
 
-/// How many bytes are stored again or cleared in one go.
-const CHUNK_BYTES: usize = 4096;
-/// How many bytes of a payload are looked at in one go; what is looked at stays in the processor's cache.
-const CHECK_BYTES: usize = 1024;
+/// How many bytes are checked, stored again or cleared in one go; they stay in the processor's cache.
+const CHUNK_BYTES: usize = 1024;
 /// Payloads up to this many bytes are looked at without making a buffer for it.
 const SHORT_BYTES: usize = 256;
 /// Payloads from this many bytes on are written by the kernel: that takes a system call, and saves writing zeros first.
@@ -75,8 +73,14 @@ impl Segment {
         Self::map(fd.as_fd(), header, name, mode).map(Some)
     }
 
+    /// Makes a segment and maps it. Its name is there; that is on the disk once the folder is flushed.
+    pub(super) fn create(directory: &Directory, header: &Header) -> Result<Self, Error> {
+        let name = directory.segment_name(header.first);
+        directory.create_segment(header, |fd| Self::map(fd, *header, name, MapMode::ReadWrite))
+    }
+
     /// Maps a segment whose header is known.
-    pub(super) fn map(fd: BorrowedFd<'_>, header: Header, name: String, mode: MapMode) -> Result<Self, Error> {
+    fn map(fd: BorrowedFd<'_>, header: Header, name: String, mode: MapMode) -> Result<Self, Error> {
         let len = usize::try_from(header.segment_bytes).map_err(|_| Error::TooLong {
             object: name.clone(),
             len: header.segment_bytes,
@@ -171,7 +175,7 @@ impl Segment {
             hasher.update(bytes);
             return check_crc(at, head, hasher);
         }
-        let mut chunks = payload.chunks(CHECK_BYTES);
+        let mut chunks = payload.chunks(CHUNK_BYTES);
         // The offset of a fault counts from the payload.
         let moved = |fault: Fault| match self.view().load::<u8>(at + HEAD_BYTES + fault.offset) {
             Err(fault) => Bad::Fault(fault),
@@ -283,10 +287,11 @@ impl Segment {
         synced.map_err(|errno| Error::os("flushing", &self.name.clone())(errno.into()))
     }
 
-    /// Stores a range's bytes again, so that they are written to the disk whatever the kernel believes is there.
-    pub(super) fn store_again(&self, start: usize, end: usize) -> Result<(), Error> {
+    /// Stores the bytes from the mark to `end` again, so that a flush writes them to the disk whatever the kernel
+    /// believes is there.
+    pub(super) fn store_again(&self, end: usize) -> Result<(), Error> {
         let mut bytes = [0; CHUNK_BYTES];
-        let mut at = start;
+        let mut at = self.mark().map_err(|fault| self.fault(fault))?;
         while at < end {
             let part = &mut bytes[..CHUNK_BYTES.min(end - at)];
             let stored = self.view().read_exact_at(at, part).and_then(|()| self.view().write_all_at(at, part));
@@ -296,29 +301,32 @@ impl Segment {
         Ok(())
     }
 
-    /// Makes every byte from `start` on zero. Touches no page that is in a hole or was never written.
+    /// Makes every byte from `start` on zero, on the disk too. Touches no page that is in a hole or was never written.
     pub(super) fn clear(&self, start: usize) -> Result<(), Error> {
-        let mut at = start;
+        let (mut at, mut was_zero) = (start, true);
         while at < self.len() {
             let Some((data, end)) = self.next_data(at)? else { break };
-            self.clear_range(data, end)?;
+            was_zero &= self.clear_range(data, end)?;
             at = end;
         }
-        Ok(())
+        // Else the machine's death could bring back a record that follows one that was stored over those before it.
+        if was_zero { Ok(()) } else { self.sync() }
     }
 
-    fn clear_range(&self, start: usize, end: usize) -> Result<(), Error> {
+    /// Makes a range zero; answers whether it was.
+    fn clear_range(&self, start: usize, end: usize) -> Result<bool, Error> {
         let mut bytes = [0; CHUNK_BYTES];
-        let mut at = start;
+        let (mut at, mut was_zero) = (start, true);
         while at < end {
             let part = &mut bytes[..CHUNK_BYTES.min(end - at)];
             self.view().read_exact_at(at, part).map_err(|fault| self.fault(fault))?;
-            if part.iter().any(|&byte| byte != 0) {
+            if *part != [0; CHUNK_BYTES][..part.len()] {
                 self.view().fill(at..at + part.len(), 0).map_err(|fault| self.fault(fault))?;
+                was_zero = false;
             }
             at += part.len();
         }
-        Ok(())
+        Ok(was_zero)
     }
 
     /// The next range from `at` on that may hold anything but zeros, which is not empty.

@@ -27,7 +27,7 @@ use super::flusher::{Active, Flusher};
 use super::index::Index;
 use super::layout::{self, HEAD_BYTES, HEADER_BYTES, Head, Header, RECORD_TAG};
 use super::options::{Durability, Options};
-use super::recovery::{End, Recovery, Trust};
+use super::recovery::{End, Recovery, Trust, Walked};
 use super::segment::{self, LONG_BYTES, Segment};
 use crate::error::Error;
 
@@ -88,7 +88,9 @@ pub struct Writer {
     /// All segments: first sequence number and bytes, ascending; the last one is the active one.
     segments: VecDeque<(u64, u64)>,
     /// Of these, finished ones that were never flushed, ascending.
-    unflushed: VecDeque<(u64, u64)>,
+    unflushed: VecDeque<Unflushed>,
+    /// Who has written the part of the active segment that was never flushed.
+    origin: Origin,
     flusher: Option<Flusher>,
     /// The error after which nothing more is appended.
     failure: Option<String>,
@@ -96,6 +98,25 @@ pub struct Writer {
     directory: Directory,
     /// Held for its lock, until everything else is done.
     _lock: Lock,
+}
+
+/// A finished segment that was never flushed.
+#[derive(Debug, Clone, Copy)]
+struct Unflushed {
+    /// Number of its first record.
+    first: u64,
+    bytes: u64,
+    origin: Origin,
+}
+
+/// Who has written what was never flushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// This writer alone.
+    Own,
+    /// An earlier one, too. A flush of his may have failed, and then the kernel takes pages for clean that the disk
+    /// does not have: they are stored to before they are flushed.
+    Found,
 }
 
 impl Writer {
@@ -115,8 +136,10 @@ impl Writer {
         let lock = directory.lock()?;
         // Again, now that nobody else changes it.
         let contents = directory.contents()?;
-        if !contents.segments.is_empty() && existing == Existing::Refused {
-            return Err(Error::Exists { object: format!("the log {name}") });
+        match (existing, contents.segments.is_empty()) {
+            (Existing::Refused, false) => return Err(Error::Exists { object: format!("the log {name}") }),
+            (Existing::Required, true) => return Err(Error::NotFound { object: format!("the log {name}") }),
+            _ => {}
         }
         directory.tidy(&contents)?;
         if contents.segments.is_empty() {
@@ -131,7 +154,8 @@ impl Writer {
     fn begin(directory: Directory, lock: Lock, options: Options, next: u64, id: [u8; 16]) -> Result<Self, Error> {
         let time_ns = now_ns();
         let header = Header { log_id: id, first: next, created_ns: time_ns, segment_bytes: options.segment_bytes };
-        let segment = make_segment(&directory, &header)?;
+        let segment = Segment::create(&directory, &header)?;
+        directory.sync()?;
         let segments = VecDeque::from([(next, header.segment_bytes)]);
         Self::with(directory, lock, options, (segment, HEADER_BYTES), next, time_ns, segments)
     }
@@ -146,7 +170,11 @@ impl Writer {
         let (next, time_ns, mut segments) = (end.next, end.time_ns, std::mem::take(&mut end.segments));
         let unflushed: VecDeque<_> = match is_flushed {
             true => VecDeque::new(),
-            false => end.walked.iter().map(|walked| (walked.first, walked.bytes)).collect(),
+            false => {
+                let found =
+                    |walked: &Walked| Unflushed { first: walked.first, bytes: walked.bytes, origin: Origin::Found };
+                end.walked.iter().map(found).collect()
+            }
         };
         let last = end.last.take().zip(end.walked.last().map(|walked| walked.at));
         let (last, has_ended) = (last.ok_or_else(|| Error::NotFound { object: directory.name() })?, end.has_ended);
@@ -159,7 +187,9 @@ impl Writer {
                 segment_bytes: options.segment_bytes,
             };
             segments.push_back((next, header.segment_bytes));
-            (make_segment(&directory, &header)?, HEADER_BYTES)
+            let made = Segment::create(&directory, &header)?;
+            directory.sync()?;
+            (made, HEADER_BYTES)
         } else {
             last
         };
@@ -169,7 +199,7 @@ impl Writer {
         if has_ended {
             return writer.retain().map(|()| writer);
         }
-        writer.unflushed.pop_back();
+        writer.origin = writer.unflushed.pop_back().map_or(Origin::Own, |active| active.origin);
         writer.index = end.index;
         writer.retain().map(|()| writer)
     }
@@ -199,6 +229,7 @@ impl Writer {
             index: Index::default(),
             segments,
             unflushed: VecDeque::new(),
+            origin: Origin::Own,
             flusher,
             failure: None,
             recovery: Recovery::default(),
@@ -272,7 +303,7 @@ impl Writer {
     /// [`Error::Os`] when the disk fails; from then on, all answers are [`Error::Failed`].
     pub fn flush(&mut self) -> Result<(), Error> {
         self.check()?;
-        let flushed = self.flush_finished(0).and_then(|()| self.active.flush(0));
+        let flushed = self.flush_finished(0).and_then(|()| self.flush_active());
         flushed.map_err(|error| self.fail(error))
     }
 
@@ -377,7 +408,9 @@ impl Writer {
             segment_bytes: self.options.segment_bytes,
         };
         // First, so that a full disk changes nothing. If we die now, the next writer ends the segment before.
-        let made = make_segment(&self.directory, &header)?;
+        let made = Segment::create(&self.directory, &header)?;
+        // It can't be made a second time, and records in the old one would get its numbers.
+        self.directory.sync().map_err(|error| self.fail(error))?;
         let made = Arc::new(Active::new(made, HEADER_BYTES, HEADER_BYTES));
         let finished = Arc::clone(&self.active);
         finished.segment.end(self.at, self.next, time_ns).map_err(|error| self.fail(error))?;
@@ -385,7 +418,8 @@ impl Writer {
         finished.committed.store(self.at + HEAD_BYTES, Ordering::Release);
         self.segments.push_back(facts(&made.segment));
         let flushed = if self.options.durability == Durability::Kernel {
-            self.unflushed.push_back(facts(&finished.segment));
+            let (first, bytes) = facts(&finished.segment);
+            self.unflushed.push_back(Unflushed { first, bytes, origin: self.origin });
             self.flush_finished(MOST_UNFLUSHED_BYTES)
         } else {
             finished.flush(0)
@@ -398,6 +432,7 @@ impl Writer {
             flusher.switch_to(Arc::clone(&made));
         }
         (self.active, self.at, self.prepared) = (made, HEADER_BYTES, HEADER_BYTES);
+        self.origin = Origin::Own;
         // The finished one may go now, too.
         self.retain_with(0)
     }
@@ -419,15 +454,27 @@ impl Writer {
         Ok(())
     }
 
+    /// Flushes the active segment.
+    fn flush_active(&mut self) -> Result<(), Error> {
+        if self.origin == Origin::Found {
+            self.active.segment.store_again(self.at)?;
+            self.origin = Origin::Own;
+        }
+        self.active.flush(0)
+    }
+
     /// Flushes the oldest finished segments, until at most so many bytes of them are left.
     fn flush_finished(&mut self, most_bytes: u64) -> Result<(), Error> {
-        let mut left: u64 = self.unflushed.iter().map(|(_, bytes)| bytes).sum();
+        let mut left: u64 = self.unflushed.iter().map(|unflushed| unflushed.bytes).sum();
         while left > most_bytes
-            && let Some(&(first, bytes)) = self.unflushed.front()
+            && let Some(&Unflushed { first, bytes, origin }) = self.unflushed.front()
         {
             if let Some(segment) = Segment::open(&self.directory, first, MapMode::ReadWrite)? {
-                segment.sync()?;
                 let end = end_of(&segment)?;
+                if origin == Origin::Found {
+                    segment.store_again(end)?;
+                }
+                segment.sync()?;
                 segment.set_mark(end).map_err(|fault| segment.fault(fault))?;
             }
             self.unflushed.pop_front();
@@ -450,7 +497,7 @@ impl Writer {
             }
             self.directory.remove_segment(first)?;
             self.segments.pop_front();
-            self.unflushed.retain(|&(unflushed, _)| unflushed != first);
+            self.unflushed.retain(|unflushed| unflushed.first != first);
             total -= bytes;
         }
         Ok(())
@@ -525,12 +572,6 @@ fn exact(error: Error, payload_len: usize) -> Error {
         }
         other => other,
     }
-}
-
-/// Makes a segment and maps it.
-fn make_segment(directory: &Directory, header: &Header) -> Result<Segment, Error> {
-    let fd = directory.create_segment(header)?;
-    Segment::map(fd.as_fd(), *header, directory.segment_name(header.first), MapMode::ReadWrite)
 }
 
 /// First sequence number and bytes of a segment.

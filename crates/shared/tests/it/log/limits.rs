@@ -150,6 +150,40 @@ fn a_log_whose_flush_has_failed_takes_no_more_until_it_is_opened_again() {
     assert_eq!(read_from(dir.path(), Position::Start).len(), 3);
 }
 
+/// The new segment may be there after the next death or not, so no record may get a number that would be in it.
+#[test]
+fn a_log_whose_new_segment_may_lose_its_name_takes_no_more_until_it_is_opened_again() {
+    let test = "log::limits::a_log_whose_new_segment_may_lose_its_name_takes_no_more_until_it_is_opened_again";
+    let mut writer = None;
+    // `open DIR`, then lengths.
+    let mut peer = Peer::start(test, move |request| {
+        let answer = match request.split_once(' ') {
+            Some((_, path)) => {
+                drop(writer.take());
+                SHORT.open_or_create(path).map(|opened| writer.insert(opened).next_sequence())
+            }
+            None => writer.as_mut().expect("it was opened").append(&vec![7; request.parse().expect("a length")]),
+        };
+        answer.map_or_else(|error| format!("{error:?}"), |number| number.to_string())
+    });
+    let dir = tempfile::tempdir().expect("a folder");
+    let open = format!("open {}", dir.path().display());
+    assert_eq!((peer.ask(&open), peer.ask("3000")), ("0".to_owned(), "0".to_owned()));
+    // The first is the new file's, the second the folder's.
+    let injection = match Injection::attach(peer.id(), "fsync", &["fsync:error=EIO:when=2"]) {
+        Ok(injection) => injection,
+        Err(error) => return skip(test, &format!("strace can't be used: {error}")),
+    };
+    assert!(peer.ask("3000").starts_with("Os {"));
+    assert_eq!(segments(dir.path()).len(), 2);
+    // There would be room in the old one.
+    assert!(peer.ask("10").starts_with("Failed {"));
+    drop(injection);
+    assert_eq!((peer.ask(&open), peer.ask("10")), ("1".to_owned(), "1".to_owned()));
+    assert_eq!((read_from(dir.path(), Position::Start).len(), segments(dir.path()).len()), (2, 2));
+    assert!(Log::open(dir.path()).expect("it").verify().expect("readable").damage.is_empty());
+}
+
 #[test]
 fn an_interval_flushes_without_further_appends_and_tells_of_an_error() {
     let test = "log::limits::an_interval_flushes_without_further_appends_and_tells_of_an_error";

@@ -6,4 +6,5 @@ mod killed;
 mod limits;
 mod recovery;
 mod sharing;
+mod stepped;
 mod support;

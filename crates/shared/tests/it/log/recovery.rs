@@ -135,6 +135,13 @@ fn a_batch_that_is_not_whole_is_not_there_at_all() {
         fs::write(file, &bytes).expect("room");
         let mut reader = Log::open(log.path()).expect("it").reader(Position::Start).expect("the start");
         assert_eq!(reader.records().filter(Result::is_ok).count(), count, "{range:?}: no part of a batch is shown");
+        let verified = Log::open(log.path()).expect("it").verify().expect("readable");
+        let is_torn = count == 1 && range != (starts[1]..starts[1] + 8);
+        assert_eq!(
+            (verified.records, verified.damage.len()),
+            (u64::try_from(count).expect("few"), usize::from(is_torn)),
+            "{range:?}"
+        );
         if count == 1 {
             assert_goes_on_after(log.path(), 1, &format!("{range:?}"));
         } else {
