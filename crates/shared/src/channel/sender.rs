@@ -19,6 +19,9 @@ use crate::object::SharedObject;
 /// A message was sent when [`send`](Self::send) has returned `Ok`: from then on it survives the death of this process.
 /// One that dies while it sends has sent the message as a whole, or not at all.
 ///
+/// A child that was forked must not send with its copy: both would write into the same room. Dropping the copy gives
+/// up nothing of the parent's.
+///
 /// # Errors
 /// All ways to send have the same, besides those that they name:
 /// - [`Error::TooLong`] for bytes that never fit, and [`Error::Invalid`] for fewer than every message has.
@@ -144,6 +147,10 @@ impl<T: ?Sized> fmt::Debug for Sender<T> {
 
 impl<T: ?Sized> Drop for Sender<T> {
     fn drop(&mut self) {
+        if self.object.is_forked() {
+            // The place is the parent's, who goes on.
+            return;
+        }
         // In an object that was cut short there is no place to give back.
         let _ = self.writer.leave();
     }
