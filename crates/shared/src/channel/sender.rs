@@ -65,7 +65,7 @@ impl<T: Message + ?Sized> Sender<T> {
         }
     }
 
-    /// Sends a message; waits for room no longer than `timeout`.
+    /// Sends a message; waits for room no longer than `timeout_after`.
     ///
     /// # Errors
     /// [`Error::Timeout`]; else those of the [type](Self#errors).
@@ -99,6 +99,14 @@ impl<T: Message + ?Sized> Sender<T> {
         let claim = self.writer.claim(&self.object, len, patience)?;
         Ok(claim.map(|claim| Loan { writer: &mut self.writer, claim: Some(claim) }))
     }
+
+    /// The same for so long at most.
+    fn lend_within(&mut self, len: usize, timeout_after: Duration) -> Result<Loan<'_>, Error> {
+        let begin = Instant::now();
+        // The handle, so that the error does not need what is lent.
+        let object = self.object.clone();
+        self.lend(len, Patience::lasting(timeout_after))?.ok_or_else(|| timeout(&object, begin))
+    }
 }
 
 impl<T: Layout> Sender<T> {
@@ -118,6 +126,14 @@ impl<T: Layout> Sender<T> {
     pub fn try_loan(&mut self) -> Result<Option<Loan<'_>>, Error> {
         self.lend(size_of::<T>(), Patience::None)
     }
+
+    /// The same, waiting no longer than `timeout_after`.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`]; else those of the [type](Self#errors).
+    pub fn loan_timeout(&mut self, timeout_after: Duration) -> Result<Loan<'_>, Error> {
+        self.lend_within(size_of::<T>(), timeout_after)
+    }
 }
 
 impl Sender<[u8]> {
@@ -136,6 +152,14 @@ impl Sender<[u8]> {
     /// Those of the [type](Self#errors).
     pub fn try_loan(&mut self, len: usize) -> Result<Option<Loan<'_>>, Error> {
         self.lend(len, Patience::None)
+    }
+
+    /// The same, waiting no longer than `timeout_after`.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`]; else those of the [type](Self#errors).
+    pub fn loan_timeout(&mut self, len: usize, timeout_after: Duration) -> Result<Loan<'_>, Error> {
+        self.lend_within(len, timeout_after)
     }
 }
 
