@@ -265,6 +265,12 @@ impl SharedObject {
         Ok(participant)
     }
 
+    /// Whether this is a copy of the handle in a child of the process that has opened it: fork(2).
+    #[cfg(not(loom))]
+    pub(crate) fn is_forked(&self) -> bool {
+        self.inner.participant.as_ref().is_some_and(Participant::is_forked)
+    }
+
     /// An object whose bytes are mapped, and whose header was checked, with the handle taking part.
     fn new(kind: ObjectKind, place: Place, parts: Parts) -> Result<Self, Error> {
         let Parts { memory, header, participant } = parts;

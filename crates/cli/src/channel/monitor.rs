@@ -25,8 +25,8 @@ pub(crate) struct Arguments {
     /// Time between two looks, such as 100ms
     #[arg(long, value_name = "TIME", value_parser = duration::duration, default_value = "1s")]
     interval: Duration,
-    /// End after so many looks
-    #[arg(long, short = 'n', value_name = "N")]
+    /// End after so many looks, 1 at least
+    #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
     /// Print each look as JSON: what 'stat' prints, and the rate
     #[arg(long)]

@@ -221,6 +221,7 @@ fn wrong_words_are_one_line() {
     let (folder, name) = (Folder::new(), Name::new());
     folder.fails(&["channel", "stat", &name.0], &[&name.0, "does not exist"]);
     folder.fails(&["channel", "monitor", &name.0], &["does not exist"]);
+    folder.fails(&["channel", "monitor", "-n", "0", &name.0], &["--count"]);
     folder.fails(&["channel", "create", "a/b"], &["a/b", "slash"]);
     folder.fails(&["channel", "create", "--capacity", "1g", &name.0], &["capacity"]);
     folder.fails(&["channel", "create", "--full", "later", &name.0], &["later"]);

@@ -23,6 +23,8 @@ use crate::object::SharedObject;
 /// A message is received when the call has returned; one that dies before has not received it: in an SPSC channel,
 /// the next receiver does. With [`lend`](Self::lend), a message is received when the [`Lent`] is dropped.
 ///
+/// A child that was forked must not receive with its copy. Dropping the copy gives up nothing of the parent's.
+///
 /// # Errors
 /// All ways to receive have the same, besides those that they name:
 /// - [`Error::Disconnected`] when there were senders, all have left or died, and everything that they had sent was
@@ -224,6 +226,10 @@ impl<T: ?Sized> fmt::Debug for Receiver<T> {
 
 impl<T: ?Sized> Drop for Receiver<T> {
     fn drop(&mut self) {
+        if self.object.is_forked() {
+            // The place is the parent's, who goes on.
+            return;
+        }
         // In an object that was cut short there is no place to give back.
         let _ = self.reader.leave();
     }

@@ -19,6 +19,9 @@ use crate::object::SharedObject;
 /// A message was sent when [`send`](Self::send) has returned `Ok`: from then on it survives the death of this process.
 /// One that dies while it sends has sent the message as a whole, or not at all.
 ///
+/// A child that was forked must not send with its copy: both would write into the same room. Dropping the copy gives
+/// up nothing of the parent's.
+///
 /// # Errors
 /// All ways to send have the same, besides those that they name:
 /// - [`Error::TooLong`] for bytes that never fit, and [`Error::Invalid`] for fewer than every message has.
@@ -62,7 +65,7 @@ impl<T: Message + ?Sized> Sender<T> {
         }
     }
 
-    /// Sends a message; waits for room no longer than `timeout`.
+    /// Sends a message; waits for room no longer than `timeout_after`.
     ///
     /// # Errors
     /// [`Error::Timeout`]; else those of the [type](Self#errors).
@@ -96,6 +99,14 @@ impl<T: Message + ?Sized> Sender<T> {
         let claim = self.writer.claim(&self.object, len, patience)?;
         Ok(claim.map(|claim| Loan { writer: &mut self.writer, claim: Some(claim) }))
     }
+
+    /// The same for so long at most.
+    fn lend_within(&mut self, len: usize, timeout_after: Duration) -> Result<Loan<'_>, Error> {
+        let begin = Instant::now();
+        // The handle, so that the error does not need what is lent.
+        let object = self.object.clone();
+        self.lend(len, Patience::lasting(timeout_after))?.ok_or_else(|| timeout(&object, begin))
+    }
 }
 
 impl<T: Layout> Sender<T> {
@@ -114,6 +125,14 @@ impl<T: Layout> Sender<T> {
     /// Those of the [type](Self#errors).
     pub fn try_loan(&mut self) -> Result<Option<Loan<'_>>, Error> {
         self.lend(size_of::<T>(), Patience::None)
+    }
+
+    /// The same, waiting no longer than `timeout_after`.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`]; else those of the [type](Self#errors).
+    pub fn loan_timeout(&mut self, timeout_after: Duration) -> Result<Loan<'_>, Error> {
+        self.lend_within(size_of::<T>(), timeout_after)
     }
 }
 
@@ -134,6 +153,14 @@ impl Sender<[u8]> {
     pub fn try_loan(&mut self, len: usize) -> Result<Option<Loan<'_>>, Error> {
         self.lend(len, Patience::None)
     }
+
+    /// The same, waiting no longer than `timeout_after`.
+    ///
+    /// # Errors
+    /// [`Error::Timeout`]; else those of the [type](Self#errors).
+    pub fn loan_timeout(&mut self, len: usize, timeout_after: Duration) -> Result<Loan<'_>, Error> {
+        self.lend_within(len, timeout_after)
+    }
 }
 
 impl<T: ?Sized> fmt::Debug for Sender<T> {
@@ -144,6 +171,10 @@ impl<T: ?Sized> fmt::Debug for Sender<T> {
 
 impl<T: ?Sized> Drop for Sender<T> {
     fn drop(&mut self) {
+        if self.object.is_forked() {
+            // The place is the parent's, who goes on.
+            return;
+        }
         // In an object that was cut short there is no place to give back.
         let _ = self.writer.leave();
     }

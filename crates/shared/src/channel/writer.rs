@@ -362,10 +362,11 @@ impl Writer {
     fn drop_oldest(&mut self) -> Result<bool, Error> {
         let head = self.edges.head;
         let kind = self.ring.shape.kind;
+        // Its sender is still writing it: also when all who receive have come after it was claimed.
+        if kind == Kind::Broadcast && self.ring.find(head)? == Found::Claimed {
+            return Ok(false);
+        }
         if self.ring.shape.is_lossy() {
-            if self.ring.find(head)? == Found::Claimed {
-                return Ok(false);
-            }
             // In this order: who finds that the message is gone finds the head behind it.
             self.ring.memory.u64(HEAD)?.store(head + 1, Ordering::Relaxed)?;
             self.ring.retire(head)?;
@@ -391,8 +392,7 @@ impl Writer {
         Ok(true)
     }
 
-    /// Up to where all receivers have received; if there is none in a broadcast channel, one message further than it was,
-    /// unless that is being written.
+    /// Up to where all receivers have received; if there is none in a broadcast channel, one message further than it was.
     fn find_gate(&self) -> Result<u64, Error> {
         let (head, tail) = (self.edges.head, self.edges.tail);
         let mut gate = None;
@@ -409,11 +409,7 @@ impl Writer {
             }
             gate = Some(gate.map_or(position, |gate: u64| gate.min(position)));
         }
-        match gate {
-            Some(gate) => Ok(gate),
-            None if self.ring.find(head)? == Found::Claimed => Ok(head),
-            None => Ok(head + 1),
-        }
+        Ok(gate.unwrap_or(head + 1))
     }
 
     /// Loads what is in use; the lock is held.

@@ -271,15 +271,17 @@ impl Writer {
     /// # Errors
     /// As [`append`](Self::append); [`Error::TooLong`] also when all together are more than a segment holds.
     pub fn append_batch<T: AsRef<[u8]>>(&mut self, payloads: &[T]) -> Result<Range<u64>, Error> {
-        let strides = payloads.iter().map(|payload| layout::stride(payload.as_ref().len()));
+        // Each is asked for its bytes once: another answer the second time would spoil the log.
+        let payloads: Vec<&[u8]> = payloads.iter().map(AsRef::as_ref).collect();
+        let strides = payloads.iter().map(|payload| layout::stride(payload.len()));
         let total = strides.fold(0, usize::saturating_add);
         let count = u32::try_from(payloads.len()).unwrap_or(u32::MAX);
-        let is_long = payloads.iter().all(|payload| Filling::of(payload.as_ref()) == Filling::Written);
+        let is_long = payloads.iter().all(|payload| Filling::of(payload) == Filling::Written);
         self.make_room(total, if is_long { Filling::Written } else { Filling::Stored })?;
         let (first, time_ns) = (self.next, self.stamp());
         let (mut at, mut sequence, mut left) = (self.at, first, count);
         let mut first_head = None;
-        for payload in payloads.iter().map(AsRef::as_ref) {
+        for payload in payloads {
             left = left.saturating_sub(1);
             let head = self.head(payload, sequence, time_ns, left);
             self.active.segment.put(at, &head, payload).map_err(|error| self.take_back(error))?;

@@ -4,6 +4,7 @@ mod contract;
 mod deaths;
 mod hostile;
 mod kills;
+mod loans;
 mod processes;
 
 use std::process;

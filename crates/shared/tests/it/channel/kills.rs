@@ -5,6 +5,7 @@
 //! `MAPIO_KILL_POINTS` says for how many of them at most, which are others in each run of the tests. `MAPIO_KILLS` says
 //! how often somebody is killed at random.
 
+use std::cell::RefCell;
 use std::thread;
 use std::time::Duration;
 
@@ -348,5 +349,55 @@ fn in_making_and_opening() {
         sender.send(&point.try_into().unwrap()).unwrap();
         assert_eq!(receiver.receive().unwrap(), u64::try_from(point).unwrap());
         channel.check().unwrap();
+    }
+}
+
+/// Whether or not it has come to wake him, one who waits learns of it.
+#[test]
+fn in_closing() {
+    const TEST: &str = "channel::kills::in_closing";
+    let mut stepper = stepper(TEST, |channel, region| region.run(|| channel.close().unwrap()));
+    let name = TestName::posix();
+    let waiting = RefCell::new(None);
+    let prepare = || {
+        // The one before, if there was one.
+        let _ = SharedObject::remove(&*name);
+        let channel: Channel<[u8]> = options(Kind::Broadcast).wait(Wait::Sleep).create(&*name).unwrap();
+        let mut receiver = channel.receiver().unwrap();
+        let thread = thread::spawn(move || receiver.receive_timeout(&mut [0; 600], HANG));
+        waiting.replace(Some((channel, thread)));
+    };
+    let check = |over: bool| {
+        let (channel, thread) = waiting.take().unwrap();
+        let closed = channel.stat().unwrap().closed;
+        assert!(closed || !over);
+        if !closed {
+            channel.sender().unwrap().send_timeout(&message(MARK, 8), SOON).unwrap();
+            assert_eq!(thread.join().unwrap().unwrap(), 8);
+            channel.close().unwrap();
+        } else {
+            assert!(matches!(thread.join().unwrap(), Err(Error::Closed { .. })));
+        }
+        assert!(matches!(channel.sender().unwrap().send(&message(MARK, 8)), Err(Error::Closed { .. })));
+        channel.check().unwrap();
+    };
+    kill_everywhere(TEST, &mut stepper, &name, prepare, check);
+}
+
+/// One who only looks, from opening to the end, changes nothing for those who send and receive.
+#[test]
+fn in_looking_from_outside() {
+    const TEST: &str = "channel::kills::in_looking_from_outside";
+    let mut stepper = Stepper::start(TEST, |name, region| {
+        region.run(|| {
+            let channel: Channel<[u8]> = ChannelOptions::new().any_type().role("watcher").open(name).unwrap();
+            assert_eq!(channel.stat().unwrap().receivers.len(), 1);
+            channel.object().users().unwrap();
+        });
+    });
+    for (name, channel) in channels().into_iter().step_by(3) {
+        let mut receiver = channel.receiver().unwrap();
+        let check = |_| assert_eq!(healthy_round(&channel, &mut receiver), []);
+        kill_everywhere(TEST, &mut stepper, &name, || (), check);
     }
 }
