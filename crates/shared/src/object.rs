@@ -31,6 +31,8 @@ use crate::name::ObjectName;
 use crate::participant::{self, Gate, Participant, User};
 use crate::sys::Hold;
 
+use ending::LEAVING;
+
 pub use options::SharedOptions;
 
 /// What an object is made of.
@@ -298,7 +300,8 @@ impl fmt::Debug for SharedObject {
 }
 
 impl Drop for Inner {
-    /// Leaves in order; the last to leave an object of [`Lifetime::LastHandle`] removes it.
+    /// Leaves in order; the last to leave an object of [`Lifetime::LastHandle`] removes it, for which it waits half a second
+    /// at most, should somebody be stopped who is just opening or closing it.
     fn drop(&mut self) {
         // A failure leaves the object to the next who opens it, or cleans up; there is nobody to tell.
         let Some(participant) = self.participant.take().filter(|participant| !participant.is_forked()) else { return };
@@ -308,15 +311,18 @@ impl Drop for Inner {
         if lifetime != Lifetime::LastHandle {
             return;
         }
-        if reader {
-            // Who only reads can't hold the gate as it must be held, unless he might have opened the object otherwise.
-            if let Place::Path(path) = &self.place {
-                ending::free_dead_name(&self.name, path);
+        match &self.place {
+            _ if !reader => {
+                let _ = ending::leave(&self.memory, &self.place);
             }
-        } else if let Ok(Some(gate)) = Gate::try_pass(&self.memory, Hold::Exclusive)
-            && let Ok(false) = participant::has_others(&self.memory)
-        {
-            let _ = ending::take_name(&self.memory, &self.place, &gate);
+            // Who only reads can't hold the gate as it must be held, unless he might have opened the object otherwise.
+            Place::Path(path) => {
+                ending::free_dead_name(&self.name, path, LEAVING);
+            }
+            Place::Segment { id, .. } => {
+                sysv::free_dead_segment(&self.name, *id, LEAVING);
+            }
+            Place::Nowhere => {}
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::error::Error;
 use crate::header::{HEADER_LEN, Header, Lifetime};
 use crate::memory::Memory;
 use crate::name::ObjectName;
-use crate::participant::Participant;
+use crate::participant::{GATE_PATIENCE, Participant};
 
 /// How often a name is linked to, or a file mapped, while others change what is there.
 const TRIES: u32 = 100;
@@ -112,7 +112,7 @@ pub(super) fn join(
         None => {
             // Who may only read leaves it to others.
             if options.map_mode == MapMode::ReadWrite {
-                finish(&memory, &header, place)?;
+                finish(&memory, &header, place, GATE_PATIENCE)?;
             }
             Ok(None)
         }
@@ -140,7 +140,7 @@ fn read_header(file: &File, mode: MapMode, object: &Arc<str>) -> Result<(Memory,
 fn link(unnamed: &Unnamed, object: &Arc<str>, path: &Path) -> Result<Linked, Error> {
     for _ in 0..TRIES {
         match unnamed.link(path).map_err(Error::os("naming", object))? {
-            Linked::Taken if free_dead_name(object, path) => {}
+            Linked::Taken if free_dead_name(object, path, GATE_PATIENCE) => {}
             Linked::Taken => break,
             linked => return Ok(linked),
         }
