@@ -92,8 +92,8 @@ struct Parts {
 /// ends with it; see [`users`](Self::users).
 ///
 /// # Forks
-/// A child that was forked shares the handle's part in the object: it counts as alive until both are gone. Open the object
-/// anew in the child. A program that is executed inherits nothing.
+/// A child that was forked shares the handle's part in the object: it counts as alive until both are gone, or the parent
+/// closes the handle. Open the object anew in the child. A program that is executed inherits nothing.
 #[derive(Clone)]
 pub struct SharedObject {
     inner: Arc<Inner>,
@@ -239,7 +239,7 @@ impl SharedObject {
     /// is then as it was.
     #[doc(alias("shm_unlink", "IPC_RMID"))]
     pub fn remove<N: TryInto<ObjectName, Error: Into<Error>>>(name: N) -> Result<(), Error> {
-        let name = name.try_into().map_err(Into::into)?;
+        let name = ObjectName::given(name)?;
         match name.path() {
             Some(path) => ending::remove_file(&name.to_string(), &path),
             None => sysv::remove(&name),

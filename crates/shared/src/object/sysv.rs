@@ -30,7 +30,7 @@ use super::named::{begin, open_file, total_len};
 use super::unnamed::{Linked, Unnamed};
 use super::{ObjectKind, Parts, Place, SharedObject, SharedOptions, check, check_len, enter};
 use crate::error::Error;
-use crate::header::Header;
+use crate::header::{Header, NO_HEADER};
 use crate::memory::Memory;
 use crate::name::{ObjectName, SHM_DIR};
 use crate::participant::{GATE_PATIENCE, Gate};
@@ -166,10 +166,7 @@ pub(crate) fn attach_with_companion(id: i32, mode: MapMode, object: &Arc<str>) -
     match open_companion(id, mode, object) {
         Ok(companion) => Ok(Some(attach(id, mode, object)?.with_locks(companion.into()))),
         Err(Error::NotFound { .. }) if is_gone(id) => Ok(None),
-        Err(Error::NotFound { .. }) => Err(Error::Foreign {
-            object: object.to_string(),
-            reason: "it has no header of mapio (a raw object is opened as such)",
-        }),
+        Err(Error::NotFound { .. }) => Err(Error::Foreign { object: object.to_string(), reason: NO_HEADER }),
         Err(error) => Err(error),
     }
 }
@@ -263,10 +260,13 @@ pub(super) fn remove(name: &ObjectName) -> Result<(), Error> {
     // A raw object, or one that is not ours to write to; its identifier is nobody else's.
     match sys::remove_segment(id) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIDRM)) => {
-            Err(Error::NotFound { object: object.to_string() })
+            return Err(Error::NotFound { object: object.to_string() });
         }
-        removed => removed.map_err(Error::os("removing", &object)),
+        removed => removed.map_err(Error::os("removing", &object))?,
     }
+    // A raw one has none. What stays is found by whoever cleans up.
+    let _ = std::fs::remove_file(companion_path(id));
+    Ok(())
 }
 
 /// Whether no other process can find the segment any more.
