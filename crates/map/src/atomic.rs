@@ -369,7 +369,8 @@ impl AtomicView<'_, u32> {
     /// It also comes back, with `true`, when the value is another one already, when a signal was handled, and for no
     /// reason at all: load the value again. The kernel compares and falls asleep in one step, so a waker that changes
     /// the value first is never missed. One that dies before it wakes is: who must survive that passes a `timeout`.
-    /// A read-only mapping is enough.
+    /// A read-only mapping is enough. In a copy-on-write mapping the kernel makes the page the process's own, as a store
+    /// does, so that nothing of others is seen from then on: don't wait there.
     ///
     /// # Errors
     /// Any fault of a load: the word is not to be had. `Io` where the system has no such call.

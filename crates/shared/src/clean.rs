@@ -114,11 +114,12 @@ pub fn clean_all(cleaning: Cleaning) -> Result<Vec<Leftover>, Error> {
 /// outlives its users.
 ///
 /// # Errors
-/// As [`clean_all`]. What does not exist is no leftover.
+/// As [`clean_all`]; [`Error::Invalid`] for what is no name. What does not exist is no leftover.
 pub fn clean(names: &[ObjectName], cleaning: Cleaning) -> Result<Vec<Leftover>, Error> {
     let mut found = Vec::new();
     let mut folders = Vec::new();
     for name in names {
+        let name = &ObjectName::given(name)?;
         found.extend(judge_name(name, cleaning));
         if let (ObjectName::File(_), Some(path)) = (name, name.path())
             && let Some(folder) = path.parent().map(Path::to_owned)

@@ -57,6 +57,10 @@ pub(crate) const CARD_COUNT: usize = (HEADER_LEN - CARDS) / CARD_LEN;
 /// The value of the word `STATE` once the object has no name any more.
 pub(crate) const REMOVED: u32 = 1;
 
+/// Why what has no header is not ours: others have made it. All else that `Error::Foreign` says of a header is a problem.
+pub(crate) const NO_HEADER: &str = "it has no header of mapio (a raw object is opened as such)";
+const TOO_SHORT: &str = "it is shorter than a header";
+
 const MAGIC: [u8; 8] = *b"mapio\0SH";
 const VERSION: u32 = 1;
 const BYTE_ORDER: u32 = 0x0102_0304;
@@ -110,13 +114,13 @@ impl Header {
     pub(crate) fn read(memory: &Memory) -> Result<Self, Error> {
         let foreign = |reason| Err(Error::Foreign { object: memory.object().to_owned(), reason });
         if memory.len() < HEADER_LEN {
-            return foreign("it is shorter than a header");
+            return foreign(TOO_SHORT);
         }
         let mut bytes = [0; size_of::<Self>()];
         memory.read(0, &mut bytes)?;
         let header: Self = zerocopy::transmute!(bytes);
         if header.magic != MAGIC {
-            return foreign("it has no header of mapio (a raw object is opened as such)");
+            return foreign(NO_HEADER);
         }
         if header.byte_order != BYTE_ORDER {
             return foreign("it was made on a machine of the other byte order");
@@ -132,6 +136,11 @@ impl Header {
             return Err(memory.corrupt(LIFETIME, "there is no such lifetime"));
         }
         Ok(header)
+    }
+
+    /// Whether an error of [`read`](Self::read) says that there is no header at all.
+    pub(crate) fn is_missing(error: &Error) -> bool {
+        matches!(error, Error::Foreign { reason: NO_HEADER | TOO_SHORT, .. })
     }
 
     pub(crate) fn lifetime(&self) -> Lifetime {

@@ -90,7 +90,7 @@ pub fn list_all() -> Result<Vec<ObjectInfo>, Error> {
 /// # Errors
 /// [`Error::NotFound`]; [`Error::Os`] when not even its permissions can be told.
 pub fn inspect<N: TryInto<ObjectName, Error: Into<Error>>>(name: N) -> Result<ObjectInfo, Error> {
-    look_at(&name.try_into().map_err(Into::into)?, &mut Maps::default())
+    look_at(&ObjectName::given(name)?, &mut Maps::default())
 }
 
 /// The names of all objects, in order.
@@ -218,13 +218,13 @@ impl ObjectInfo {
 
     /// Keeps the reason why an object tells nothing of itself, unless it is that others have made it.
     fn explain(&mut self, error: Error) -> Result<(), Error> {
-        let text = match error {
+        self.problem = Some(match error {
             Error::NotFound { .. } => return Err(error),
-            Error::Foreign { .. } => return Ok(()),
+            error if Header::is_missing(&error) => return Ok(()),
+            Error::Foreign { reason, .. } => reason.to_owned(),
             Error::Os { source, .. } => source.to_string(),
             error => error.to_string(),
-        };
-        self.problem = Some(text);
+        });
         Ok(())
     }
 

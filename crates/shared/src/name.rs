@@ -9,6 +9,8 @@ use crate::error::Error;
 
 /// Where named POSIX objects are: shm_overview(7).
 pub(crate) const SHM_DIR: &str = "/dev/shm";
+/// How the names of files begin that are no objects: lock files, and what has no name yet.
+const OWN_PREFIX: &str = ".mapio-";
 /// Bytes that a file's name may have: `NAME_MAX` of Linux.
 const NAME_MAX: usize = 255;
 
@@ -57,10 +59,18 @@ impl ObjectName {
         }
     }
 
+    /// The name that somebody has given, if it can be one of its kind; also one that he has put together himself.
+    pub(crate) fn given<N: TryInto<Self, Error: Into<Error>>>(name: N) -> Result<Self, Error> {
+        let name = name.try_into().map_err(Into::into)?;
+        let text = name.to_string();
+        name.checked(&text)
+    }
+
     /// Refuses what can't be a name of its kind.
     fn checked(self, text: &str) -> Result<Self, Error> {
         let refuse = |reason: &str| Err(Error::invalid(text, reason));
         match &self {
+            Self::Posix(name) if name.starts_with(OWN_PREFIX) => refuse("names that begin so are our own"),
             Self::Posix(name) if name.is_empty() => refuse("the name is empty"),
             Self::Posix(name) if name == "." || name == ".." => refuse("that is a folder's name"),
             Self::Posix(name) if name.contains('/') => {
@@ -122,7 +132,7 @@ impl TryFrom<&ObjectName> for ObjectName {
     type Error = Error;
 
     fn try_from(name: &ObjectName) -> Result<Self, Error> {
-        name.clone().checked(&name.to_string())
+        Self::given(name.clone())
     }
 }
 
@@ -163,11 +173,20 @@ mod tests {
     #[test]
     fn what_is_no_name_is_refused_in_one_line() {
         let long = "x".repeat(256);
-        for text in
-            ["", "/", "//x", "a/b", ".", "..", "a\0b", &long, "file:", "sysv:", "sysv:x", "sysv:0", "sysv-id:-1"]
-        {
+        let texts =
+            ["", "/", "//x", "a/b", ".", "..", "a\0b", &long, "file:", "sysv:", "sysv:x", "sysv:0", "sysv-id:-1"];
+        for text in texts.into_iter().chain([".mapio-new-x", "/.mapio-sysv-1-2"]) {
             let error = text.parse::<ObjectName>().unwrap_err().to_string();
             assert!(!error.contains('\n') && error.starts_with(text), "{error}");
         }
+    }
+
+    #[test]
+    fn a_name_that_was_put_together_is_checked_like_one_that_was_read() {
+        for name in [ObjectName::Posix("../x".into()), ObjectName::Posix("..".into()), ObjectName::SysVKey(0)] {
+            assert!(matches!(ObjectName::given(&name), Err(Error::Invalid { .. })), "{name}");
+            assert!(matches!(ObjectName::given(name.clone()), Err(Error::Invalid { .. })), "{name}");
+        }
+        assert!(ObjectName::given(ObjectName::SysVId(3)).is_ok());
     }
 }

@@ -31,6 +31,8 @@ use crate::name::ObjectName;
 use crate::participant::{self, Gate, Participant, User};
 use crate::sys::Hold;
 
+use ending::LEAVING;
+
 pub use options::SharedOptions;
 
 /// What an object is made of.
@@ -90,8 +92,8 @@ struct Parts {
 /// ends with it; see [`users`](Self::users).
 ///
 /// # Forks
-/// A child that was forked shares the handle's part in the object: it counts as alive until both are gone. Open the object
-/// anew in the child. A program that is executed inherits nothing.
+/// A child that was forked shares the handle's part in the object: it counts as alive until both are gone, or the parent
+/// closes the handle. Open the object anew in the child. A program that is executed inherits nothing.
 #[derive(Clone)]
 pub struct SharedObject {
     inner: Arc<Inner>,
@@ -237,7 +239,7 @@ impl SharedObject {
     /// is then as it was.
     #[doc(alias("shm_unlink", "IPC_RMID"))]
     pub fn remove<N: TryInto<ObjectName, Error: Into<Error>>>(name: N) -> Result<(), Error> {
-        let name = name.try_into().map_err(Into::into)?;
+        let name = ObjectName::given(name)?;
         match name.path() {
             Some(path) => ending::remove_file(&name.to_string(), &path),
             None => sysv::remove(&name),
@@ -304,7 +306,8 @@ impl fmt::Debug for SharedObject {
 }
 
 impl Drop for Inner {
-    /// Leaves in order; the last to leave an object of [`Lifetime::LastHandle`] removes it.
+    /// Leaves in order; the last to leave an object of [`Lifetime::LastHandle`] removes it, for which it waits half a second
+    /// at most, should somebody be stopped who is just opening or closing it.
     fn drop(&mut self) {
         // A failure leaves the object to the next who opens it, or cleans up; there is nobody to tell.
         let Some(participant) = self.participant.take().filter(|participant| !participant.is_forked()) else { return };
@@ -314,15 +317,18 @@ impl Drop for Inner {
         if lifetime != Lifetime::LastHandle {
             return;
         }
-        if reader {
-            // Who only reads can't hold the gate as it must be held, unless he might have opened the object otherwise.
-            if let Place::Path(path) = &self.place {
-                ending::free_dead_name(&self.name, path);
+        match &self.place {
+            _ if !reader => {
+                let _ = ending::leave(&self.memory, &self.place);
             }
-        } else if let Ok(Some(gate)) = Gate::try_pass(&self.memory, Hold::Exclusive)
-            && let Ok(false) = participant::has_others(&self.memory)
-        {
-            let _ = ending::take_name(&self.memory, &self.place, &gate);
+            // Who only reads can't hold the gate as it must be held, unless he might have opened the object otherwise.
+            Place::Path(path) => {
+                ending::free_dead_name(&self.name, path, LEAVING);
+            }
+            Place::Segment { id, .. } => {
+                sysv::free_dead_segment(&self.name, *id, LEAVING);
+            }
+            Place::Nowhere => {}
         }
     }
 }

@@ -23,6 +23,10 @@ use crate::memory::{Memory, Ordering};
 use crate::participant::{GATE_PATIENCE, Gate, has_others};
 use crate::sys::{self, Hold};
 
+/// How long the gate is waited for by one who closes the last handle. Longer than a process that is not stopped holds it;
+/// short, since nobody expects to wait then.
+pub(super) const LEAVING: Duration = Duration::from_millis(500);
+
 /// Takes an object's name, and marks it as removed: O2. Can be repeated by anybody, should the process die in between.
 pub(crate) fn take_name(memory: &Memory, place: &Place, _: &Gate<'_>) -> Result<(), Error> {
     match place {
@@ -48,9 +52,22 @@ pub(super) fn is_dead(memory: &Memory, header: &Header) -> Result<bool, Error> {
 }
 
 /// Takes the name from an object that was found dead, unless somebody has joined it meanwhile.
-pub(super) fn finish(memory: &Memory, header: &Header, place: &Place) -> Result<(), Error> {
-    let gate = Gate::pass(memory, Hold::Exclusive)?;
+pub(super) fn finish(memory: &Memory, header: &Header, place: &Place, patience: Duration) -> Result<(), Error> {
+    let gate = Gate::pass_within(memory, Hold::Exclusive, patience)?;
     if is_dead(memory, header)? { take_name(memory, place, &gate) } else { Ok(()) }
+}
+
+/// Does what the last user of an object of [`Lifetime::LastHandle`] has to do: takes its name, unless somebody else uses it.
+///
+/// The caller has given up its own lock before. Of several who leave at once, the last to have done so sees nobody, so
+/// one of them at least comes as far as the gate. There it waits: who holds the gate may be another who leaves, or one
+/// who has looked at the object and not joined.
+pub(super) fn leave(memory: &Memory, place: &Place) -> Result<(), Error> {
+    if has_others(memory)? {
+        return Ok(());
+    }
+    let gate = Gate::pass_within(memory, Hold::Exclusive, LEAVING)?;
+    if has_others(memory)? { Ok(()) } else { take_name(memory, place, &gate) }
 }
 
 /// Takes the name from what has it at a path.
@@ -97,24 +114,26 @@ fn lock_whole(file: &File) -> io::Result<bool> {
     }
 }
 
+/// Takes the name from an object if it is dead; answers whether it was.
+pub(super) fn free_dead(memory: &Memory, place: &Place, patience: Duration) -> Result<bool, Error> {
+    let header = Header::read(memory)?;
+    let dead = is_dead(memory, &header)?;
+    if dead {
+        finish(memory, &header, place, patience)?;
+    }
+    Ok(dead)
+}
+
 /// Whether a name that something has may be free now: what has it was dead, and has lost it, or is gone.
-pub(super) fn free_dead_name(object: &Arc<str>, path: &Path) -> bool {
+pub(super) fn free_dead_name(object: &Arc<str>, path: &Path, patience: Duration) -> bool {
     let file = match open_file(object, path, MapMode::ReadWrite) {
         Err(Error::NotFound { .. }) => return true,
         // What can't be looked at keeps its name.
         Err(_) => return false,
         Ok(file) => file,
     };
-    let freed = || -> Result<bool, Error> {
-        let memory = map(&file, MapMode::ReadWrite, object)?;
-        let header = Header::read(&memory)?;
-        if !is_dead(&memory, &header)? {
-            return Ok(false);
-        }
-        finish(&memory, &header, &Place::Path(path.to_owned()))?;
-        Ok(true)
-    };
-    freed().unwrap_or(false)
+    let memory = map(&file, MapMode::ReadWrite, object);
+    memory.and_then(|memory| free_dead(&memory, &Place::Path(path.to_owned()), patience)).unwrap_or(false)
 }
 
 /// Removes a path if it is that of the object, whose gate the caller holds.
@@ -130,5 +149,78 @@ pub(crate) fn unlink_if_same(memory: &Memory, path: &Path) -> Result<(), Error> 
     match rustix::fs::unlink(path) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(os("removing")(error.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Barrier;
+
+    use super::*;
+    use crate::name::ObjectName;
+    use crate::object::{SharedObject, SharedOptions, open_to_look};
+
+    /// An object that lives as long as its users, in a folder that is removed with the first of these.
+    fn made() -> (tempfile::TempDir, PathBuf, SharedObject) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("object");
+        let options = SharedOptions::new().len(10).lifetime(Lifetime::LastHandle);
+        let object = options.create(ObjectName::file(&path)).unwrap();
+        (folder, path, object)
+    }
+
+    #[test]
+    fn the_last_to_leave_waits_for_the_gate_and_takes_the_name() {
+        for mode in [MapMode::ReadWrite, MapMode::ReadOnly] {
+            let (_folder, path, object) = made();
+            let last = SharedOptions::new().map_mode(mode).open(ObjectName::file(&path)).unwrap();
+            drop(object);
+            let looker = open_to_look(&"object".into(), &path, MapMode::ReadWrite).unwrap();
+            let gate = Gate::pass(&looker, Hold::Shared).unwrap();
+            thread::scope(|scope| {
+                let closing = scope.spawn(|| drop(last));
+                while has_others(&looker).unwrap() {
+                    thread::yield_now();
+                }
+                // Long enough for one who tries only once to have tried.
+                (0..1000).for_each(|_| assert!(!has_others(&looker).unwrap()));
+                drop(gate);
+                closing.join().unwrap();
+            });
+            assert!(!path.exists(), "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn of_two_who_leave_at_once_one_takes_the_name() {
+        for round in 0..300 {
+            let (_folder, path, first) = made();
+            let second = SharedOptions::new().open(ObjectName::file(&path)).unwrap();
+            let together = Barrier::new(2);
+            thread::scope(|scope| {
+                for object in [first, second] {
+                    let together = &together;
+                    scope.spawn(move || {
+                        together.wait();
+                        drop(object);
+                    });
+                }
+            });
+            assert!(!path.exists(), "round {round}");
+        }
+    }
+
+    #[test]
+    fn who_can_not_have_the_gate_leaves_all_the_same() {
+        let (_folder, path, object) = made();
+        let looker = open_to_look(&"object".into(), &path, MapMode::ReadWrite).unwrap();
+        let gate = Gate::pass(&looker, Hold::Shared).unwrap();
+        drop(object);
+        assert!(path.exists() && !has_others(&looker).unwrap());
+        drop(gate);
+        let gone = SharedOptions::new().open(ObjectName::file(&path));
+        assert!(matches!(gone, Err(Error::NotFound { .. })), "{gone:?}");
+        assert!(!path.exists());
     }
 }

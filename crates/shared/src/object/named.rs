@@ -24,14 +24,19 @@ use crate::error::Error;
 use crate::header::{HEADER_LEN, Header, Lifetime};
 use crate::memory::Memory;
 use crate::name::ObjectName;
-use crate::participant::Participant;
+use crate::participant::{GATE_PATIENCE, Participant};
 
 /// How often a name is linked to, or a file mapped, while others change what is there.
 const TRIES: u32 = 100;
 
 pub(super) fn create(options: &SharedOptions, name: &ObjectName, path: &Path) -> Result<SharedObject, Error> {
     let object: Arc<str> = name.to_string().into();
+    total_len(options, &object)?;
     for _ in 0..TRIES {
+        // Before memory is set aside, of which there may not be enough for a second one.
+        if is_taken(&object, path) {
+            return Err(Error::Exists { object: object.to_string() });
+        }
         let unnamed = Unnamed::new(path).map_err(Error::os("creating", &object))?;
         let made = fill(options, &unnamed.file, &object)?;
         unnamed.give_away(options, &object)?;
@@ -40,6 +45,11 @@ pub(super) fn create(options: &SharedOptions, name: &ObjectName, path: &Path) ->
         }
     }
     Err(Error::Exists { object: object.to_string() })
+}
+
+/// Whether something has a name that can't be taken from it. Whoever links finds out for certain.
+fn is_taken(object: &Arc<str>, path: &Path) -> bool {
+    path.symlink_metadata().is_ok() && !free_dead_name(object, path, GATE_PATIENCE)
 }
 
 /// Makes a new file an object: its length, its memory, its header, and its creator's part.
@@ -112,7 +122,7 @@ pub(super) fn join(
         None => {
             // Who may only read leaves it to others.
             if options.map_mode == MapMode::ReadWrite {
-                finish(&memory, &header, place)?;
+                finish(&memory, &header, place, GATE_PATIENCE)?;
             }
             Ok(None)
         }
@@ -140,7 +150,7 @@ fn read_header(file: &File, mode: MapMode, object: &Arc<str>) -> Result<(Memory,
 fn link(unnamed: &Unnamed, object: &Arc<str>, path: &Path) -> Result<Linked, Error> {
     for _ in 0..TRIES {
         match unnamed.link(path).map_err(Error::os("naming", object))? {
-            Linked::Taken if free_dead_name(object, path) => {}
+            Linked::Taken if free_dead_name(object, path, GATE_PATIENCE) => {}
             Linked::Taken => break,
             linked => return Ok(linked),
         }

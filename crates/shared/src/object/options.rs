@@ -145,7 +145,7 @@ impl SharedOptions {
     /// say: `ENOSPC` when there is not enough memory, `EACCES`; of System V objects, shmget(2) and shmctl(2).
     #[doc(alias("shm_open", "shmget"))]
     pub fn create<N: TryInto<ObjectName, Error: Into<Error>>>(&self, name: N) -> Result<SharedObject, Error> {
-        let name = name.try_into().map_err(Into::into)?;
+        let name = ObjectName::given(name)?;
         match (&name, name.path()) {
             (_, Some(path)) => named::create(self, &name, &path),
             (ObjectName::SysVKey(key), _) => sysv::create(self, *key),
@@ -160,11 +160,12 @@ impl SharedOptions {
     /// # Errors
     /// [`Error::NotFound`]; [`Error::WrongLayout`] when it has another length, layout or contents than asked for;
     /// [`Error::Foreign`] when it has no header that this version understands; [`Error::Corrupt`] when the header lies;
-    /// [`Error::Os`] with what open(2) says; [`Error::Timeout`] when somebody is stopped in the middle of removing or
-    /// making it.
+    /// [`Error::Os`] with what open(2) says, and with what unlink(2) says of an object of [`Lifetime::LastHandle`] that
+    /// nobody alive uses, if it can't be removed; [`Error::Timeout`] when somebody is stopped in the middle of removing
+    /// or making it.
     #[doc(alias("shm_open", "shmget"))]
     pub fn open<N: TryInto<ObjectName, Error: Into<Error>>>(&self, name: N) -> Result<SharedObject, Error> {
-        let name = name.try_into().map_err(Into::into)?;
+        let name = ObjectName::given(name)?;
         match name.path() {
             Some(path) => named::open(self, &name, &path),
             None => sysv::open(self, &name),
@@ -176,7 +177,7 @@ impl SharedOptions {
     /// # Errors
     /// Those of [`create`](Self::create) and [`open`](Self::open).
     pub fn open_or_create<N: TryInto<ObjectName, Error: Into<Error>>>(&self, name: N) -> Result<SharedObject, Error> {
-        let name = name.try_into().map_err(Into::into)?;
+        let name = ObjectName::given(name)?;
         for _ in 0..TURNS {
             match self.open(&name) {
                 Err(Error::NotFound { .. }) => {}

@@ -25,12 +25,12 @@ use std::time::{Duration, Instant};
 
 use mapio_map::{Access, MapMode, MapOptions};
 
-use super::ending::{finish, take_name};
+use super::ending::{finish, free_dead, take_name};
 use super::named::{begin, open_file, total_len};
 use super::unnamed::{Linked, Unnamed};
 use super::{ObjectKind, Parts, Place, SharedObject, SharedOptions, check, check_len, enter};
 use crate::error::Error;
-use crate::header::Header;
+use crate::header::{Header, NO_HEADER};
 use crate::memory::Memory;
 use crate::name::{ObjectName, SHM_DIR};
 use crate::participant::{GATE_PATIENCE, Gate};
@@ -42,7 +42,7 @@ const BEING_MADE: u32 = 0o611;
 const PERMISSIONS: u32 = 0o666;
 /// How the names of companions begin.
 pub(crate) const COMPANION_PREFIX: &str = ".mapio-sysv-";
-/// How often a key is taken, while others remove what has it.
+/// How often a key is taken, or a lock file named, while others are in the way.
 const TRIES: u32 = 100;
 
 impl SharedOptions {
@@ -67,7 +67,7 @@ pub(super) fn create(options: &SharedOptions, key: i32) -> Result<SharedObject, 
         match sys::create_segment(key, total, BEING_MADE) {
             Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {
                 tries += 1;
-                if tries > TRIES || !free_dead_key(key)? {
+                if tries > TRIES || !free_dead_key(key) {
                     return Err(Error::Exists { object });
                 }
             }
@@ -101,7 +101,7 @@ fn fill(options: &SharedOptions, id: i32, name: &Arc<str>) -> Result<Parts, Erro
     let (header, participant) = begin(options, &memory)?;
     companion.give_away(options, name)?;
     let os = |operation| Error::os(operation, name);
-    loop {
+    for _ in 0..TRIES {
         match companion.link(&path).map_err(os("naming the lock file of"))? {
             Linked::Done => return Ok(Parts { memory, header, participant }),
             // The identifier is ours, so that is what is left of a segment that was removed by others.
@@ -109,6 +109,7 @@ fn fill(options: &SharedOptions, id: i32, name: &Arc<str>) -> Result<Parts, Erro
             Linked::Lost => return Err(os("naming the lock file of")(io::ErrorKind::NotFound.into())),
         }
     }
+    Err(os("naming the lock file of")(io::ErrorKind::AlreadyExists.into()))
 }
 
 /// A segment that is not whole yet: removed when dropped.
@@ -153,7 +154,7 @@ pub(super) fn open(options: &SharedOptions, name: &ObjectName) -> Result<SharedO
         Some(_) => Err(not_found()),
         None => {
             if options.map_mode == MapMode::ReadWrite {
-                finish(&memory, &header, &place)?;
+                finish(&memory, &header, &place, GATE_PATIENCE)?;
             }
             Err(not_found())
         }
@@ -165,10 +166,7 @@ pub(crate) fn attach_with_companion(id: i32, mode: MapMode, object: &Arc<str>) -
     match open_companion(id, mode, object) {
         Ok(companion) => Ok(Some(attach(id, mode, object)?.with_locks(companion.into()))),
         Err(Error::NotFound { .. }) if is_gone(id) => Ok(None),
-        Err(Error::NotFound { .. }) => Err(Error::Foreign {
-            object: object.to_string(),
-            reason: "it has no header of mapio (a raw object is opened as such)",
-        }),
+        Err(Error::NotFound { .. }) => Err(Error::Foreign { object: object.to_string(), reason: NO_HEADER }),
         Err(error) => Err(error),
     }
 }
@@ -227,25 +225,22 @@ pub(crate) fn is_abandoned(status: &sys::SegmentStatus) -> bool {
 }
 
 /// Whether a key that something has may be free now.
-fn free_dead_key(key: i32) -> Result<bool, Error> {
+fn free_dead_key(key: i32) -> bool {
     let name = ObjectName::SysVKey(key);
-    let id = match find_whole(&name) {
-        Err(Error::NotFound { .. }) => return Ok(true),
+    match find_whole(&name) {
+        Ok(id) => free_dead_segment(&name.to_string().into(), id, GATE_PATIENCE),
+        Err(error) => matches!(error, Error::NotFound { .. }),
+    }
+}
+
+/// Whether a segment was dead, and has lost its key, or is gone.
+pub(super) fn free_dead_segment(object: &Arc<str>, id: i32, patience: Duration) -> bool {
+    match attach_with_companion(id, MapMode::ReadWrite, object) {
+        Ok(Some(memory)) => free_dead(&memory, &place_of(id), patience).unwrap_or(false),
+        Ok(None) => true,
         // What can't be looked at keeps its key.
-        Err(_) => return Ok(false),
-        Ok(id) => id,
-    };
-    let object: Arc<str> = name.to_string().into();
-    let freed = || -> Result<bool, Error> {
-        let Some(memory) = attach_with_companion(id, MapMode::ReadWrite, &object)? else { return Ok(true) };
-        let header = Header::read(&memory)?;
-        if !super::ending::is_dead(&memory, &header)? {
-            return Ok(false);
-        }
-        finish(&memory, &header, &place_of(id))?;
-        Ok(true)
-    };
-    Ok(freed().unwrap_or(false))
+        Err(_) => false,
+    }
 }
 
 /// Takes key and identifier from a segment.
@@ -265,10 +260,13 @@ pub(super) fn remove(name: &ObjectName) -> Result<(), Error> {
     // A raw object, or one that is not ours to write to; its identifier is nobody else's.
     match sys::remove_segment(id) {
         Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIDRM)) => {
-            Err(Error::NotFound { object: object.to_string() })
+            return Err(Error::NotFound { object: object.to_string() });
         }
-        removed => removed.map_err(Error::os("removing", &object)),
+        removed => removed.map_err(Error::os("removing", &object))?,
     }
+    // A raw one has none. What stays is found by whoever cleans up.
+    let _ = std::fs::remove_file(companion_path(id));
+    Ok(())
 }
 
 /// Whether no other process can find the segment any more.

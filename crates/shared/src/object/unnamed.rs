@@ -51,9 +51,10 @@ impl Unnamed {
             Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
                 let named = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(folder)?;
                 let (file, path) = named.keep().map_err(|error| error.error)?;
+                let unnamed = Self { file, temporary: Some(path) };
                 // Should somebody clean up in this very moment, the file is lost, which `link` finds out.
-                sys::try_lock(file.as_fd(), participant::GATE, Hold::Exclusive)?;
-                Ok(Self { file, temporary: Some(path) })
+                sys::try_lock(unnamed.file.as_fd(), participant::GATE, Hold::Exclusive)?;
+                Ok(unnamed)
             }
             Err(error) => Err(error.into()),
         }

@@ -69,12 +69,6 @@ impl<'a> Bell<'a> {
         Ok(())
     }
 
-    /// As [`sleep`](Self::sleep), for one who may not write: who rings does not know of him, and wakes him only by
-    /// chance.
-    pub(crate) fn sleep_unknown(&self, ticket: Ticket, pause: Duration) -> Result<(), Error> {
-        self.memory.u32(self.offset)?.wait(ticket.0, pause).map(drop)
-    }
-
     /// Tells those who wait that something has changed, which was done before.
     ///
     /// Without sleepers there is no system call.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::thread;
 use std::time::Duration;
 
 use super::bell::{Bell, Ticket};
@@ -141,7 +142,13 @@ impl<T: Layout> Latest<T> {
     fn wait_within(&self, seen: u64, limit: Limit) -> Result<u64, Error> {
         let known = self.place.participant().is_ok();
         let sleep = |bell: &Bell<'_>, ticket: Ticket, pause: Duration| {
-            if known { bell.sleep(ticket, pause) } else { bell.sleep_unknown(ticket, pause.min(LOOK)) }
+            if known {
+                return bell.sleep(ticket, pause);
+            }
+            // Not on the bell: futex(2) makes the page of a copy-on-write mapping the process's own, which then never sees
+            // another version.
+            thread::sleep(pause.min(LOOK));
+            Ok(())
         };
         self.place.within(limit, |patience| self.inner().wait(seen, patience, sleep))
     }

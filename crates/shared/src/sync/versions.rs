@@ -129,7 +129,7 @@ impl<'a> Versions<'a> {
 
     /// Waits until the version is another one than `seen`, and answers it; `None` if patience has come to its end.
     ///
-    /// `sleep` is how to sleep for at most so long: one of the ways that [`Bell`] has.
+    /// `sleep` is how to sleep for at most so long: on the bell, or otherwise by one who may not write.
     pub(crate) fn wait(
         &self,
         seen: u64,

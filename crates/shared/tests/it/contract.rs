@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixStream;
 
 use mapio_map::{Access, FaultKind, MapMode};
-use mapio_shared::{Error, Lifetime, ObjectKind, SharedObject, SharedOptions};
+use mapio_shared::{Error, Lifetime, ObjectKind, SharedObject, SharedOptions, inspect};
 use mapio_testkit::Peer;
 
 use crate::support::{TestName, serve};
@@ -167,6 +167,8 @@ fn an_object_of_its_users_ends_with_the_last_of_them_whoever_that_is() {
         // A reader keeps it alive, and gives way to nobody.
         drop(SharedOptions::new().open(&*name).unwrap());
         drop(reader);
+        // It is gone, and not just dead.
+        assert!(matches!(inspect(&*name), Err(Error::NotFound { .. })));
         assert!(matches!(SharedOptions::new().open(&*name), Err(Error::NotFound { .. })));
         drop(options().create(&*name).unwrap());
     }

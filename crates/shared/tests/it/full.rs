@@ -48,6 +48,9 @@ fn in_small_shm() {
         assert_eq!(names(), Vec::<String>::new());
     }
     let small = SharedOptions::new().len(64 << 10).create("small").unwrap();
+    // There is no room for a second one, which is not what is wrong.
+    let error = SharedOptions::new().len(64 << 10).create("small").unwrap_err();
+    assert!(matches!(error, Error::Exists { .. }), "{error:?}");
     // Its memory was set aside, so all of it can be written to.
     for at in (0..small.len()).step_by(4096) {
         small.view().store(at, 1_u8).unwrap();

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use mapio_map::MapMode;
 use mapio_shared::{Cleaning, Error, Lifetime, ObjectName, SharedObject, SharedOptions, clean, inspect};
+use mapio_testkit::{in_child, skip};
 use proptest::prelude::*;
 use rustix::fs::{CWD, FileType, Mode, mknodat};
 
@@ -99,6 +100,21 @@ fn each_field_that_lies_is_an_error() {
 }
 
 #[test]
+fn what_this_version_does_not_understand_is_not_taken_for_raw_without_a_word() {
+    let name = TestName::file();
+    let mut bytes = sound();
+    bytes[8] = 2;
+    fs::write(name.path(), &bytes).unwrap();
+    let problem = inspect(&*name).unwrap().problem.unwrap();
+    assert!(problem.contains("another version"), "{problem}");
+    fs::write(name.path(), [7; 5000]).unwrap();
+    assert_eq!(inspect(&*name).unwrap().problem, None);
+    let folder = ObjectName::file(name.path().parent().unwrap());
+    let problem = inspect(&folder).unwrap().problem.unwrap();
+    assert!(problem.contains("no regular file"), "{problem}");
+}
+
+#[test]
 fn parts_of_an_object_in_a_longer_file_are_where_its_contents_are() {
     let name = TestName::file();
     let mut bytes = sound();
@@ -185,28 +201,32 @@ fn the_bytes_of_an_object_are_what_they_were() {
 }
 
 #[test]
-fn permissions_and_owner_are_as_asked_whatever_the_umask() {
-    let before = rustix::process::umask(Mode::from_raw_mode(0o077));
-    for name in [TestName::posix(), TestName::file()] {
-        for mode in [0o600, 0o644, 0o666, 0o777, 0o400, 0o000] {
-            let object = SharedOptions::new().len(1).permissions(mode).create(&*name).unwrap();
-            assert_eq!(fs::metadata(name.path()).unwrap().mode() & 0o7777, mode);
-            drop(object);
-            SharedObject::remove(&*name).unwrap();
+fn permissions_are_as_asked_whatever_the_umask() {
+    // In a process of its own, since all threads have one umask.
+    let output = in_child("hostile::permissions_are_as_asked_whatever_the_umask", || {
+        rustix::process::umask(Mode::from_raw_mode(0o077));
+        for name in [TestName::posix(), TestName::file()] {
+            for mode in [0o600, 0o644, 0o666, 0o777, 0o400, 0o000] {
+                let object = SharedOptions::new().len(1).permissions(mode).create(&*name).unwrap();
+                assert_eq!(fs::metadata(name.path()).unwrap().mode() & 0o7777, mode);
+                drop(object);
+                SharedObject::remove(&*name).unwrap();
+            }
         }
-    }
-    let sysv = TestName::sysv();
-    for (mode, kept) in [(0o644, 0o644), (0o666, 0o666), (0o777, 0o666)] {
-        let _object = SharedOptions::new().len(1).permissions(mode).create(&*sysv).unwrap();
-        assert_eq!(inspect(&*sysv).unwrap().permissions, kept);
-        SharedObject::remove(&*sysv).unwrap();
-    }
-    rustix::process::umask(before);
+        let sysv = TestName::sysv();
+        for (mode, kept) in [(0o644, 0o644), (0o666, 0o666), (0o777, 0o666)] {
+            let _object = SharedOptions::new().len(1).permissions(mode).create(&*sysv).unwrap();
+            assert_eq!(inspect(&*sysv).unwrap().permissions, kept);
+            SharedObject::remove(&*sysv).unwrap();
+        }
+    });
+    assert!(output.status.success(), "{output:?}");
+}
+
+#[test]
+fn the_owner_is_as_asked() {
     if !rustix::process::geteuid().is_root() {
-        return mapio_testkit::skip(
-            "permissions_and_owner_are_as_asked_whatever_the_umask",
-            "only root gives files away",
-        );
+        return skip("the_owner_is_as_asked", "only root gives files away");
     }
     for name in TestName::of_each_kind() {
         let _object = SharedOptions::new().len(1).owner(Some(65534), Some(65533)).create(&*name).unwrap();

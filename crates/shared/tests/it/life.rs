@@ -177,6 +177,15 @@ fn who_may_not_write_to_an_object_may_remove_it_if_the_folder_is_his() {
     });
     assert!(mine.is_removed().unwrap() && !name.path().exists());
     mine.view().store(0, 1_u8).unwrap();
+    // A segment's owner needs no folder, and leaves no lock file behind.
+    let name = TestName::sysv();
+    let mine = options.create(&*name).unwrap();
+    as_nobody(&|| {
+        assert!(refused_by_permission(&SharedOptions::new().open(&*name).unwrap_err()));
+        SharedObject::remove(&*name).unwrap();
+    });
+    assert!(mine.is_removed().unwrap());
+    assert_eq!(clean(&[name.parse().unwrap()], Cleaning::DryRun).unwrap(), []);
 }
 
 fn refused_by_permission(error: &Error) -> bool {

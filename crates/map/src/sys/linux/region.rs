@@ -97,7 +97,6 @@ impl Region {
 
     /// Attaches all of a System V segment, which has at least a byte: shmat(2).
     pub(crate) fn attach(id: i32, protection: Protection) -> io::Result<Self> {
-        let len = segment_len(id)?;
         let flags = if protection == Protection::ReadOnly { libc::SHM_RDONLY } else { 0 };
         // SAFETY: no address is asked for, so the kernel picks a range that nothing else uses (shmat(2)).
         let base = unsafe { libc::shmat(id, ptr::null(), flags) };
@@ -107,8 +106,13 @@ impl Region {
         let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("shmat answered address 0"))?;
         // A segment of huge pages is a whole number of them long; its verbs are refused smaller parts by the kernel.
         let (page_bytes, origin) = (page_bytes(), Origin::Attached);
-        let reserved = round_up(len, page_bytes)?;
-        Ok(Self { base, len, reserved, steady: 0, page_bytes, protection, origin })
+        // From here on it is detached when it is dropped.
+        let mut region = Self { base, len: 0, reserved: 0, steady: 0, page_bytes, protection, origin };
+        // Asked now: as long as it is attached, no other segment can have the identifier, and another length.
+        let len = segment_len(id)?;
+        region.reserved = round_up(len, page_bytes)?;
+        region.len = len;
+        Ok(region)
     }
 
     /// The first address.

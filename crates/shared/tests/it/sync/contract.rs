@@ -337,13 +337,17 @@ fn the_latest_value_is_the_last_that_was_stored() {
     }
     assert!(matches!(yours.wait_for_change_timeout(7, SHORT), Err(Error::Timeout { .. })));
     assert_eq!(yours.wait_for_change(6).unwrap(), 7);
-    for waits in [&mine, &yours] {
+    // One who has it copy-on-write sees what others store as well, also after he has slept.
+    let own = SharedOptions::new().map_mode(MapMode::CopyOnWrite).open(&*name).unwrap();
+    let own = Latest::<[u16; 5]>::at(&own, 8).unwrap();
+    for waits in [&mine, &yours, &own, &own] {
         let seen = mine.version().unwrap();
-        let (asleep, version) = is_asleep(|| waits.wait_for_change(seen).unwrap(), || _ = mine.store(&[9; 5]).unwrap());
+        let (asleep, version) =
+            is_asleep(|| waits.wait_for_change_timeout(seen, LONG).unwrap(), || _ = mine.store(&[9; 5]).unwrap());
         assert!(asleep && version == seen + 1);
     }
-    assert_eq!(mine.try_store(&[1; 5]).unwrap(), 10);
-    assert_eq!(mine.store_timeout(&[1; 5], LONG).unwrap(), 11);
+    assert_eq!(mine.try_store(&[1; 5]).unwrap(), 12);
+    assert_eq!(mine.store_timeout(&[1; 5], LONG).unwrap(), 13);
 }
 
 #[test]
