@@ -1,5 +1,6 @@
-//! Times on the command line: `100ms`, `5m`, `@1700000000.5`.
+//! Times on the command line: `100ms`, `5m`, `0.5`, `@1700000000.5`.
 
+use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Reads a length of time: a whole number and a unit.
@@ -19,6 +20,14 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(wrong()),
     };
     number.checked_mul(nanoseconds).map(Duration::from_nanos).ok_or_else(|| format!("'{text}' is too long a time"))
+}
+
+/// Reads the time between two looks at something: a number of seconds, or a length of time; a millisecond to a day.
+pub(crate) fn between_looks(text: &str) -> Result<Duration, String> {
+    const BOUNDS: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(86_400);
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let wanted = seconds.or_else(|| duration(text).ok()).filter(|wanted| BOUNDS.contains(wanted));
+    wanted.ok_or_else(|| format!("'{text}' is not 0.001 to 86400 seconds, nor a time such as 100ms or 5m"))
 }
 
 /// Reads a moment, in nanoseconds since 1970: `@SECONDS` since then, with or without a fraction, or a length of time
@@ -57,6 +66,20 @@ mod tests {
         assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 86_400)));
         for bad in ["", "5", "s", "-1s", "1.5s", "5 s", "5x", "99999999999999999999s", "18446744073709551615d"] {
             assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_time_between_looks_is_in_seconds_or_has_a_unit_and_is_bounded() {
+        for (text, wanted) in [("1", 1000), ("0.5", 500), ("0.001", 1), ("100ms", 100), ("5m", 300_000)] {
+            assert_eq!(between_looks(text), Ok(Duration::from_millis(wanted)), "{text}");
+        }
+        assert_eq!(
+            (between_looks("86400"), between_looks("1d")),
+            (Ok(Duration::from_secs(86_400)), between_looks("24h"))
+        );
+        for bad in ["", "0", "0s", "-1", "nan", "inf", "x", "86401", "2d", "1e300", "999us"] {
+            assert!(between_looks(bad).is_err(), "{bad}");
         }
     }
 

@@ -15,6 +15,7 @@ mod log;
 mod messages;
 mod output;
 mod pages;
+mod permissions;
 mod shared;
 mod signals;
 mod size;

@@ -14,6 +14,7 @@ mod write;
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
 
+use anyhow::Context;
 use clap::{Args, Subcommand};
 use mapio_map::MapMode;
 use mapio_shared::{Evidence, Lifetime, ObjectInfo, ObjectKind, ObjectName, SharedObject, User, inspect};
@@ -76,7 +77,9 @@ impl Part {
     /// The bytes, which must exist; `most` of them if it was not said how many.
     fn bytes(&self, object: &SharedObject, most: usize) -> anyhow::Result<Vec<u8>> {
         let (start, len) = self.range(object, most)?;
-        let mut bytes = vec![0; len];
+        let mut bytes = Vec::new();
+        bytes.try_reserve_exact(len).with_context(|| format!("setting {len} bytes of memory aside"))?;
+        bytes.resize(len, 0);
         object.view().read_exact_at(start, &mut bytes)?;
         Ok(bytes)
     }

@@ -22,8 +22,8 @@ pub(crate) struct Arguments {
     /// The name of the channel
     #[arg(value_name = "NAME")]
     name: String,
-    /// Time between two looks, such as 100ms
-    #[arg(long, value_name = "TIME", value_parser = duration::duration, default_value = "1s")]
+    /// Time between two looks, in seconds or such as 100ms
+    #[arg(long, value_name = "TIME", value_parser = duration::between_looks, default_value = "1s")]
     interval: Duration,
     /// End after so many looks, 1 at least
     #[arg(long, short = 'n', value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -4,6 +4,7 @@ use clap::Args;
 use mapio_shared::channel::{ChannelOptions, Full, Kind, Wait};
 use mapio_shared::{Error, Lifetime};
 
+use crate::permissions;
 use crate::size;
 
 /// What is not given is as usual in a new channel, and not asked of one that exists.
@@ -41,7 +42,7 @@ pub(super) struct Shape {
     #[arg(long, value_name = "N", requires = "broadcast")]
     receivers: Option<u32>,
     /// Who may use it, as chmod(1) has it, in octal; default: 600
-    #[arg(long, value_name = "MODE", value_parser = permissions)]
+    #[arg(long, value_name = "MODE", value_parser = permissions::mode)]
     mode: Option<u32>,
     /// It ends when the last who uses it closes it
     #[arg(long)]
@@ -86,10 +87,4 @@ fn parse<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T, String> {
         Error::Invalid { reason, .. } => reason,
         error => error.to_string(),
     })
-}
-
-/// Reads permissions.
-fn permissions(text: &str) -> Result<u32, String> {
-    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777);
-    mode.ok_or_else(|| format!("'{text}' is not a mode of three octal digits, such as 640"))
 }

@@ -7,6 +7,7 @@ use mapio_shared::{Lifetime, ObjectName, SharedObject, SharedOptions, inspect};
 use super::ObjectJson;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Answer};
+use crate::permissions::{self, Owner};
 use crate::size;
 
 /// The word for a System V segment without a key.
@@ -28,10 +29,10 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = size::bytes)]
     size: u64,
     /// Who may use it, as for chmod, in octal; default: 600
-    #[arg(long, value_name = "MODE", value_parser = mode, default_value = "600", hide_default_value = true)]
+    #[arg(long, value_name = "MODE", value_parser = permissions::mode, default_value = "600", hide_default_value = true)]
     mode: u32,
     /// Whose it is, by numbers: USER, USER:GROUP or :GROUP
-    #[arg(long, value_name = "OWNER", value_parser = owner)]
+    #[arg(long, value_name = "OWNER", value_parser = permissions::owner)]
     owner: Option<Owner>,
     /// How long it lives; default: until-removed
     #[arg(long, value_enum, value_name = "HOW", default_value = "until-removed", hide_default_value = true)]
@@ -54,12 +55,6 @@ pub(crate) struct Arguments {
 enum Target {
     Named(ObjectName),
     Private,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Owner {
-    user: Option<u32>,
-    group: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -115,25 +110,6 @@ fn target(text: &str) -> Result<Target, String> {
     if text == PRIVATE { Ok(Target::Private) } else { super::name(text).map(Target::Named) }
 }
 
-/// Reads permissions: one to four octal digits, of which the first three bits are none that an object has.
-fn mode(text: &str) -> Result<u32, String> {
-    let mode = u32::from_str_radix(text, 8).ok().filter(|mode| *mode <= 0o777 && !text.starts_with('+'));
-    mode.ok_or_else(|| format!("'{text}' is not 000 to 777, in octal"))
-}
-
-fn owner(text: &str) -> Result<Owner, String> {
-    let (user, group) = text.split_once(':').unwrap_or((text, ""));
-    let number = |text: &str| {
-        let number = (!text.is_empty()).then(|| text.parse::<u32>()).transpose();
-        // The highest one is "no change" to chown(2).
-        number.ok().filter(|number| *number != Some(u32::MAX))
-    };
-    match (number(user), number(group)) {
-        (Some(user), Some(group)) if user.is_some() || group.is_some() => Ok(Owner { user, group }),
-        _ => Err(format!("'{text}' is not USER, USER:GROUP or :GROUP, by numbers")),
-    }
-}
-
 fn layout(text: &str) -> Result<u64, String> {
     let digits = text.strip_prefix("0x").unwrap_or(text);
     u64::from_str_radix(digits, 16).map_err(|_| format!("'{text}' is no number of 64 bits in hexadecimal"))
@@ -144,18 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn permissions_and_owners_are_read_or_refused() {
-        assert_eq!((mode("600"), mode("0644"), mode("0"), mode("777")), (Ok(0o600), Ok(0o644), Ok(0), Ok(0o777)));
-        for bad in ["", "8", "1000", "-1", "+7", "u+w"] {
-            assert!(mode(bad).is_err(), "{bad}");
-        }
-        let read = |text| owner(text).map(|owner| (owner.user, owner.group));
-        assert_eq!(read("7"), Ok((Some(7), None)));
-        assert_eq!(read("7:8"), Ok((Some(7), Some(8))));
-        assert_eq!(read(":8"), Ok((None, Some(8))));
-        for bad in ["", ":", "root", "7:8:9", "4294967295", "-1"] {
-            assert!(owner(bad).is_err(), "{bad}");
-        }
+    fn a_layout_is_read_in_hexadecimal() {
         assert_eq!((layout("ff"), layout("0xff")), (Ok(255), Ok(255)));
         assert!(layout("g").is_err());
     }
