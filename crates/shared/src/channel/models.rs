@@ -4,6 +4,7 @@
 use loom::thread;
 
 use super::options::{Full, History, Kind, Wait};
+use super::places;
 use super::reader::Reader;
 use super::ring::Ring;
 use super::shape::{Builder, CLOSED, DATA, LOCK, SPACE};
@@ -29,6 +30,13 @@ fn ring(kind: Kind, full: Full) -> Ring {
     };
     let shape = builder.build().unwrap();
     Ring { memory: Memory::zeros(shape.len, &[LOCK, DATA, SPACE, CLOSED]), shape }
+}
+
+/// The same, where nobody sleeps: without F3, which would order more than is needed.
+fn spinning(kind: Kind) -> Ring {
+    let mut ring = ring(kind, Full::Block);
+    ring.shape.wait = Wait::Spin;
+    ring
 }
 
 fn model(preemptions: usize, run: impl Fn() + Sync + Send + 'static) {
@@ -130,7 +138,7 @@ fn what_a_dead_one_owes_is_skipped_and_what_it_has_sent_is_not() {
 #[test]
 fn what_gives_way_while_it_is_read_is_not_taken_for_a_message() {
     for kind in [Kind::Spsc, Kind::Broadcast] {
-        model(3, move || {
+        model(2, move || {
             let ring = ring(kind, Full::DropOldest);
             let mut mortals = Mortal::several(2);
             let (mine, theirs) = (mortals.pop().unwrap(), mortals.pop().unwrap());
@@ -179,6 +187,69 @@ fn who_joins_while_others_send_misses_nothing_in_between() {
         for expected in first + 1..4 {
             assert_eq!(receive(&mut reader, &mine), expected);
         }
+        drop(thread.join().unwrap());
+    });
+}
+
+/// Looks once whether there is a message, or the end of all senders.
+fn try_receive(reader: &mut Reader, life: &Mortal) -> Result<Option<u64>, Error> {
+    let mut bytes = [0; 16];
+    let received = reader.receive(life, &mut bytes, Patience::None)?;
+    Ok(received.then(|| number(&bytes)))
+}
+
+#[test]
+fn the_end_of_all_senders_is_seen_behind_their_last_message() {
+    model(3, || {
+        let ring = spinning(Kind::Spsc);
+        let mut mortals = Mortal::several(2);
+        let (mine, theirs) = (mortals.pop().unwrap(), mortals.pop().unwrap());
+        let mut reader = reader(&ring, &mine, History::Now);
+        let mut writer = writer(&ring, &theirs);
+        let thread = thread::spawn(move || {
+            send(&mut writer, &theirs, 1);
+            writer.leave().unwrap();
+        });
+        assert_ne!(try_receive(&mut reader, &mine).map_err(drop), Err(()), "the end, before the message");
+        thread.join().unwrap();
+    });
+}
+
+/// The one who clears a dead sender's place away tells others of the death.
+#[test]
+fn the_end_of_a_dead_sender_is_seen_behind_its_last_message() {
+    model(2, || {
+        let ring = spinning(Kind::Spsc);
+        let [mine, theirs, third] = Mortal::several(3).try_into().unwrap_or_else(|_| unreachable!());
+        let mut reader = reader(&ring, &mine, History::Now);
+        let mut writer = writer(&ring, &theirs);
+        let clearing = thread::spawn(move || places::bury_senders(&ring, &third).unwrap());
+        let dying = thread::spawn(move || {
+            send(&mut writer, &theirs, 1);
+            theirs.die();
+        });
+        assert_ne!(try_receive(&mut reader, &mine).map_err(drop), Err(()), "the end, before the message");
+        clearing.join().unwrap();
+        dying.join().unwrap();
+    });
+}
+
+#[test]
+fn a_sender_that_comes_before_another_leaves_leaves_no_gap() {
+    model(2, || {
+        let ring = spinning(Kind::Broadcast);
+        let mut mortals = Mortal::several(2);
+        let (mine, theirs) = (mortals.pop().unwrap(), mortals.pop().unwrap());
+        let mut reader = reader(&ring, &mine, History::Now);
+        // The first place is free, and looked at first.
+        let (mut first, mut second) = (writer(&ring, &theirs), writer(&ring, &theirs));
+        first.leave().unwrap();
+        let thread = thread::spawn(move || {
+            let next = writer(&ring, &theirs);
+            second.leave().unwrap();
+            next
+        });
+        assert_eq!(try_receive(&mut reader, &mine).map_err(drop), Ok(None));
         drop(thread.join().unwrap());
     });
 }

@@ -99,7 +99,9 @@ impl Pause {
             // F4: orders the flag before the next look; pairs with F3 in `Ring::wake`.
             fence(Ordering::SeqCst);
             self.raised = is_up.then_some(raised);
-            return Ok(Step::Glance);
+            // Who never gets it up, since others change the word all the time, does not get to the clock below.
+            let is_over = !is_up && self.patience.left(RECHECK).is_none();
+            return Ok(if is_over { Step::Over } else { Step::Glance });
         };
         let Some(pause) = self.patience.left(RECHECK) else { return Ok(Step::Over) };
         // By the clock, since others may wake this one all the time, and never for what he waits for.

@@ -76,16 +76,29 @@ pub(crate) fn leave(ring: &Ring, place: usize, number: u32) -> Result<(), Error>
 
 /// Whether there were senders, and are none.
 pub(crate) fn senders_have_left(ring: &Ring) -> Result<bool, Error> {
-    Ok(ring.memory.u64(SENDERS)?.load(Ordering::Acquire)? != 0 && all_free(ring, ring.shape.sender_places())?)
+    all_left(ring, SENDERS, ring.shape.sender_places())
 }
 
 /// Whether there were receivers, and are none.
 pub(crate) fn receivers_have_left(ring: &Ring) -> Result<bool, Error> {
-    Ok(ring.memory.u64(RECEIVERS)?.load(Ordering::Acquire)? != 0 && all_free(ring, ring.shape.receiver_places())?)
+    all_left(ring, RECEIVERS, ring.shape.receiver_places())
 }
 
-fn all_free(ring: &Ring, mut places: impl Iterator<Item = usize>) -> Result<bool, Error> {
-    places.try_fold(true, |free, place| Ok(free && number(ring, place)? == 0))
+fn all_left(ring: &Ring, came: usize, mut places: impl Iterator<Item = usize>) -> Result<bool, Error> {
+    // A4: pairs with R5 in `count_in`.
+    let came = || ring.memory.u64(came)?.load(Ordering::Acquire);
+    let before = came()?;
+    let all_free = places.try_fold(before != 0, |free, place| Ok::<_, Error>(free && number(ring, place)? == 0))?;
+    // One may have come to a place that was looked at already, before another left one that was not. A3 has seen the
+    // latter leave, so what he has seen, such as that the former had come, is seen here.
+    Ok(all_free && came()? == before)
+}
+
+/// Counts one who has come; the lock is held, and his place has his number.
+pub(crate) fn count_in(ring: &Ring, came: usize) -> Result<(), Error> {
+    // R5: publishes the number in his place, to A4.
+    ring.memory.u64(came)?.fetch_add(1, Ordering::Release)?;
+    Ok(())
 }
 
 /// The number in a place; what can't be one is nobody's.
@@ -106,19 +119,26 @@ pub(crate) fn bury_receivers(ring: &Ring, life: &impl Liveness) -> Result<(), Er
 }
 
 fn bury(ring: &Ring, life: &impl Liveness, places: impl Iterator<Item = usize>) -> Result<(), Error> {
+    let mut dead = Vec::new();
     for place in places {
         let found = number(ring, place)?;
-        if found == 0 || life.is_alive(found)? {
-            continue;
+        if found != 0 && !life.is_alive(found)? {
+            dead.push((place, found));
         }
-        // Without the lock there would be no harm yet, but its next owner could have the place in the same moment.
-        locked(ring, life, Patience::lasting(RECHECK), || {
-            let word = ring.memory.u64(place + NUMBER)?;
-            if number(ring, place)? == found {
-                word.store(0, Ordering::Relaxed)?;
-            }
-            Ok(())
-        })?;
     }
+    if dead.is_empty() {
+        return Ok(());
+    }
+    // Without the lock there would be no harm yet, but a next owner could have a place in the same moment. Once for all
+    // of them, so that one who is stopped with the lock delays this once. If it is not to be had, the next doubt tries.
+    locked(ring, life, Patience::lasting(RECHECK), || {
+        for (place, found) in dead {
+            if number(ring, place)? == found {
+                // R4, for the dead, whose last message is seen by whoever knows of the death.
+                ring.memory.u64(place + NUMBER)?.store(0, Ordering::Release)?;
+            }
+        }
+        Ok(())
+    })?;
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::pause::{Doubts, Pause, Step};
 use super::places;
 use super::ring::{COMMITTED, Extent, Found, MOST, Ring, seq};
 use super::shape::{DATA, HEAD, POSITION, RECEIVERS};
-use super::writer::{locked, pad_for_the_dead};
+use super::writer::{is_owed_by_the_dead, locked, pad_for_the_dead};
 use crate::error::Error;
 use crate::life::Liveness;
 use crate::lock::Patience;
@@ -38,7 +38,7 @@ impl Reader {
     ) -> Result<Option<Self>, Error> {
         let joined = locked(&ring, life, patience, || {
             let taken = places::take_receiver(&ring, life, history)?;
-            ring.memory.u64(RECEIVERS)?.fetch_add(1, Ordering::Release)?;
+            places::count_in(&ring, RECEIVERS)?;
             Ok(taken)
         })?;
         let number = life.number();
@@ -212,6 +212,10 @@ impl Reader {
                 return Ok(Some(extent));
             }
             if !pad_for_the_dead(&self.ring, life, self.position)? {
+                if is_owed_by_the_dead(&self.ring, life, self.position)? {
+                    // Nobody can take it away just now, since somebody has the lock; there may be others behind it.
+                    return Ok(None);
+                }
                 break;
             }
         }

@@ -8,8 +8,8 @@
 //!              \-----> padded ------/         a message that will never be: receivers skip it
 //! ```
 //! In an SPSC channel nobody claims. Zeros are a slot that never held one. "Old" is what a message becomes that gives
-//! way to newer ones although somebody may not have received it. `what` is the sender's number and the length, `start` where in the buffer
-//! the message is, if it is too long for the slot: counted in bytes since the beginning.
+//! way to newer ones although somebody may not have received it. `what` is the sender's number and the length, `start`
+//! where in the buffer the message is, if it is too long for the slot: counted in bytes since the beginning.
 //!
 //! docs/design/channel.md has the argument why this is enough.
 

@@ -3,16 +3,16 @@
 //! In an SPSC channel everything about what is in use is the sender's own. In a broadcast channel it is shared, and
 //! guarded by the lock: a message is claimed under it, and filled outside, so that a long one holds up nobody who sends.
 
+use std::time::Duration;
+
 use super::options::Kind;
 use super::pause::{Doubts, Pause, Step};
 use super::places;
 use super::ring::{CLAIMED, COMMITTED, Extent, Found, MOST, PADDED, Ring};
 use super::shape::{GATE, HEAD, LOCK, NUMBER, POSITION, SENDERS, SPACE, TAIL};
-use std::time::Duration;
-
 use crate::error::Error;
 use crate::life::Liveness;
-use crate::lock::{Acquired, Patience, RobustLock};
+use crate::lock::{Acquired, Patience, RECHECK, RobustLock};
 use crate::memory::{Memory, Ordering, fence};
 
 /// For how long one who does not want to wait waits for the lock.
@@ -68,7 +68,7 @@ impl Writer {
         let joined = locked(&ring, life, patience, || {
             let edges = if ring.shape.kind == Kind::Spsc { recover(&ring)? } else { Edges::default() };
             let place = places::take_sender(&ring, life)?;
-            ring.memory.u64(SENDERS)?.fetch_add(1, Ordering::Release)?;
+            places::count_in(&ring, SENDERS)?;
             Ok((place, edges))
         })?;
         let number = life.number();
@@ -166,7 +166,6 @@ impl Writer {
         if len < most {
             return Error::invalid(object, format!("every message has {most} bytes, not {len}"));
         }
-        let number = |len| u64::try_from(len).unwrap_or(u64::MAX);
         Error::TooLong { object, len: number(len), most: number(most) }
     }
 
@@ -296,6 +295,9 @@ impl Writer {
         self.open = None;
         let ring = &self.ring;
         if claim.extent.len != claim.claimed {
+            // F5: orders all accesses to the bytes that are given back before the length that says so. Pairs with F6 in
+            // `last_byte`: whoever sees the length may write there.
+            fence(Ordering::Release);
             ring.describe(claim.position, self.number, claim.extent.len, claim.start)?;
         }
         ring.publish(claim.position, COMMITTED)?;
@@ -306,8 +308,12 @@ impl Writer {
     /// Makes a claimed message shorter, before it is committed.
     pub(crate) fn shorten(&self, claim: &mut Claim, len: usize) -> Result<(), Error> {
         let shape = &self.ring.shape;
-        if shape.fixed || len > claim.extent.len {
-            return Err(self.wrong_len(len));
+        let object = || self.ring.memory.object().to_owned();
+        if shape.fixed && len != claim.extent.len {
+            return Err(Error::invalid(object(), format!("every message has {} bytes, not {len}", claim.extent.len)));
+        }
+        if len > claim.extent.len {
+            return Err(Error::TooLong { object: object(), len: number(len), most: number(claim.extent.len) });
         }
         let in_slot = shape.payload(claim.position);
         if claim.extent.at != in_slot && len <= shape.inline_len {
@@ -438,6 +444,11 @@ impl Writer {
     }
 }
 
+/// A length, as errors have it.
+fn number(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
 /// Runs `change` with the lock; `None` if that was not to be had in time.
 pub(crate) fn locked<R>(
     ring: &Ring,
@@ -495,7 +506,7 @@ fn repair(ring: &Ring) -> Result<(), Error> {
 fn finish_retiring(ring: &Ring, head: u64) -> Result<(), Error> {
     if ring.shape.is_lossy()
         && let Some(last) = head.checked_sub(1)
-        && matches!(ring.seq(last)? , found if found == super::ring::seq(last, COMMITTED) || found == super::ring::seq(last, PADDED))
+        && [COMMITTED, PADDED].map(|state| super::ring::seq(last, state)).contains(&ring.seq(last)?)
     {
         ring.retire(last)?;
     }
@@ -554,25 +565,26 @@ fn last_byte(ring: &Ring, tail: u64) -> Result<u64, Error> {
     let Some(last) = tail.checked_sub(1) else { return Ok(0) };
     let start = ring.start(last)?;
     let len = ring.len(last)?;
+    // F6: pairs with F5 in `commit_shared`. What a shorter message has given back, its sender does not touch any more.
+    fence(Ordering::Acquire);
     if start < MOST && len <= ring.shape.message_len {
         return Ok(start + ring.shape.buffered(len));
     }
     Err(ring.memory.corrupt(ring.shape.slot(last), "the newest message lies where it can't"))
 }
 
+/// Whether a message was claimed by one who has died, and will never send it.
+pub(crate) fn is_owed_by_the_dead(ring: &Ring, life: &impl Liveness, position: u64) -> Result<bool, Error> {
+    Ok(ring.seq(position)? == super::ring::seq(position, CLAIMED) && !life.is_alive(ring.claimant(position)?)?)
+}
+
 /// Makes padding of a message that its claimant will never send, because he has died; answers whether it did.
 pub(crate) fn pad_for_the_dead(ring: &Ring, life: &impl Liveness, position: u64) -> Result<bool, Error> {
-    let is_owed_by_the_dead = || -> Result<bool, Error> {
-        if ring.seq(position)? != super::ring::seq(position, CLAIMED) {
-            return Ok(false);
-        }
-        Ok(!life.is_alive(ring.claimant(position)?)?)
-    };
-    if !is_owed_by_the_dead()? {
+    if !is_owed_by_the_dead(ring, life, position)? {
         return Ok(false);
     }
-    let padded = locked(ring, life, Patience::lasting(crate::lock::RECHECK), || {
-        if !is_owed_by_the_dead()? {
+    let padded = locked(ring, life, Patience::lasting(RECHECK), || {
+        if !is_owed_by_the_dead(ring, life, position)? {
             return Ok(false);
         }
         ring.publish(position, PADDED)?;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use mapio_shared::Error;
 use mapio_shared::channel::{Channel, ChannelOptions, Full, Kind};
+use mapio_shared::{Error, SharedObject};
 
 use super::processes::{HANG, options, receive, send};
 use super::{combinations, message};
@@ -26,6 +26,29 @@ fn what_is_on_loan_is_not_overwritten_once_all_receivers_are_behind_it() {
         send(&mut two, 3);
         assert_eq!(receive(&mut receiver), Some(3));
         channel.check().unwrap();
+    }
+}
+
+#[test]
+fn a_loan_is_made_no_longer_and_the_error_says_than_what() {
+    let (name, other) = (TestName::posix(), TestName::posix());
+    for kind in [Kind::Spsc, Kind::Broadcast] {
+        let channel: Channel<[u8]> = options(kind).create(&*name).unwrap();
+        let mut sender = channel.sender().unwrap();
+        let mut loan = sender.loan(100).unwrap();
+        assert!(matches!(loan.truncate(101), Err(Error::TooLong { len: 101, most: 100, .. })));
+        loan.truncate(100).unwrap();
+        loan.truncate(9).unwrap();
+        assert!(matches!(loan.truncate(10), Err(Error::TooLong { len: 10, most: 9, .. })));
+        drop(loan);
+        SharedObject::remove(&*name).unwrap();
+    }
+    let fixed: Channel<u64> = ChannelOptions::new().create(&*other).unwrap();
+    let mut sender = fixed.sender().unwrap();
+    let mut loan = sender.loan().unwrap();
+    loan.truncate(8).unwrap();
+    for len in [7, 9] {
+        assert!(matches!(loan.truncate(len), Err(Error::Invalid { .. })));
     }
 }
 
