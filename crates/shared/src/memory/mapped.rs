@@ -91,7 +91,7 @@ impl Memory {
     #[inline(always)]
     fn word<T: AtomicInteger>(&self, offset: usize) -> Result<Word<'_, T>, Error> {
         match self.mapping.view().atomic(self.start + offset) {
-            Ok(view) if offset < self.len => Ok(Word { view, memory: self }),
+            Ok(view) if offset + size_of::<T>() <= self.len => Ok(Word { view, memory: self }),
             Ok(_) => Err(self.corrupt(offset, "a word lies outside")),
             Err(fault) => Err(self.fault(fault)),
         }
