@@ -3,12 +3,16 @@
 use std::io::{Read, Write};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use mapio_shared::SharedObject;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::support::{Folder, MAPIO};
+
+/// A guard against hanging, far above what anything takes.
+const HANG: Duration = Duration::from_secs(60);
 
 /// The name of a channel of one test, removed when it is dropped.
 struct Name(String);
@@ -58,15 +62,22 @@ fn stat(name: &str) -> Value {
     serde_json::from_slice(&done(&["stat", "--json", name], b"")).expect("JSON")
 }
 
+/// Asks again and again until it is so.
+fn until(mut is_so: impl FnMut() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < HANG, "what is waited for does not come");
+    }
+}
+
 /// Waits until so many receive.
 fn wait_for_receivers(name: &str, count: usize) {
-    loop {
+    until(|| {
+        // It may not be there yet.
         let output = finish(start(&["stat", "--json", name]), b"");
         let seen: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-        if seen["receivers"].as_array().is_some_and(|receivers| receivers.len() == count) {
-            return;
-        }
-    }
+        seen["receivers"].as_array().is_some_and(|receivers| receivers.len() == count)
+    });
 }
 
 fn signal(child: &Child, signal: Signal) {
@@ -158,7 +169,7 @@ fn a_receiver_ends_by_time_by_count_and_by_signal() {
     assert_eq!(done(&["receive", "-n", "2", &name.0], b""), b"1\n2\n");
     let receiver = start(&["receive", "--follow", &name.0]);
     wait_for_receivers(&name.0, 1);
-    while stat(&name.0)["fill"] != 0 {}
+    until(|| stat(&name.0)["fill"] == 0);
     signal(&receiver, Signal::INT);
     let output = finish(receiver, b"");
     assert_eq!((output.status.code(), &*output.stdout), (Some(0), &b"3\n"[..]), "{output:?}");
@@ -171,7 +182,7 @@ fn a_sender_that_waits_for_room_ends_by_a_signal() {
     done(&["create", "--capacity", "2", &name.0], b"");
     let mut sender = start(&["send", "--json", &name.0]);
     sender.stdin.as_mut().expect("a pipe").write_all(b"1\n2\n3\n").expect("room");
-    while stat(&name.0)["fill"] != 2 {}
+    until(|| stat(&name.0)["fill"] == 2);
     signal(&sender, Signal::TERM);
     let output = sender.wait_with_output().expect("own child");
     let sent: Value = serde_json::from_slice(&output.stdout).expect("JSON");
@@ -185,7 +196,7 @@ fn a_receiver_learns_that_its_sender_was_killed() {
     let mut sender = start(&["send", &name.0]);
     sender.stdin.as_mut().expect("a pipe").write_all(b"last words\n").expect("room");
     wait_for_receivers(&name.0, 1);
-    while stat(&name.0)["sent"] != 1 {}
+    until(|| stat(&name.0)["sent"] == 1);
     sender.kill().expect("own child");
     sender.wait().expect("own child");
     let output = finish(receiver, b"");

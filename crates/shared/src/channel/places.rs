@@ -43,7 +43,7 @@ pub(crate) fn take_receiver(ring: &Ring, life: &impl Liveness, history: History)
     if position >= MOST {
         return Err(ring.memory.corrupt(place, "more messages than there can be"));
     }
-    // The position first: whoever dies in between has taken nothing.
+    // The position first: whoever dies in between has taken nothing. R6: publishes it, to A3 in `ChannelStat::of`.
     ring.memory.u64(place + NUMBER)?.store(life.number().into(), Ordering::Release)?;
     Ok((place, position))
 }
@@ -103,7 +103,7 @@ pub(crate) fn count_in(ring: &Ring, came: usize) -> Result<(), Error> {
 
 /// The number in a place; what can't be one is nobody's.
 pub(crate) fn number(ring: &Ring, place: usize) -> Result<u32, Error> {
-    // A3: pairs with R4.
+    // A3: pairs with R4, and R6 in `take_receiver`.
     let number = ring.memory.u64(place + NUMBER)?.load(Ordering::Acquire)?;
     Ok(u32::try_from(number).unwrap_or(u32::MAX))
 }

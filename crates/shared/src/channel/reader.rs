@@ -247,6 +247,7 @@ impl Reader {
         }
         let missed = head - self.position;
         self.position = head;
+        // R3, as in `release`.
         self.ring.memory.u64(self.place + POSITION)?.store(head, Ordering::Release)?;
         Ok(missed)
     }

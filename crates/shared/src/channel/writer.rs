@@ -268,7 +268,8 @@ impl Writer {
         let ring = &self.ring;
         ring.describe(claim.position, self.number, len, start)?;
         ring.publish(claim.position, CLAIMED)?;
-        // F1, as in `retire`: the slot's bytes are written from here on.
+        // F1, as in `retire`: the slot's bytes are written from here on, by this sender, though another one may have
+        // retired the message before, when he needed room in the buffer.
         fence(Ordering::Release);
         self.edges.advance(&claim, ring);
         ring.memory.u64(TAIL)?.store(self.edges.tail, Ordering::Relaxed)?;
