@@ -4,6 +4,9 @@
 //! every round all contenders run once, in an order that rotates, and a contender's figure is the median over rounds of
 //! its time divided by the first contender's time of the same round.
 
+pub mod interrupt;
+pub mod machine;
+
 use std::time::Instant;
 
 /// A way to do the work that is measured.
@@ -68,7 +71,8 @@ impl Unit {
     }
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+/// The middle one of several values; the upper one of two.
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
@@ -81,4 +85,28 @@ pub fn pin_to(cpu: usize) {
     unsafe { libc::CPU_SET(cpu, &mut set) };
     // SAFETY: a valid set of that size. If it fails the figures are only less steady.
     unsafe { libc::sched_setaffinity(0, size_of_val(&set), &set) };
+}
+
+/// Bytes in the largest unit that leaves a whole part, with two decimals at most.
+pub fn bytes_text(bytes: u64) -> String {
+    let (mut value, mut unit) = (bytes as f64, "B");
+    for larger in ["KiB", "MiB", "GiB", "TiB"] {
+        if value < 1024.0 {
+            break;
+        }
+        (value, unit) = (value / 1024.0, larger);
+    }
+    let digits = format!("{value:.2}");
+    format!("{} {unit}", digits.trim_end_matches('0').trim_end_matches('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_short() {
+        let bytes = [0, 5, 1023, 1024, 1536, 10 << 30].map(bytes_text);
+        assert_eq!(bytes, ["0 B", "5 B", "1023 B", "1 KiB", "1.5 KiB", "10 GiB"]);
+    }
 }

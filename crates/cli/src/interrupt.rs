@@ -45,6 +45,20 @@ impl Interrupt {
         self.is_set.load(Ordering::Relaxed)
     }
 
+    /// Waits until there is something to read from standard input, or its end; `false` if a signal was sooner.
+    pub(crate) fn wait_for_input(&self) -> io::Result<bool> {
+        while !self.is_set() {
+            let events = PollFlags::IN;
+            let mut fds = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), events), PollFd::new(&self.bell, events)];
+            match rustix::event::poll(&mut fds, None) {
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+                Ok(_) => return Ok(fds[1].revents().is_empty()),
+            }
+        }
+        Ok(false)
+    }
+
     /// Waits for a signal, for this long at most; `None` is for ever.
     pub(crate) fn wait(&self, at_most: Option<Duration>) -> io::Result<()> {
         self.bell.set_read_timeout(at_most)?;

@@ -6,11 +6,17 @@
 //! Called by the name `cp`, through a link, it is cp and nothing else.
 
 mod bench_copy;
+mod channel;
 mod compare;
 mod copy;
+mod duration;
 mod interrupt;
+mod log;
+mod messages;
 mod output;
 mod pages;
+mod permissions;
+mod shared;
 mod signals;
 mod size;
 
@@ -23,7 +29,7 @@ use clap::{Parser, Subcommand};
 
 use output::Answer;
 
-/// Memory-mapped I/O: copy, compare and measure files, and see which pages of them are in memory
+/// Memory-mapped I/O: copy, compare and measure files, see which pages of them are in memory, and share memory
 #[derive(Debug, Parser)]
 #[command(name = "mapio", version, max_term_width = 100)]
 struct Arguments {
@@ -42,6 +48,11 @@ enum Command {
     },
     Compare(compare::Arguments),
     Pages(Box<pages::Arguments>),
+    Shared(shared::Arguments),
+    #[command(subcommand)]
+    Channel(channel::Command),
+    #[command(subcommand)]
+    Log(log::Command),
     /// Measure ways of doing I/O beside each other
     #[command(subcommand)]
     Bench(Bench),
@@ -65,6 +76,9 @@ fn main() -> ExitCode {
         Command::Copy { words } => return copy::run(&copy::Called::as_subcommand(), words.into_iter()),
         Command::Compare(arguments) => arguments.run(),
         Command::Pages(arguments) => arguments.run(),
+        Command::Shared(arguments) => arguments.run(),
+        Command::Channel(command) => command.run(),
+        Command::Log(command) => command.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
     };
     match answer {

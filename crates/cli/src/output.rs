@@ -37,7 +37,14 @@ pub(crate) fn line(text: &str) -> anyhow::Result<()> {
 
 /// Prints a text to standard output as it is, and answers whether somebody may read more.
 pub(crate) fn print(text: &str) -> anyhow::Result<Reader> {
-    match io::stdout().lock().write_all(text.as_bytes()) {
+    bytes(text.as_bytes())
+}
+
+/// The same for any bytes.
+pub(crate) fn bytes(bytes: &[u8]) -> anyhow::Result<Reader> {
+    let mut stdout = io::stdout().lock();
+    // What has no line break at its end would wait for one.
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(Reader::Gone),
         written => written.map(|()| Reader::Listening).context("writing to standard output"),
     }

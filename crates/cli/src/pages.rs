@@ -21,6 +21,7 @@ use mapio_map::{MapMode, Mapping};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
+use crate::duration;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Answer};
 use crate::size;
@@ -71,10 +72,10 @@ pub(crate) struct Arguments {
     /// With '--touch': copy on write, which spares the file
     #[arg(long, requires = "touch")]
     private: bool,
-    /// Look again every second, or so many, until Ctrl-C
+    /// Look again every second, or this often, until Ctrl-C
     ///
-    /// Seconds may have a fraction: 0.01 to 86400; default: 1. On a terminal the picture is drawn again in its place.
-    #[arg(long, value_name = "SECONDS", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = seconds)]
+    /// A number of seconds, 0.001 to 86400, or a time such as 100ms; default: 1. On a terminal the picture is drawn again in its place.
+    #[arg(long, value_name = "TIME", num_args = 0..=1, require_equals = true, default_missing_value = "1", value_parser = duration::between_looks)]
     watch: Option<Duration>,
     /// Only these bytes of each file: START..END
     ///
@@ -104,12 +105,6 @@ pub(crate) struct Arguments {
     /// One document for each look. Ranges are pairs of offset and length.
     #[arg(long)]
     json: bool,
-}
-
-/// Reads the time between two looks.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let wanted = text.parse().ok().filter(|seconds| (0.01..=86_400.0).contains(seconds));
-    wanted.map(Duration::from_secs_f64).ok_or_else(|| format!("'{text}' is not 0.01 to 86400 seconds"))
 }
 
 impl Arguments {
@@ -352,18 +347,4 @@ fn lock_refusal(path: &Path, error: &anyhow::Error) -> String {
     let limit =
         limit.map_or_else(String::new, |bytes| format!(", of which {} may be locked", output::bytes_text(bytes)));
     format!("keeping '{}' in memory{limit}", output::name(path))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_time_between_looks_may_have_a_fraction() {
-        assert_eq!(seconds("1"), Ok(Duration::from_secs(1)));
-        assert_eq!(seconds("0.01"), Ok(Duration::from_millis(10)));
-        for bad in ["", "0", "-1", "nan", "inf", "x", "86401"] {
-            assert!(seconds(bad).is_err(), "{bad}");
-        }
-    }
 }

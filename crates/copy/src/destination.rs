@@ -201,7 +201,9 @@ impl Drop for Destination<'_> {
         let _ = match &self.naming {
             Naming::Temporary(name) => self.place.named(name).remove(),
             Naming::Direct if self.is_still_there() => self.place.remove(),
-            Naming::Direct | Naming::Unnamed | Naming::Partial(_) | Naming::InPlace | Naming::Stream => Ok(()),
+            // A child that another thread has just forked has the descriptor, and with it the lock, until it executes.
+            Naming::Partial(_) => rustix::fs::flock(&self.file, FlockOperation::Unlock),
+            Naming::Direct | Naming::Unnamed | Naming::InPlace | Naming::Stream => Ok(()),
         };
     }
 }

@@ -9,14 +9,17 @@
 #![expect(unsafe_code, reason = "guarded atomic accesses")]
 
 use std::fmt;
+use std::io;
 use std::marker::PhantomData;
 use std::ops::{BitAnd, BitOr, BitXor, Not};
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use crate::arch::FaultWord;
 use crate::arch::atomic::Atomic;
 use crate::fault::{Access, Fault, FaultKind};
 use crate::options::MapMode;
+use crate::sys;
 use crate::view::View;
 
 /// An integer that an [`AtomicView`] may stand for: `u8`, `u16`, `u32` or `u64`.
@@ -356,6 +359,48 @@ impl<'a, T: AtomicInteger> AtomicView<'a, T> {
     #[cold]
     fn protection(&self) -> Fault {
         Fault { offset: self.offset, kind: FaultKind::Protection, access: Access::Write }
+    }
+}
+
+impl AtomicView<'_, u32> {
+    /// Sleeps while the value is `expected`, until [`wake`](Self::wake) is called on the same word by anybody, or
+    /// `timeout` is over; `None` waits as long as it takes. Answers `false` if the time was over.
+    ///
+    /// It also comes back, with `true`, when the value is another one already, when a signal was handled, and for no
+    /// reason at all: load the value again. The kernel compares and falls asleep in one step, so a waker that changes
+    /// the value first is never missed. One that dies before it wakes is: who must survive that passes a `timeout`.
+    /// A read-only mapping is enough. In a copy-on-write mapping the kernel makes the page the process's own, as a store
+    /// does, so that nothing of others is seen from then on: don't wait there.
+    ///
+    /// # Errors
+    /// Any fault of a load: the word is not to be had. `Io` where the system has no such call.
+    #[doc(alias = "futex")]
+    pub fn wait(&self, expected: u32, timeout: Option<Duration>) -> Result<bool, Fault> {
+        // SAFETY: in a mapping (V1), and aligned (V3).
+        let waited = unsafe { sys::futex_wait(self.bytes.address(0).cast(), expected, timeout) };
+        waited.map_err(|error| self.futex_fault(&error, Access::Read))
+    }
+
+    /// Wakes up to `count` of those who [`wait`](Self::wait) on this word, in any process; answers how many.
+    ///
+    /// It costs a system call, even where nobody waits. It orders nothing: change the value first, atomically.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    #[doc(alias = "futex")]
+    pub fn wake(&self, count: u32) -> Result<u32, Fault> {
+        // SAFETY: as in `wait`.
+        let woken = unsafe { sys::futex_wake(self.bytes.address(0).cast(), count) };
+        woken.map_err(|error| self.futex_fault(&error, Access::Read))
+    }
+
+    /// What a refusal means: a word that is not there faults in the kernel as it does here.
+    #[cold]
+    fn futex_fault(&self, error: &io::Error, access: Access) -> Fault {
+        match error.raw_os_error() {
+            Some(libc::EFAULT) => self.fault(FaultWord::new(self.bytes.address(0).addr(), None), access),
+            errno => Fault { offset: self.offset, kind: FaultKind::Io(errno.unwrap_or(libc::ENOSYS)), access },
+        }
     }
 }
 

@@ -34,7 +34,7 @@ pub struct Mapping {
     len: usize,
     offset: u64,
     mode: MapMode,
-    /// Tells after a fault what has become of the file.
+    /// Tells after a fault what has become of the file; of a System V segment, a descriptor that stands for it.
     file: OwnedFd,
 }
 
@@ -200,6 +200,10 @@ impl Mapping {
             // Inside the file and not a matter of our mode: somebody has changed the protection of our pages.
             return FaultKind::Protection;
         }
+        if self.region.is_segment() {
+            // Its pages are there or in the swap space, from where one has not come back.
+            return FaultKind::Io(libc::EIO);
+        }
         if let Err(error) = sys::readable(self.as_fd(), byte) {
             return FaultKind::Io(error.raw_os_error().unwrap_or(libc::EIO));
         }
@@ -235,7 +239,8 @@ impl From<Mapping> for OwnedFd {
 }
 
 impl AsFd for Mapping {
-    /// The mapping's own descriptor of the file.
+    /// The mapping's own descriptor of the file. That of a System V segment tells its name and its length, and refuses
+    /// everything else (`EBADF`).
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
     }

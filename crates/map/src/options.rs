@@ -226,6 +226,37 @@ impl MapOptions {
         self.map_owned(sys::memfd(name, end, self.huge_pages).map_err(fail)?)
     }
 
+    /// Attaches a System V segment by its identifier: shmat(2). It is detached when the mapping is dropped.
+    ///
+    /// [`offset`](Self::offset) and [`len`](Self::len) choose a part of it; all of it is attached, and its length never
+    /// changes. Such memory has no descriptor: what stands for one tells its length, and can't be mapped or read.
+    /// `name` is what errors call it.
+    ///
+    /// # Errors
+    /// [`Error::Range`] for a part outside; [`Error::Os`] with what shmat(2) says, such as `EACCES`, or `EINVAL` when
+    /// there is no such segment; and for a mode that segments don't have: copy-on-write.
+    #[doc(alias("shmat", "shmdt"))]
+    pub fn attach_sysv(&self, id: i32, name: &str) -> Result<Mapping, Error> {
+        let asked = self.len.unwrap_or(0);
+        let fail = |operation, source| self.os_error(operation, name.to_owned(), asked, source);
+        if self.mode == MapMode::CopyOnWrite {
+            let reason = "System V segments can't be mapped copy-on-write";
+            return Err(fail("attaching", io::Error::new(io::ErrorKind::Unsupported, reason)));
+        }
+        crate::arch::arm().map_err(|source| fail("arming the fault handler for", source))?;
+        let region = Region::attach(id, self.mode.protection()).map_err(|source| fail("attaching", source))?;
+        let whole = region.len();
+        let file_len = u64::try_from(whole).unwrap_or(u64::MAX);
+        let outside = || Error::Range { object: name.to_owned(), offset: self.offset, len: self.len, file_len };
+        let lead = usize::try_from(self.offset).ok().filter(|lead| *lead <= whole).ok_or_else(outside)?;
+        let len = self.len.unwrap_or(whole - lead);
+        if len > whole - lead {
+            return Err(outside());
+        }
+        let stand_in = sys::stand_in(name, file_len).map_err(|source| fail("naming", source))?;
+        Ok(Mapping::new(region, lead, len, self.offset, self.mode, stand_in))
+    }
+
     /// Maps a descriptor that the mapping keeps.
     fn map_owned(&self, file: OwnedFd) -> Result<Mapping, Error> {
         let fail = |operation, len, source| self.os_error(operation, sys::path_of(file.as_fd()), len, source);

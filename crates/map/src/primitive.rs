@@ -1,7 +1,7 @@
-//! The atomics of algorithms that loom checks: its own under `cfg(loom)`, the processor's otherwise.
+//! The atomics of algorithms that loom checks: its own in the tests of `cfg(loom)`, the processor's otherwise.
 
 cfg_select! {
-    loom => {
+    all(loom, test) => {
         pub(crate) use loom::sync::atomic::{AtomicUsize, Ordering, fence};
     }
     _ => {

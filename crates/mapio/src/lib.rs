@@ -10,6 +10,10 @@
 //! | have memory of your own, or give sealed bytes to others | [`AnonMap`], [`SealedMap`] |
 //! | change one import of a program that uses memmap2 | [`compat`] |
 //! | copy or compare files | [`copy::CopyOptions`], [`copy::compare`] |
+//! | share memory with other processes | [`shared::SharedObject`] |
+//! | agree with them, whoever dies | [`shared::sync`] |
+//! | send messages to other processes | [`shared::channel`] |
+//! | keep messages, also when the machine stops | [`shared::log`] |
 //!
 //! Everything is safe: a file that somebody else cuts short is an `Err`, never a dead process.
 //!
@@ -28,13 +32,15 @@
 //! # }
 //! ```
 //!
-//! Two programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through
-//! two mappings.
+//! Programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through two
+//! mappings; `producer.rs` leaves a message in shared memory, which `consumer.rs` reads; `channel_tokio.rs`
+//! receives messages of another process beside other things.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use mapio_copy as copy;
 pub use mapio_map as map;
 pub use mapio_map::compat;
+pub use mapio_shared as shared;
 
 pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, MappedFile, Mapping, SealedMap, View};
 
@@ -43,4 +49,6 @@ pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, Mapp
 mod guide {
     #[doc = include_str!("../../../docs/guide/files.md")]
     struct Files;
+    #[doc = include_str!("../../../docs/guide/processes.md")]
+    struct Processes;
 }

@@ -76,6 +76,8 @@ pub(crate) fn start_again(test: &str) -> Command {
         None => Command::new(program),
     };
     command.args(["--exact", test, "--nocapture", "--include-ignored"]).env(CHILD_OF, test).env("RUST_BACKTRACE", "0");
+    // With one, the harness's own thread does nothing but wait for the test's, which is what a fork there relies on.
+    command.env("RUST_TEST_THREADS", "1");
     command
 }
 

@@ -9,6 +9,7 @@ mod image;
 mod injection;
 mod peer;
 mod small_fs;
+mod stepper;
 
 pub use checked_fs::CheckedFs;
 pub use child::{in_child, in_children, runner};
@@ -16,6 +17,7 @@ pub use faulty_fs::FaultyFs;
 pub use injection::Injection;
 pub use peer::Peer;
 pub use small_fs::SmallFs;
+pub use stepper::{Cut, Region, Stepper, kill_points};
 
 use std::io::Write;
 

@@ -4,8 +4,6 @@
 
 mod case;
 mod check;
-mod interrupt;
-mod machine;
 mod mapio;
 mod material;
 mod measure;
@@ -21,10 +19,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
+use mapio_bench::interrupt::Interrupt;
+use mapio_bench::machine::Machine;
 
 use case::{Case, NAMES, SWEEP, Scale};
-use interrupt::Interrupt;
-use machine::Machine;
 use mapio::Mapio;
 use report::{Outcome, Report};
 use tool::Tool;

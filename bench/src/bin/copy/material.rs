@@ -9,9 +9,8 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::Context;
+use mapio_bench::bytes_text;
 use rustix::fs::{XattrFlags, setxattr};
-
-use crate::report::bytes_text;
 
 /// Files of a tree have 0 to this many bytes.
 const SMALL_MOST_BYTES: u64 = 16 << 10;

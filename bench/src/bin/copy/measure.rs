@@ -9,12 +9,14 @@ use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
+use mapio_bench::interrupt::Interrupt;
+use mapio_bench::{bytes_text, median};
+
 use crate::case::{Before, Case, Medium};
 use crate::check;
-use crate::interrupt::Interrupt;
 use crate::place::Place;
 use crate::process::{Complaints, Cost, run};
-use crate::report::{Figures, Measured, Row, bytes_text, median};
+use crate::report::{Figures, Measured, Row};
 use crate::tool::{Call, Maker, Tool};
 
 /// A tool that takes part in a case.

@@ -5,14 +5,14 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use mapio_bench::bytes_text;
+use mapio_bench::machine;
 use mapio_map::MapOptions;
 use mapio_testkit::SmallFs;
 use rustix::fs::Advice;
 use tempfile::TempDir;
 
 use crate::case::{Before, Cache, Case, How, Medium};
-use crate::machine;
-use crate::report::bytes_text;
 
 /// A folder for one case.
 pub struct Place {

@@ -6,10 +6,10 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use mapio_bench::bytes_text;
 use plotters::coord::Shift;
 use plotters::prelude::*;
 
-use crate::report::bytes_text;
 use crate::sweep::{Row, Sweep};
 
 /// Of the picture, in pixels.

@@ -1,8 +1,9 @@
 //! What was measured, as Markdown for people and as JSON for programs.
 
+use mapio_bench::bytes_text;
+use mapio_bench::machine::Machine;
 use serde::Serialize;
 
-use crate::machine::Machine;
 use crate::sweep::Sweep;
 
 /// All that was measured.
@@ -118,12 +119,6 @@ impl Row {
     }
 }
 
-/// The middle one; of an even number, the later of the two in the middle.
-pub fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
-}
-
 /// Seconds with three digits that mean something.
 pub fn seconds_text(seconds: f64) -> String {
     match seconds {
@@ -135,27 +130,12 @@ pub fn seconds_text(seconds: f64) -> String {
     }
 }
 
-/// Bytes in the largest unit that leaves a whole part, with two decimals at most.
-pub fn bytes_text(bytes: u64) -> String {
-    let (mut value, mut unit) = (bytes as f64, "B");
-    for larger in ["KiB", "MiB", "GiB", "TiB"] {
-        if value < 1024.0 {
-            break;
-        }
-        (value, unit) = (value / 1024.0, larger);
-    }
-    let digits = format!("{value:.2}");
-    format!("{} {unit}", digits.trim_end_matches('0').trim_end_matches('.'))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn bytes_and_seconds_are_short() {
-        let bytes = [0, 5, 1023, 1024, 1536, 10 << 30].map(bytes_text);
-        assert_eq!(bytes, ["0 B", "5 B", "1023 B", "1 KiB", "1.5 KiB", "10 GiB"]);
+    fn seconds_are_short() {
         let seconds = [12.345, 1.2345, 0.12345, 0.012345, 0.0012345].map(seconds_text);
         assert_eq!(seconds, ["12.3", "1.23", "0.123", "0.0123", "0.00123"]);
     }

@@ -4,14 +4,15 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
+use mapio_bench::bytes_text;
+use mapio_bench::interrupt::Interrupt;
 use serde::{Deserialize, Serialize};
 
 use crate::case::{SWEEP, Scale};
-use crate::interrupt::Interrupt;
 use crate::material::Shape;
 use crate::measure::place_of_sweep;
 use crate::plot;
-use crate::report::{bytes_text, seconds_text};
+use crate::report::seconds_text;
 
 /// What `mapio bench copy --json` says, as far as it is shown here.
 #[derive(Debug, Deserialize, Serialize)]

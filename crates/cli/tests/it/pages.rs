@@ -257,7 +257,7 @@ fn options_that_conflict_are_refused() {
     refused(&["--range", "5"], "START..END");
     refused(&["--range", "2..1"], "ends before it starts");
     refused(&["--offset", "-1"], "'-1' is not a whole number");
-    refused(&["--watch=0"], "0.01 to 86400");
+    refused(&["--watch=0"], "0.001 to 86400");
     folder.fails(&["pages"], &["<FILE>"]);
 }
 

@@ -9,6 +9,7 @@ use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::arch::FaultWord;
 use crate::fault::Access;
@@ -40,6 +41,14 @@ unsafe impl Sync for Region {}
 impl Region {
     pub(crate) const EMPTY: Self =
         Self { base: std::ptr::dangling_mut(), len: 0, offset: 0, file: None, writes_back: false };
+
+    pub(crate) fn attach(_: i32, _: Protection) -> io::Result<Self> {
+        Err(io::ErrorKind::Unsupported.into())
+    }
+
+    pub(crate) fn is_segment(&self) -> bool {
+        false
+    }
 
     pub(crate) fn map(request: &Request<'_>) -> io::Result<Self> {
         let file = request.file.map(|file| file.try_clone_to_owned()).transpose()?.map(File::from);
@@ -222,6 +231,10 @@ pub(crate) fn is_full(_: BorrowedFd<'_>, _: u64) -> bool {
     false
 }
 
+pub(crate) fn stand_in(_: &str, _: u64) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {
     "file".to_owned()
 }
@@ -331,6 +344,23 @@ pub(crate) fn has_advice(_: i32) -> bool {
 
 pub(crate) fn usage(_: Scope) -> io::Result<Usage> {
     Ok(Usage::default())
+}
+
+/// Comes back at once, as a wait may: whoever waits looks again, and lets the others run meanwhile.
+///
+/// # Safety
+/// None here.
+pub(crate) unsafe fn futex_wait(_: *const u32, _: u32, _: Option<Duration>) -> io::Result<bool> {
+    std::thread::yield_now();
+    Ok(true)
+}
+
+/// Wakes nobody: nobody sleeps.
+///
+/// # Safety
+/// None here.
+pub(crate) unsafe fn futex_wake(_: *const u32, _: u32) -> io::Result<u32> {
+    Ok(0)
 }
 
 pub(crate) fn is_armed() -> bool {

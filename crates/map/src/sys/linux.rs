@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 
 mod file;
+mod futex;
 mod region;
 mod registry;
 mod rusage;
@@ -20,6 +21,7 @@ cfg_select! {
 }
 
 pub(crate) use file::*;
+pub(crate) use futex::{futex_wait, futex_wake};
 pub(crate) use region::{Region, has_advice};
 pub(crate) use registry::Registration;
 pub(crate) use rusage::usage;

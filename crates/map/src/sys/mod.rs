@@ -1,18 +1,19 @@
 //! The operating system: address ranges, questions about files, and the fault handler.
 //!
 //! One file per system, the same names in each:
-//! - `Region`: an address range that the kernel gave us, given back when dropped. `EMPTY`, `map`, `base`, `len`,
-//!   `page_bytes`, `resize`; then the verbs on a range of its bytes: `flush`, `flush_async`, `residency`, `advise`,
+//! - `Region`: an address range that the kernel gave us, given back when dropped. `EMPTY`, `map`, `attach`,
+//!   `is_segment`, `base`, `len`, `page_bytes`, `resize`; then the verbs on a range of its bytes: `flush`, `flush_async`, `residency`, `advise`,
 //!   `madvise` (by number), `populate`, `lock`, `unlock`, `protect`.
 //! - Questions about files: `open`, `facts`, `file_len`, `readable`, `allocatable`, `is_full`, `path_of`, `opened`,
 //!   `reopen`, `is_in_memory`, `most_file_bytes`; what changes them: `grow`, `append`,
 //!   `set_len`, `write`, `read`, `sync_all`, `sync_data`; their pages in the page
-//!   cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `seal`, `is_sealed`,
+//!   cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `stand_in`, `seal`, `is_sealed`,
 //!   `has_holes`, `fill_holes`;
 //!   `immutable`: sealed, or verified by its file system.
 //! - `page_bytes()`, `huge_page_bytes()`, `has_advice(number)`, `usage(scope)`: the system's and the process's numbers.
 //! - `Registration`: has the pages of an address range replaced by zeros where an access without a guard faults. `new`,
 //!   `fault`.
+//! - `futex_wait`, `futex_wake`: sleeping until a word changes.
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.
 
 use std::os::fd::BorrowedFd;

@@ -6,6 +6,7 @@ use std::io;
 use std::ops::Range;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::time::Duration;
 
 use crate::arch::FaultWord;
 use crate::fault::Access;
@@ -24,6 +25,14 @@ impl Region {
 
     pub(crate) fn map(_: &Request<'_>) -> io::Result<Self> {
         unsupported()
+    }
+
+    pub(crate) fn attach(_: i32, _: Protection) -> io::Result<Self> {
+        unsupported()
+    }
+
+    pub(crate) fn is_segment(&self) -> bool {
+        false
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
@@ -129,6 +138,10 @@ pub(crate) fn is_full(_: BorrowedFd<'_>, _: u64) -> bool {
     false
 }
 
+pub(crate) fn stand_in(_: &str, _: u64) -> io::Result<OwnedFd> {
+    unsupported()
+}
+
 pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {
     "file".to_owned()
 }
@@ -227,6 +240,18 @@ pub(crate) fn usage(_: Scope) -> io::Result<Usage> {
 
 pub(crate) fn page_bytes() -> usize {
     4096
+}
+
+/// # Safety
+/// None here.
+pub(crate) unsafe fn futex_wait(_: *const u32, _: u32, _: Option<Duration>) -> io::Result<bool> {
+    unsupported()
+}
+
+/// # Safety
+/// None here.
+pub(crate) unsafe fn futex_wake(_: *const u32, _: u32) -> io::Result<u32> {
+    unsupported()
 }
 
 pub(crate) fn is_armed() -> bool {

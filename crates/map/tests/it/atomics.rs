@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use mapio_map::{Access, AtomicInteger, AtomicView, Fault, FaultKind, MapMode, MapOptions, Mapping};
 use mapio_testkit::{in_children, pattern, report, runner, skip};
@@ -527,4 +528,35 @@ fn of_two_threads_that_store_and_then_look_one_sees_the_other() {
     for (round, (mine, yours)) in (1..).zip(mine.into_iter().zip(yours)) {
         assert!(mine >= round || yours >= round, "round {round}: both missed the other's store");
     }
+}
+
+#[test]
+fn a_wait_ends_by_a_wake_of_another_mapping_by_a_change_and_by_time() {
+    let file = tempfile::tempfile().unwrap();
+    file.set_len(4096).unwrap();
+    let (mine, yours) = (MapOptions::read_only().map(&file).unwrap(), MapOptions::read_write().map(&file).unwrap());
+    let (seen, set) = (mine.view().atomic::<u32>(64).unwrap(), yours.view().atomic::<u32>(64).unwrap());
+    if set.store(1, SeqCst).is_err() {
+        return skip("a_wait_ends_by_a_wake", "no guarded atomics on this processor");
+    }
+    assert_eq!(seen.wait(1, Some(Duration::from_millis(1))), Ok(false));
+    assert_eq!(seen.wait(0, None), Ok(true));
+    thread::scope(|scope| {
+        let sleeper = scope.spawn(move || {
+            while seen.load(Acquire).unwrap() == 1 {
+                seen.wait(1, None).unwrap();
+            }
+        });
+        while set.wake(1) == Ok(0) {
+            thread::yield_now();
+        }
+        set.store(2, Release).unwrap();
+        set.wake(u32::MAX).unwrap();
+        sleeper.join().unwrap();
+    });
+    assert_eq!(set.wake(1), Ok(0));
+    file.set_len(0).unwrap();
+    let gone = FaultKind::Truncated { file_len: 0 };
+    assert_eq!(seen.wait(2, None).unwrap_err().kind, gone);
+    assert_eq!(set.wake(1).unwrap_err().kind, gone);
 }

@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileExt, MetadataExt};
+use std::process::Command;
 
 use mapio_map::{
     Access, Advice, AnonMap, AnonOptions, Error, FaultKind, HugePages, MapMode, MapOptions, Protection, SealedMap,
@@ -254,4 +255,54 @@ fn a_character_device_needs_a_length_and_a_pipe_is_refused() {
     assert_eq!(mapping.view().check_backed(), Ok(()));
     let (pipe, _writer) = io::pipe().expect("a pipe");
     assert!(MapOptions::read_only().len(1).map(&pipe).is_err());
+}
+
+/// A System V segment, made and removed by commands of util-linux.
+struct Segment(i32);
+
+impl Segment {
+    fn new(len: usize) -> Option<Self> {
+        let output = Command::new("ipcmk").args(["-M", &len.to_string()]).output().ok()?;
+        let said = String::from_utf8(output.stdout).ok()?;
+        said.trim().rsplit(' ').next()?.parse().ok().map(Self)
+    }
+}
+
+impl Drop for Segment {
+    fn drop(&mut self) {
+        // A failure must not hide the one of the test.
+        let _ = Command::new("ipcrm").args(["-m", &self.0.to_string()]).output();
+    }
+}
+
+#[test]
+fn a_system_v_segment_is_a_mapping_of_one_length_without_a_file() {
+    let test = "a_system_v_segment_is_a_mapping_of_one_length_without_a_file";
+    if is_emulated(test) {
+        return;
+    }
+    let Some(Segment(id)) = &Segment::new(10_000) else { return skip(test, "ipcmk makes no segment here") };
+    let whole = MapOptions::read_write().attach_sysv(*id, "segment").expect("attached");
+    let part = MapOptions::read_only().offset(9_990).len(10).attach_sysv(*id, "segment").expect("attached");
+    whole.view().write_all_at(9_990, b"the end...").expect("no fault");
+    assert_eq!((whole.len(), part.view().load::<[u8; 10]>(0)), (10_000, Ok(*b"the end...")));
+    assert_eq!((part.file_offset(), part.view().store(0, 1u8).unwrap_err().kind), (9_990, FaultKind::Protection));
+    assert_eq!(whole.view().load::<u8>(10_000).unwrap_err().kind, FaultKind::OutOfBounds { view_len: 10_000 });
+    assert_eq!(whole.view().check_backed(), Ok(()));
+    // What stands for it tells its length, and refuses its bytes.
+    let stand_in = File::from(whole.as_fd().try_clone_to_owned().expect("a descriptor"));
+    assert_eq!(stand_in.metadata().expect("it tells").len(), 10_000);
+    assert!(stand_in.read_at(&mut [0], 0).is_err() && MapOptions::read_only().map(&whole).is_err());
+    for (offset, len) in [(10_001, 0), (0, 10_001), (1, 10_000), (u64::MAX, 1)] {
+        let refused = MapOptions::read_write().offset(offset).len(len).attach_sysv(*id, "segment");
+        assert!(matches!(refused, Err(Error::Range { .. })), "{offset}, {len}");
+    }
+    let mut whole = whole;
+    assert!(whole.resize(20_000).is_err() && whole.resize(100).is_err());
+    assert_eq!(whole.view().load::<u8>(9_999), Ok(b'.'));
+    whole.protect(0..100, Protection::ReadOnly).expect("protected");
+    assert_eq!(whole.view().store(0, 1u8).unwrap_err().kind, FaultKind::Protection);
+    assert!(MapOptions::copy_on_write().attach_sysv(*id, "segment").is_err());
+    let Err(error) = MapOptions::read_only().attach_sysv(i32::MAX, "none") else { panic!("there is no such segment") };
+    assert!(error.to_string().starts_with("attaching none"), "{error}");
 }

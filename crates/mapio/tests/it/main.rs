@@ -1,9 +1,13 @@
-//! The lab's two programs, run as a student would run them.
+//! The lab's two programs, run as a student would run them, and other examples.
+
+mod pair;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
+use mapio::shared::SharedObject;
+use mapio::shared::channel::{Channel, ChannelOptions};
 use mapio_testkit::{pattern, report, runner, skip};
 
 /// An example's executable: `cargo test` builds the examples beside the tests.
@@ -15,15 +19,39 @@ fn example(name: &str) -> PathBuf {
     path
 }
 
-fn run(name: &str, arguments: &[&str]) -> Output {
-    let mut command = match runner() {
+fn command(name: &str) -> Command {
+    match runner() {
         Some(mut runner) => {
             runner.arg(example(name));
             runner
         }
         None => Command::new(example(name)),
-    };
-    command.args(arguments).output().expect("it runs")
+    }
+}
+
+fn run(name: &str, arguments: &[&str]) -> Output {
+    command(name).args(arguments).output().expect("it runs")
+}
+
+#[test]
+fn messages_of_one_process_are_received_by_another_beside_other_things() {
+    let name = format!("mapio-test-tokio-{}", std::process::id());
+    // The channel is there for whoever comes first, and stays until it is removed.
+    let channel: Channel<[u8]> = ChannelOptions::new().capacity(4).create(&*name).expect("a new name");
+    let mut receiving = command("channel_tokio");
+    receiving.args(["receive", &name]).stdout(Stdio::piped());
+    let receiver = receiving.spawn().expect("it starts");
+    let sent: Vec<String> = (0..100).map(|number| format!("message {number}")).collect();
+    let mut words = vec!["send", &name];
+    words.extend(sent.iter().map(String::as_str));
+    let sender = run("channel_tokio", &words);
+    assert!(sender.status.success(), "{sender:?}");
+    let received = receiver.wait_with_output().expect("own child");
+    assert!(received.status.success(), "{received:?}");
+    let lines = String::from_utf8(received.stdout).expect("text");
+    assert_eq!(lines.lines().filter(|line| line.starts_with("message")).collect::<Vec<_>>(), sent);
+    assert_eq!(channel.stat().expect("it is there").sent, 100);
+    SharedObject::remove(&*name).expect("it has its name");
 }
 
 /// Both programs, with the arguments that come behind the names of the files.
@@ -140,8 +168,8 @@ fn count_of(total: &str) -> u64 {
 }
 
 #[test]
-fn both_programs_are_short_enough_to_be_read_in_class() {
-    for program in ["read_write.rs", "memmap.rs"] {
+fn the_programs_are_short_enough_to_be_read_in_class() {
+    for program in ["read_write.rs", "memmap.rs", "producer.rs", "consumer.rs"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(program));
         assert!(text.expect("the example").lines().count() < 80, "{program}");
     }

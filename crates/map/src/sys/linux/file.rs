@@ -125,6 +125,14 @@ pub(crate) fn path_of(file: BorrowedFd<'_>) -> String {
     fs::read_link(link).map_or_else(|_| format!("file descriptor {}", file.as_raw_fd()), |p| p.display().to_string())
 }
 
+/// A descriptor that stands for memory which has none: it tells a name and a length, and every use of its bytes answers
+/// `EBADF`: open(2), `O_PATH`.
+pub(crate) fn stand_in(name: &str, len: u64) -> io::Result<OwnedFd> {
+    let file = memfd(name, len, None)?;
+    let link = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(rustix::fs::open(link, OFlags::PATH | OFlags::CLOEXEC, rustix::fs::Mode::empty())?)
+}
+
 /// write(2).
 ///
 /// # Safety

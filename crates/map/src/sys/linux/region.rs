@@ -1,7 +1,8 @@
 //! Address ranges: mmap(2) and its family.
-#![expect(unsafe_code, reason = "mmap, mremap, munmap, mprotect, madvise, mlock, msync, mincore")]
+#![expect(unsafe_code, reason = "mmap, mremap, munmap, mprotect, madvise, mlock, msync, mincore, shmat, shmdt")]
 
 use std::io;
+use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::ptr::{self, NonNull};
 
@@ -30,6 +31,16 @@ pub(crate) struct Region {
     page_bytes: usize,
     /// What the bytes may be used for that `resize` adds.
     protection: Protection,
+    origin: Origin,
+}
+
+/// Which call has made a range, and so, which gives it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    /// mmap(2).
+    Mapped,
+    /// shmat(2).
+    Attached,
 }
 
 // SAFETY: the range belongs to the process, not to a thread, and `Region` itself never touches its bytes.
@@ -39,8 +50,15 @@ unsafe impl Sync for Region {}
 
 impl Region {
     /// A range of no bytes, which mmap(2) does not make.
-    pub(crate) const EMPTY: Self =
-        Self { base: NonNull::dangling(), len: 0, reserved: 0, steady: 0, page_bytes: 1, protection: Protection::None };
+    pub(crate) const EMPTY: Self = Self {
+        base: NonNull::dangling(),
+        len: 0,
+        reserved: 0,
+        steady: 0,
+        page_bytes: 1,
+        protection: Protection::None,
+        origin: Origin::Mapped,
+    };
 
     /// Maps at least a byte. Blocks only as mmap(2) does: for the process's other address-space changes.
     pub(crate) fn map(request: &Request<'_>) -> io::Result<Self> {
@@ -69,10 +87,31 @@ impl Region {
         let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("mmap answered address 0"))?;
         let (page_bytes, protection) = (request.page_bytes, request.protection);
         let steady = if request.reserve > 0 { reserved } else { 0 };
-        let region = Self { base, len: request.len, reserved, steady, page_bytes, protection };
+        let origin = Origin::Mapped;
+        let region = Self { base, len: request.len, reserved, steady, page_bytes, protection, origin };
         if growable {
             region.protect(0..request.len, protection)?;
         }
+        Ok(region)
+    }
+
+    /// Attaches all of a System V segment, which has at least a byte: shmat(2).
+    pub(crate) fn attach(id: i32, protection: Protection) -> io::Result<Self> {
+        let flags = if protection == Protection::ReadOnly { libc::SHM_RDONLY } else { 0 };
+        // SAFETY: no address is asked for, so the kernel picks a range that nothing else uses (shmat(2)).
+        let base = unsafe { libc::shmat(id, ptr::null(), flags) };
+        if base.addr() == usize::MAX {
+            return Err(io::Error::last_os_error());
+        }
+        let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("shmat answered address 0"))?;
+        // A segment of huge pages is a whole number of them long; its verbs are refused smaller parts by the kernel.
+        let (page_bytes, origin) = (page_bytes(), Origin::Attached);
+        // From here on it is detached when it is dropped.
+        let mut region = Self { base, len: 0, reserved: 0, steady: 0, page_bytes, protection, origin };
+        // Asked now: as long as it is attached, no other segment can have the identifier, and another length.
+        let len = segment_len(id)?;
+        region.reserved = round_up(len, page_bytes)?;
+        region.len = len;
         Ok(region)
     }
 
@@ -84,6 +123,11 @@ impl Region {
     /// Bytes that may be accessed.
     pub(crate) fn len(&self) -> usize {
         self.len
+    }
+
+    /// Whether it is a System V segment.
+    pub(crate) fn is_segment(&self) -> bool {
+        self.origin == Origin::Attached
     }
 
     /// Whether it is a range of no addresses.
@@ -102,6 +146,9 @@ impl Region {
     /// # Errors
     /// What mremap(2) or mprotect(2) says; nothing has changed then.
     pub(crate) fn resize(&mut self, len: usize, moving: Moving) -> io::Result<()> {
+        if self.origin == Origin::Attached {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "a System V segment is attached as a whole"));
+        }
         let (old, new) = (round_up(self.len, self.page_bytes)?, round_up(len, self.page_bytes)?);
         if old == new {
             // The same pages.
@@ -242,7 +289,13 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
-        if self.reserved > 0 {
+        if self.origin == Origin::Attached {
+            // SAFETY: the range came from shmat, is detached here only, and whoever uses its addresses borrows its
+            // owner.
+            let detached = unsafe { libc::shmdt(self.base().cast()) };
+            // shmdt(2) fails only for addresses that shmat does not make.
+            let _ = detached;
+        } else if self.reserved > 0 {
             // SAFETY: the range came from mmap, is unmapped here only, and whoever uses its addresses borrows its
             // owner.
             let unmapped = unsafe { mm::munmap(self.base().cast(), self.reserved) };
@@ -250,6 +303,17 @@ impl Drop for Region {
             let _ = unmapped;
         }
     }
+}
+
+/// Bytes of a System V segment: shmctl(2). Needs the permission to read it.
+fn segment_len(id: i32) -> io::Result<usize> {
+    let mut status = MaybeUninit::<libc::shmid_ds>::zeroed();
+    // SAFETY: the kernel writes a shmid_ds, for which there is room.
+    if unsafe { libc::shmctl(id, libc::IPC_STAT, status.as_mut_ptr()) } < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: it was zeroed, and then written by the kernel: integers, for which all bits are valid.
+    Ok(unsafe { status.assume_init() }.shm_segsz)
 }
 
 /// Whether the kernel knows advice of this number: madvise(2) on no bytes.

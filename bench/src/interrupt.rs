@@ -1,5 +1,5 @@
-//! Being told to stop: by Ctrl-C, which the tools get too, by SIGTERM, or by closing the terminal. What is mounted or
-//! made is cleared away then.
+//! Being told to stop: by Ctrl-C, which the processes that were started get too, by SIGTERM, or by closing the
+//! terminal. What is mounted or made is cleared away then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

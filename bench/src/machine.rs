@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::report::bytes_text;
+use crate::bytes_text;
 
 /// The facts that figures depend on.
 #[derive(Debug, Serialize)]
@@ -14,7 +14,7 @@ pub struct Machine {
     processors: usize,
     memory_bytes: u64,
     kernel: String,
-    /// Of the folder for copies.
+    /// Of the folder that is measured.
     file_system: String,
 }
 

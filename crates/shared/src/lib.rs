@@ -1,0 +1,56 @@
+//! Memory that processes share: named objects, locks, channels and a log, which outlive anybody's death.
+//!
+//! A [`SharedObject`] is a range of bytes with a name, mapped by whoever opens it. On it stand the ways to agree
+//! ([`sync`]) and to pass messages ([`channel`]); a [`log`] keeps them in files that survive the machine. A process may
+//! be killed after any of its instructions: the others neither wait for it for ever nor see half of what it was writing.
+//!
+//! # What it does not do
+//! It does not share between machines. It hides no bytes from whoever may open an object: processes that may write to
+//! one can destroy its contents for each other, but not make each other crash, hang or access memory outside.
+//!
+//! # Platforms
+//! Linux on x86-64 and aarch64.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+#![cfg_attr(loom, allow(dead_code, unused_imports, reason = "models use a part of it"))]
+
+pub mod channel;
+#[cfg(not(loom))]
+mod clean;
+mod error;
+#[cfg(not(loom))]
+mod header;
+mod layout;
+mod life;
+#[cfg(not(loom))]
+mod list;
+mod lock;
+#[cfg(not(loom))]
+pub mod log;
+mod memory;
+#[cfg(not(loom))]
+mod name;
+#[cfg(not(loom))]
+mod object;
+#[cfg(not(loom))]
+mod participant;
+pub mod sync;
+mod sys;
+#[cfg(not(loom))]
+mod watch;
+
+#[cfg(not(loom))]
+pub use clean::{Cause, Cleaning, Leftover, Outcome, clean, clean_all};
+pub use error::Error;
+#[cfg(not(loom))]
+pub use header::Lifetime;
+pub use layout::{Layout, hash_basis, hash_name, hash_number, number};
+#[cfg(not(loom))]
+pub use list::{Evidence, ObjectInfo, inspect, list_all};
+#[cfg(not(loom))]
+pub use name::ObjectName;
+#[cfg(not(loom))]
+pub use object::{ObjectKind, SharedObject, SharedOptions};
+#[cfg(not(loom))]
+pub use participant::User;
+#[cfg(not(loom))]
+pub use watch::Watch;

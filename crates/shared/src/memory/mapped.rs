@@ -1,0 +1,179 @@
+//! The memory of mapped objects.
+//!
+//! Everything that is done once a message or a lock is inlined, whatever the compiler thinks of it: an access is one
+//! instruction, and only its failure, which is not inlined, is long.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use mapio_map::{AtomicInteger, AtomicView, Fault, Mapping, View};
+
+use super::Ordering;
+use crate::error::Error;
+
+/// A part of a mapped object; clones are of the same bytes.
+#[derive(Debug, Clone)]
+pub(crate) struct Memory {
+    mapping: Arc<Mapping>,
+    /// The file whose bytes are locked, where that is not the mapped one.
+    locks: Option<Arc<OwnedFd>>,
+    /// What errors call the object.
+    object: Arc<str>,
+    /// First byte, from the start of the mapping, which has `start + len` bytes or more.
+    start: usize,
+    len: usize,
+}
+
+impl Memory {
+    /// All of a mapping.
+    pub(crate) fn new(mapping: Arc<Mapping>, object: Arc<str>) -> Self {
+        let len = mapping.len();
+        Self { mapping, locks: None, object, start: 0, len }
+    }
+
+    /// The same memory, with the open file whose bytes are locked instead of its own.
+    pub(crate) fn with_locks(self, locks: OwnedFd) -> Self {
+        Self { locks: Some(Arc::new(locks)), ..self }
+    }
+
+    /// The open file whose locks tell who is alive.
+    pub(crate) fn locks(&self) -> BorrowedFd<'_> {
+        self.locks.as_ref().map_or_else(|| self.mapping.as_fd(), |locks| locks.as_fd())
+    }
+
+    /// `len` bytes from `offset`.
+    ///
+    /// # Errors
+    /// There are not as many.
+    pub(crate) fn part(&self, offset: usize, len: usize) -> Result<Self, Error> {
+        if self.len.checked_sub(len).is_none_or(|last| offset > last) {
+            let reason = format!("{len} bytes at byte {offset} lie outside, it has {} bytes", self.len);
+            return Err(Error::invalid(&*self.object, reason));
+        }
+        Ok(Self { start: self.start + offset, len, ..self.clone() })
+    }
+
+    /// Bytes in it.
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// What errors call the object.
+    pub(crate) fn object(&self) -> &str {
+        &self.object
+    }
+
+    /// The mapping that it is a part of.
+    pub(crate) fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// A window on all of it.
+    #[inline(always)]
+    pub(crate) fn view(&self) -> View<'_> {
+        let part = self.mapping.view().slice(self.start..self.start + self.len);
+        part.unwrap_or_else(|_| unreachable!("inside the mapping, which does not shrink"))
+    }
+
+    /// The word of 4 bytes at `offset`, a multiple of 4.
+    #[inline(always)]
+    pub(crate) fn u32(&self, offset: usize) -> Result<Word<'_, u32>, Error> {
+        self.word(offset)
+    }
+
+    /// The word of 8 bytes at `offset`, a multiple of 8.
+    #[inline(always)]
+    pub(crate) fn u64(&self, offset: usize) -> Result<Word<'_, u64>, Error> {
+        self.word(offset)
+    }
+
+    #[inline(always)]
+    fn word<T: AtomicInteger>(&self, offset: usize) -> Result<Word<'_, T>, Error> {
+        match self.mapping.view().atomic(self.start + offset) {
+            Ok(view) if offset + size_of::<T>() <= self.len => Ok(Word { view, memory: self }),
+            Ok(_) => Err(self.corrupt(offset, "a word lies outside")),
+            Err(fault) => Err(self.fault(fault)),
+        }
+    }
+
+    /// Copies bytes out.
+    #[inline(always)]
+    pub(crate) fn read(&self, offset: usize, buf: &mut [u8]) -> Result<(), Error> {
+        self.view().read_exact_at(offset, buf).map_err(|fault| self.fault(fault))
+    }
+
+    /// Copies bytes in.
+    #[inline(always)]
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.view().write_all_at(offset, bytes).map_err(|fault| self.fault(fault))
+    }
+
+    /// The error for a value at `offset` that breaks the rules.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn corrupt(&self, offset: usize, reason: &'static str) -> Error {
+        let offset = self.mapping.file_offset_of(self.start + offset);
+        Error::Corrupt { object: self.object.to_string(), offset, reason }
+    }
+
+    /// The error for bytes that are not to be had.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fault(&self, fault: Fault) -> Error {
+        Error::Fault { object: self.object.to_string(), source: fault }
+    }
+}
+
+/// An integer on which processes agree.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Word<'a, T> {
+    view: AtomicView<'a, T>,
+    memory: &'a Memory,
+}
+
+impl<T: AtomicInteger> Word<'_, T> {
+    #[inline(always)]
+    pub(crate) fn load(&self, order: Ordering) -> Result<T, Error> {
+        self.view.load(order).map_err(|fault| self.memory.fault(fault))
+    }
+
+    #[inline(always)]
+    pub(crate) fn store(&self, value: T, order: Ordering) -> Result<(), Error> {
+        self.view.store(value, order).map_err(|fault| self.memory.fault(fault))
+    }
+
+    #[inline(always)]
+    pub(crate) fn fetch_add(&self, value: T, order: Ordering) -> Result<T, Error> {
+        self.view.fetch_add(value, order).map_err(|fault| self.memory.fault(fault))
+    }
+
+    /// The outer error is the object's; the inner result is that of `core`.
+    #[inline(always)]
+    pub(crate) fn compare_exchange(
+        &self,
+        current: T,
+        new: T,
+        success: Ordering,
+        failure: Ordering,
+    ) -> Result<Result<T, T>, Error> {
+        self.view.compare_exchange(current, new, success, failure).map_err(|fault| self.memory.fault(fault))
+    }
+}
+
+impl Word<'_, u32> {
+    /// Sleeps while the value is `expected`; `false` if the time was over.
+    pub(crate) fn wait(&self, expected: u32, timeout: Duration) -> Result<bool, Error> {
+        self.view.wait(expected, Some(timeout)).map_err(|fault| self.memory.fault(fault))
+    }
+
+    /// Wakes up to `count` who sleep on it.
+    pub(crate) fn wake(&self, count: u32) -> Result<(), Error> {
+        self.wake_and_count(count).map(drop)
+    }
+
+    /// Wakes up to `count` who sleep on it; answers how many.
+    pub(crate) fn wake_and_count(&self, count: u32) -> Result<u32, Error> {
+        self.view.wake(count).map_err(|fault| self.memory.fault(fault))
+    }
+}
