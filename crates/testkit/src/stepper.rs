@@ -11,11 +11,13 @@
 //! because a test harness runs other tests in other threads, with which a fork would not go together.
 
 mod arch;
+mod campaign;
 #[cfg(test)]
 mod tests;
 mod tracee;
 
 use std::collections::HashSet;
+use std::fmt;
 use std::hint::black_box;
 use std::io;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,6 +30,10 @@ use tracee::{Clock, OneProcessor, Resume, Stop, Tracee};
 const MOST_INSTRUCTIONS: usize = 200_000;
 /// The environment variable that repeats a choice of points.
 const SEED: &str = "MAPIO_TEST_SEED";
+/// The environment variable that says how many to choose at most.
+const POINTS: &str = "MAPIO_KILL_POINTS";
+/// Instructions that make a region a long one: the way to each takes longer, so a quarter as many are chosen.
+const LONG: usize = 10_000;
 
 /// Runs a region of another process by single instructions, and kills the process after the one that it is told.
 ///
@@ -192,24 +198,48 @@ fn address(mark: extern "C" fn()) -> io::Result<u64> {
 }
 
 /// Which numbers of instructions to kill a process after: all from 0 to `count` if these are at most `limit`, otherwise
-/// as many as `limit`, evenly spread.
+/// as many as `limit`, evenly spread; a quarter of that where there are more than 10,000. The environment variable
+/// `MAPIO_KILL_POINTS` says another limit.
 ///
 /// Those that are chosen differ from run to run. What decides is reported with the name of the test; the environment
 /// variable `MAPIO_TEST_SEED` repeats it.
 ///
 /// # Panics
-/// `MAPIO_TEST_SEED` is not a number.
+/// One of these variables is not a number.
 #[must_use]
 pub fn kill_points(test: &str, count: usize, limit: usize) -> Vec<usize> {
+    let chosen = choose(count, limit);
+    if chosen.seed.is_some() {
+        report(test, &format!("{} of {count} instructions{chosen}", chosen.points.len()));
+    }
+    chosen.points
+}
+
+/// What was chosen, and what repeats the choice; nothing is needed for that if all were.
+#[derive(Debug)]
+struct Chosen {
+    points: Vec<usize>,
+    seed: Option<u64>,
+}
+
+impl fmt::Display for Chosen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.seed.map_or(Ok(()), |seed| write!(f, ", {SEED}={seed}"))
+    }
+}
+
+/// Chooses points, as [`kill_points`] says.
+fn choose(count: usize, limit: usize) -> Chosen {
+    let few = if count > LONG { limit.div_ceil(4) } else { limit };
+    let limit = std::env::var(POINTS).map_or(few, |text| text.parse().expect("a number"));
     if count < limit {
-        return (0..=count).collect();
+        return Chosen { points: (0..=count).collect(), seed: None };
     }
     let seed = match std::env::var(SEED) {
         Ok(text) => text.parse().expect("a number"),
         Err(_) => SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| u64::from(since.subsec_nanos())),
     };
-    report(test, &format!("{limit} of {count} instructions, {SEED}={seed}"));
-    spread(count, limit, seed)
+    Chosen { points: spread(count, limit, seed), seed: Some(seed) }
 }
 
 /// `limit` of the points from 0 to `count`, which are more, at equal distances; every point is chosen by some seed.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mapio_shared::channel::{Channel, ChannelOptions, Full, History, Kind, Receiver, Wait};
 use mapio_shared::{Error, SharedObject, SharedOptions};
-use mapio_testkit::{Cut, Peer, Region, Stepper, kill_points, report};
+use mapio_testkit::{Peer, Region, Stepper, kill_points, report};
 use rustix::process::Signal;
 
 use super::processes::{HANG, Other, open, options};
@@ -51,33 +51,6 @@ fn stepper(test: &str, mut work: impl FnMut(&Channel<[u8]>, &Region)) -> Stepper
     Stepper::start(test, move |name, region| work(&open(name), region))
 }
 
-/// Has the operation cut after its instructions, one run for each; `check` looks at what is left, and puts it in order. It
-/// is told whether the operation has come to its end.
-fn kill_everywhere(
-    test: &str,
-    stepper: &mut Stepper,
-    name: &str,
-    mut prepare: impl FnMut(),
-    mut check: impl FnMut(bool),
-) {
-    prepare();
-    let Some(count) = stepper.count_or_skip(test, name) else { return };
-    check(true);
-    let mut killed = 0;
-    for point in kill_points(test, count, from_environment("MAPIO_KILL_POINTS", POINTS)) {
-        prepare();
-        let cut = stepper.kill_at(name, point).unwrap();
-        match cut {
-            Cut::Killed => check(false),
-            Cut::Over { .. } => check(true),
-            Cut::Missed => check(true),
-            other => panic!("after {point} instructions: {other:?}"),
-        }
-        killed += u32::from(cut == Cut::Killed);
-    }
-    report(test, &format!("killed {killed} times within {count} instructions"));
-}
-
 fn next(receiver: &mut Receiver<[u8]>) -> u64 {
     let mut buf = [0; 600];
     loop {
@@ -112,10 +85,10 @@ fn kill_senders(test: &str, work: impl Fn(&Channel<[u8]>, &Region) + Clone, send
     let mut stepper = stepper(test, move |channel, region| work(channel, region));
     for (name, channel) in channels() {
         let mut receiver = channel.receiver().unwrap();
-        kill_everywhere(
+        stepper.kill_everywhere(
             test,
-            &mut stepper,
             &name,
+            POINTS,
             || (),
             |over| {
                 let found = healthy_round(&channel, &mut receiver);
@@ -186,10 +159,10 @@ fn in_coming_and_leaving_as_a_receiver() {
         region.run(|| drop(channel.receiver_from(History::Oldest).unwrap()));
     });
     for (name, channel) in channels() {
-        kill_everywhere(
+        stepper.kill_everywhere(
             TEST,
-            &mut stepper,
             &name,
+            POINTS,
             || (),
             |_| {
                 let mut receiver = channel.receiver().unwrap();
@@ -216,10 +189,10 @@ fn in_receiving() {
     for (name, channel) in channels() {
         let kind = channel.stat().unwrap().kind;
         let mut sender = channel.sender().unwrap();
-        kill_everywhere(
+        stepper.kill_everywhere(
             TEST,
-            &mut stepper,
             &name,
+            POINTS,
             || {
                 for (number, len) in [(7, LONG), (8, 50)] {
                     sender.send_timeout(&message(number, len), SOON).unwrap();
@@ -244,7 +217,8 @@ fn in_receiving() {
 fn in_skipping_what_a_dead_sender_owes() {
     const TEST: &str = "channel::kills::in_skipping_what_a_dead_sender_owes";
     let mut stepper = stepper(TEST, |channel, region| {
-        let mut receiver = channel.receiver_from(History::Oldest).unwrap();
+        // What the dead one owes, and the message behind it.
+        let mut receiver = channel.receiver_from(History::Last(2)).unwrap();
         region.run(|| while receiver.receive(&mut [0; 600]).is_err() {});
     });
     for (name, channel) in channels().into_iter().skip(2) {
@@ -262,7 +236,7 @@ fn in_skipping_what_a_dead_sender_owes() {
             assert_eq!(next(&mut receiver), MARK);
             assert_eq!(healthy_round(&channel, &mut receiver), []);
         };
-        kill_everywhere(TEST, &mut stepper, &name, prepare, check);
+        stepper.kill_everywhere(TEST, &name, POINTS, prepare, check);
     }
 }
 
@@ -340,7 +314,7 @@ fn in_making_and_opening() {
     });
     let name = TestName::posix();
     let Some(count) = stepper.count_or_skip(TEST, &name) else { return };
-    for point in kill_points(TEST, count, from_environment("MAPIO_KILL_POINTS", POINTS)) {
+    for point in kill_points(TEST, count, POINTS) {
         // Not there any more, or never come so far.
         let _ = SharedObject::remove(&*name);
         stepper.kill_at(&name, point).unwrap();
@@ -381,7 +355,7 @@ fn in_closing() {
         assert!(matches!(channel.sender().unwrap().send(&message(MARK, 8)), Err(Error::Closed { .. })));
         channel.check().unwrap();
     };
-    kill_everywhere(TEST, &mut stepper, &name, prepare, check);
+    stepper.kill_everywhere(TEST, &name, POINTS, prepare, check);
 }
 
 /// One who only looks, from opening to the end, changes nothing for those who send and receive.
@@ -398,6 +372,6 @@ fn in_looking_from_outside() {
     for (name, channel) in channels().into_iter().step_by(3) {
         let mut receiver = channel.receiver().unwrap();
         let check = |_| assert_eq!(healthy_round(&channel, &mut receiver), []);
-        kill_everywhere(TEST, &mut stepper, &name, || (), check);
+        stepper.kill_everywhere(TEST, &name, POINTS, || (), check);
     }
 }

@@ -10,17 +10,13 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use mapio_shared::log::{Durability, Log, Options, Position, RepairMode, Writer};
-use mapio_testkit::{Cut, Region, Stepper, kill_points, report};
+use mapio_testkit::{Region, Stepper, report};
 use tempfile::TempDir;
 
 use super::support::{HEAD, HEADER, SHORT, folder, payload, read_from, segments};
 
 /// Instructions of an operation after which it is cut, unless the environment says otherwise.
 const POINTS: usize = 16;
-/// The same of a long operation, where the way to each takes longer.
-const LONG_POINTS: usize = 4;
-/// Instructions that make an operation a long one.
-const LONG: usize = 10_000;
 /// Bytes of each record.
 const LEN: usize = 200;
 /// Records of this length in a segment.
@@ -88,24 +84,7 @@ fn kill_everywhere(
     let dir = folder();
     let path = dir.path().join("log");
     let case = format!("{durability} {}", path.display());
-    renew(&path, template);
-    let Some(count) = stepper.count_or_skip(test, &case) else { return };
-    check(&path, true);
-    let mut killed = 0;
-    let few = if count < LONG { POINTS } else { LONG_POINTS };
-    let most = std::env::var("MAPIO_KILL_POINTS").map_or(few, |text| text.parse().expect("a number"));
-    for point in kill_points(test, count, most) {
-        renew(&path, template);
-        let cut = stepper.kill_at(&case, point).expect("it could be traced before");
-        match cut {
-            Cut::Killed => check(&path, false),
-            Cut::Over { .. } | Cut::Missed => check(&path, true),
-            other => panic!("after {point} instructions: {other:?}"),
-        }
-        killed += u32::from(cut == Cut::Killed);
-    }
-    assert!(killed > 0, "none of {count} instructions was the last");
-    report(test, &format!("{durability}: killed {killed} times within {count} instructions"));
+    stepper.kill_everywhere(test, &case, POINTS, || renew(&path, template), |over| check(&path, over));
 }
 
 /// The records from `first` on, up to `next`, are there, and no others.

@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use mapio_shared::SharedObject;
 use mapio_shared::sync::{Condvar, Event, Latest, Mutex, Permit, Semaphore};
-use mapio_testkit::{Cut, Region, Stepper, kill_points, report};
+use mapio_testkit::{Region, Stepper, kill_points, report};
 
 use super::{dead_number, object, open};
-use crate::support::TestName;
 
 /// Instructions of an operation after which it is cut, unless the environment says otherwise.
 const POINTS: usize = 60;
@@ -55,37 +54,6 @@ fn stepper(test: &str, mut work: impl FnMut(&All, &Region)) -> Stepper {
     Stepper::start(test, move |name, region| work(&All::at(&open(name)), region))
 }
 
-/// Has the operation cut after its instructions, one run for each; `check` looks at what is left, and puts it in order.
-/// It is told whether the operation has come to its end.
-fn kill_everywhere(
-    test: &str,
-    stepper: &mut Stepper,
-    name: &TestName,
-    prepare: impl Fn(),
-    mut check: impl FnMut(bool),
-) {
-    prepare();
-    let Some(count) = stepper.count_or_skip(test, name) else { return };
-    check(true);
-    let mut killed = 0;
-    for point in points(test, count) {
-        prepare();
-        let cut = stepper.kill_at(name, point).unwrap();
-        match cut {
-            Cut::Killed => check(false),
-            Cut::Over { .. } | Cut::Missed => check(true),
-            other => panic!("after {point} instructions: {other:?}"),
-        }
-        killed += u32::from(cut == Cut::Killed);
-    }
-    report(test, &format!("killed {killed} times within {count} instructions"));
-}
-
-fn points(test: &str, count: usize) -> Vec<usize> {
-    let most = std::env::var("MAPIO_KILL_POINTS").map_or(POINTS, |text| text.parse().expect("a number"));
-    kill_points(test, count, most)
-}
-
 /// The word of the mutex: whoever has it.
 fn owner(object: &SharedObject) -> u32 {
     object.view().load::<u32>(MUTEX).unwrap()
@@ -115,10 +83,10 @@ fn in_a_lock() {
     let mutex = All::at(&object).mutex;
     *mutex.lock().unwrap() = [7; 40];
     let mut with_the_lock = 0;
-    kill_everywhere(
+    stepper.kill_everywhere(
         TEST,
-        &mut stepper,
         &name,
+        POINTS,
         || (),
         |_| {
             with_the_lock += u32::from(owner(&object) != 0);
@@ -140,10 +108,10 @@ fn in_an_unlock_that_commits() {
     let (name, object) = object();
     let mutex = All::at(&object).mutex;
     let (mut value, mut olds) = (0, 0);
-    kill_everywhere(
+    stepper.kill_everywhere(
         TEST,
-        &mut stepper,
         &name,
+        POINTS,
         || (),
         |over| {
             let free = owner(&object) == 0;
@@ -172,7 +140,7 @@ fn in_a_repair() {
     let mutex = All::at(&object).mutex;
     let (dead, mut value) = (dead_number(&object), 0);
     let prepare = || object.view().store(MUTEX, dead).unwrap();
-    kill_everywhere(TEST, &mut stepper, &name, prepare, |over| {
+    stepper.kill_everywhere(TEST, &name, POINTS, prepare, |over| {
         // Either dead one's number: the first one's death is told as long as nobody has outlived the news.
         let free = owner(&object) == 0;
         let found = check_mutex(&object, &mutex, value, value + 1);
@@ -198,10 +166,10 @@ fn while_giving_up() {
     let (name, object) = object();
     let mutex = All::at(&object).mutex;
     // Dead or given up: told in any case, for the lock was taken before the region.
-    kill_everywhere(
+    stepper.kill_everywhere(
         TEST,
-        &mut stepper,
         &name,
+        POINTS,
         || (),
         |_| {
             let guard = mutex.lock_timeout(SOON).unwrap();
@@ -227,7 +195,7 @@ fn in_acquiring_and_releasing_a_permit() {
     let mut stepper = stepper(TEST, |all, region| region.run(|| all.semaphore.acquire().unwrap().release().unwrap()));
     let (name, object) = object();
     let semaphore = All::at(&object).semaphore;
-    kill_everywhere(TEST, &mut stepper, &name, || (), |_| _ = check_permits(&semaphore, 3..=3));
+    stepper.kill_everywhere(TEST, &name, POINTS, || (), |_| _ = check_permits(&semaphore, 3..=3));
 }
 
 #[test]
@@ -240,7 +208,7 @@ fn in_taking_a_permit_from_the_dead() {
     let (name, object) = object();
     let (semaphore, dead) = (All::at(&object).semaphore, dead_number(&object));
     let prepare = || object.view().store(SEMAPHORE + 8, [dead; 3]).unwrap();
-    kill_everywhere(TEST, &mut stepper, &name, prepare, |_| _ = check_permits(&semaphore, 3..=3));
+    stepper.kill_everywhere(TEST, &name, POINTS, prepare, |_| _ = check_permits(&semaphore, 3..=3));
 }
 
 #[test]
@@ -256,10 +224,10 @@ fn in_forgetting_and_posting_a_permit() {
     let (name, object) = object();
     let semaphore = All::at(&object).semaphore;
     let mut missing = 0;
-    kill_everywhere(
+    stepper.kill_everywhere(
         TEST,
-        &mut stepper,
         &name,
+        POINTS,
         || (),
         |over| {
             let found = check_permits(&semaphore, if over { 3..=3 } else { 2..=3 });
@@ -294,10 +262,10 @@ fn in_setting_an_event_that_is_waited_for() {
     let (name, object) = object();
     let event = All::at(&object).event;
     let mut kills = Vec::new();
-    kill_everywhere(
+    stepper.kill_everywhere(
         TEST,
-        &mut stepper,
         &name,
+        POINTS,
         || event.reset().unwrap(),
         |over| {
             let set = event.is_set().unwrap();
@@ -312,7 +280,7 @@ fn in_setting_an_event_that_is_waited_for() {
     );
     // As it is for one who sleeps meanwhile: he is woken, or wakes up, if it was set.
     let Some(count) = stepper.count_or_skip(TEST, &name) else { return };
-    for point in points(TEST, count) {
+    for point in kill_points(TEST, count, POINTS) {
         event.reset().unwrap();
         with_sleeper(
             || event.wait_timeout(30 * SOON).unwrap(),
@@ -343,7 +311,7 @@ fn in_notifying_one_who_waits() {
     let (name, object) = object();
     let All { mutex, condvar, .. } = All::at(&object);
     let Some(count) = stepper.count_or_skip(TEST, &name) else { return };
-    let points = points(TEST, count);
+    let points = kill_points(TEST, count, POINTS);
     let mut olds = 0;
     for point in &points {
         let before = mutex.lock_timeout(SOON).unwrap()[0];
@@ -377,10 +345,10 @@ fn in_storing_a_value_that_others_load() {
     let (name, object) = object();
     let latest = All::at(&object).latest;
     let (mut version, mut olds) = (0, 0);
-    kill_everywhere(
+    stepper.kill_everywhere(
         TEST,
-        &mut stepper,
         &name,
+        POINTS,
         || (),
         |over| {
             let found = latest.load_versioned().unwrap();
