@@ -35,8 +35,7 @@ pub(crate) fn between_looks(text: &str) -> Result<Duration, String> {
 pub(crate) fn moment(text: &str) -> Result<u64, String> {
     let Some(seconds) = text.strip_prefix('@') else {
         let ago = duration(text)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-        return Ok(nanoseconds(now.saturating_sub(ago)));
+        return Ok(nanoseconds(now().saturating_sub(ago)));
     };
     let (whole, fraction) = seconds.split_once('.').unwrap_or((seconds, ""));
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
@@ -47,6 +46,11 @@ pub(crate) fn moment(text: &str) -> Result<u64, String> {
     let seconds: u64 = whole.parse().map_err(|_| wrong())?;
     let fraction: u64 = format!("{fraction:0<9}").parse().map_err(|_| wrong())?;
     seconds.checked_mul(1_000_000_000).and_then(|whole| whole.checked_add(fraction)).ok_or_else(wrong)
+}
+
+/// The time since 1970.
+pub(crate) fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO)
 }
 
 pub(crate) fn nanoseconds(duration: Duration) -> u64 {

@@ -44,7 +44,7 @@ pub use message::Message;
 #[cfg(not(loom))]
 pub use notifier::Notifier;
 #[cfg(not(loom))]
-pub use options::ChannelOptions;
+pub use options::{CONTENTS, ChannelOptions};
 pub use options::{Full, History, Kind, Wait};
 #[cfg(not(loom))]
 pub use receiver::{Lent, Receiver};

@@ -33,10 +33,9 @@
 //! time more than the file has. Who opens an object copies them, checks the copies, and believes nothing
 //! that is there later.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
+use crate::clock::now_ns;
 use crate::error::Error;
 use crate::memory::Memory;
 
@@ -96,7 +95,6 @@ const _: () = assert!(size_of::<Header>() == NEXT && std::mem::offset_of!(Header
 
 impl Header {
     pub(crate) fn new(len: u64, layout: u64, contents: [u8; 16], lifetime: Lifetime) -> Self {
-        let created = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self {
             magic: MAGIC,
             version: VERSION,
@@ -106,7 +104,7 @@ impl Header {
             contents,
             lifetime: u32::from(lifetime == Lifetime::LastHandle),
             zeros: 0,
-            created_ns: u64::try_from(created.as_nanos()).unwrap_or(u64::MAX),
+            created_ns: now_ns(),
         }
     }
 

@@ -16,6 +16,8 @@
 pub mod channel;
 #[cfg(not(loom))]
 mod clean;
+#[cfg(not(loom))]
+mod clock;
 mod error;
 #[cfg(not(loom))]
 mod header;
@@ -29,6 +31,8 @@ pub mod log;
 mod memory;
 #[cfg(not(loom))]
 mod name;
+#[cfg(not(loom))]
+mod new_file;
 #[cfg(not(loom))]
 mod object;
 #[cfg(not(loom))]

@@ -34,6 +34,7 @@ use crate::sys::Hold;
 use ending::LEAVING;
 
 pub use options::SharedOptions;
+pub(crate) use options::open_or_create;
 
 /// What an object is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,13 +2,11 @@
 
 use clap::Args;
 use mapio_shared::Error;
+use mapio_shared::channel::CONTENTS;
 
 use super::look_at;
 use super::stat::Seen;
 use crate::output::{self, Answer};
-
-/// What a channel's object says that stands on it.
-const CONTENTS: &str = "channel";
 
 /// List all channels of POSIX shared memory
 ///

@@ -1,7 +1,7 @@
 //! `mapio log info`.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use clap::Args;
 use mapio_shared::log::{Info, Log};
@@ -90,7 +90,6 @@ fn as_json(info: &Info, records: u64, bytes: u64) -> Json<'_> {
 
 /// How long ago a moment was, in seconds.
 fn ago(then_ns: u64) -> String {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
-    let elapsed = Duration::from_nanos(duration::nanoseconds(now).saturating_sub(then_ns));
+    let elapsed = Duration::from_nanos(duration::nanoseconds(duration::now()).saturating_sub(then_ns));
     format!("{:.1} s", elapsed.as_secs_f64())
 }

@@ -1,7 +1,7 @@
 //! How a channel is made or opened.
 
 #[cfg(not(loom))]
-pub use asked::ChannelOptions;
+pub use asked::{CONTENTS, ChannelOptions};
 
 /// Who sends, and who receives what.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,12 +63,10 @@ mod asked {
     use crate::error::Error;
     use crate::header::Lifetime;
     use crate::name::ObjectName;
-    use crate::object::SharedOptions;
+    use crate::object::{SharedOptions, open_or_create};
 
-    /// What says that a channel stands on an object.
-    pub(crate) const CONTENTS: &str = "channel";
-    /// How often opening and creating are tried in turns, while others remove and create the same name.
-    const TURNS: u32 = 1000;
+    /// What [`SharedObject::contents`](crate::SharedObject::contents) of a channel's object says.
+    pub const CONTENTS: &str = "channel";
     const DEFAULT_CAPACITY: u64 = 256;
     const DEFAULT_PARTIES: u32 = 16;
     const DEFAULT_MESSAGE_LEN: u64 = 4096;
@@ -212,7 +210,7 @@ mod asked {
             T: Message + ?Sized,
             N: TryInto<ObjectName, Error: Into<Error>>,
         {
-            let name = name.try_into().map_err(Into::into)?;
+            let name = ObjectName::given(name)?;
             let shape = self.shape::<T>(&name)?;
             let len = u64::try_from(shape.len).unwrap_or(u64::MAX);
             let options = self.object.clone().len(len).layout_hash(message::layout::<T>());
@@ -252,18 +250,8 @@ mod asked {
             T: Message + ?Sized,
             N: TryInto<ObjectName, Error: Into<Error>>,
         {
-            let name = name.try_into().map_err(Into::into)?;
-            for _ in 0..TURNS {
-                match self.open(&name) {
-                    Err(Error::NotFound { .. }) => {}
-                    opened => return opened,
-                }
-                match self.create(&name) {
-                    Err(Error::Exists { .. }) => {}
-                    created => return created,
-                }
-            }
-            Err(Error::Exists { object: name.to_string() })
+            let name = ObjectName::given(name)?;
+            open_or_create(&name, || self.open(&name), || self.create(&name))
         }
 
         /// What is asked for, with what is usual for the rest.

@@ -7,14 +7,15 @@ use std::ffi::CStr;
 use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, FileType, Mode, OFlags, RawDir};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
 use rustix::io::Errno;
 
 use super::layout::Header;
 use crate::error::Error;
+use crate::new_file::{allocate, give_name, write_all};
 use crate::sys::{self, Hold};
 
 /// The file that the writer has locked.
@@ -30,8 +31,6 @@ const TEMPORARY: &str = ".mapio-new";
 const NOT_REGULAR: &str = "it is no regular file";
 /// Digits of the largest sequence number.
 const DIGITS: usize = 20;
-/// Bytes of zeros in one write: the larger it is, the larger are the folios that the kernel keeps them in.
-const ZEROS_BYTES: usize = 1 << 20;
 /// Bytes of the folder's listing in one go: dozens of names, and at least the longest one.
 const LISTING_BYTES: usize = 4096;
 
@@ -169,7 +168,7 @@ impl Directory {
         let (file, temporary) = self.unnamed_file().map_err(|errno| fail()(errno.into()))?;
         let made = fill(file.as_fd(), header).map_err(fail()).and_then(|()| {
             let prepared = prepare(file.as_fd())?;
-            self.give_name(file.as_fd(), temporary, &segment(header.first)).map_err(fail())?;
+            self.link(file.as_fd(), temporary, &segment(header.first)).map_err(fail())?;
             Ok(prepared)
         });
         if let Some(temporary) = temporary {
@@ -205,16 +204,11 @@ impl Directory {
     }
 
     /// Gives a file its name, which nothing else may have.
-    fn give_name(&self, file: BorrowedFd<'_>, temporary: Option<&str>, name: &str) -> io::Result<()> {
+    fn link(&self, file: BorrowedFd<'_>, temporary: Option<&str>, name: &str) -> io::Result<()> {
         if let Some(temporary) = temporary {
             return Ok(rustix::fs::linkat(&self.fd, temporary, &self.fd, name, AtFlags::empty())?);
         }
-        let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-        match rustix::fs::linkat(CWD, unnamed, &self.fd, name, AtFlags::SYMLINK_FOLLOW) {
-            // Without /proc, those may who may search everything, and others on newer kernels.
-            Err(Errno::NOENT) => Ok(rustix::fs::linkat(file, c"", &self.fd, name, AtFlags::EMPTY_PATH)?),
-            linked => Ok(linked?),
-        }
+        Ok(give_name(file, self.fd.as_fd(), name)?)
     }
 
     /// Writes an index, whole. It need not survive the machine.
@@ -315,43 +309,9 @@ fn index(first: u64) -> String {
 
 /// Sets all bytes of a new segment aside, and brings them and its header to the disk.
 fn fill(file: BorrowedFd<'_>, header: &Header) -> io::Result<()> {
-    match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, header.segment_bytes) {
-        Ok(()) => {}
-        // Not every file system can; then the zeros are written.
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => write_zeros(file, 0..header.segment_bytes)?,
-        Err(errno) => return Err(errno.into()),
-    }
+    allocate(file, 0..header.segment_bytes)?;
     write_all(file, &header.encode(), 0)?;
     Ok(rustix::fs::fsync(file)?)
-}
-
-/// Writes zeros to a range of a file.
-pub(super) fn write_zeros(file: BorrowedFd<'_>, range: std::ops::Range<u64>) -> io::Result<()> {
-    static ZEROS: [u8; ZEROS_BYTES] = [0; ZEROS_BYTES];
-    let mut at = range.start;
-    while at < range.end {
-        let len = usize::try_from(range.end - at).unwrap_or(ZEROS_BYTES).min(ZEROS_BYTES);
-        let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(file, &ZEROS[..len], at))?;
-        at += advance(written)?;
-    }
-    Ok(())
-}
-
-fn write_all(file: BorrowedFd<'_>, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(file, bytes, at))?;
-        at += advance(written)?;
-        bytes = &bytes[written..];
-    }
-    Ok(())
-}
-
-/// How far a write has come, which is somewhere.
-fn advance(written: usize) -> io::Result<u64> {
-    match u64::try_from(written) {
-        Ok(written @ 1..) => Ok(written),
-        _ => Err(io::ErrorKind::WriteZero.into()),
-    }
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ use super::layout::{
     self, END_TAG, HEAD_BYTES, HEADER_BYTES, Head, Header, MARK_OFFSET, Mark, NoHeader, RECORD_TAG, Salt,
 };
 use crate::error::Error;
+use crate::new_file::write_zeros;
 
 /// How many bytes are checked, stored again or cleared in one go; they stay in the processor's cache.
 const CHUNK_BYTES: usize = 1024;
@@ -353,7 +354,7 @@ impl Segment {
     /// Sets `start..end` aside for stores that take no page fault: the zeros are written, the pages entered.
     pub(super) fn prepare(&self, start: usize, end: usize) -> Result<(), Error> {
         let offset = |at| u64::try_from(at).unwrap_or(u64::MAX);
-        let written = super::directory::write_zeros(self.file(), offset(start)..offset(end));
+        let written = write_zeros(self.file(), offset(start)..offset(end));
         written.map_err(Error::os("setting space aside in", &self.name.clone()))?;
         if let Ok(pages) = self.view().slice(start..end) {
             // What can't be entered now will be when it is stored to, or answer the reason.

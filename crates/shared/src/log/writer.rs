@@ -17,7 +17,6 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mapio_map::MapMode;
 use rustix::fs::OFlags;
@@ -29,6 +28,7 @@ use super::layout::{self, HEAD_BYTES, HEADER_BYTES, Head, Header, RECORD_TAG};
 use super::options::{Durability, Options};
 use super::recovery::{End, Recovery, Trust, Walked};
 use super::segment::{self, LONG_BYTES, Segment};
+use crate::clock::{nanoseconds, now_ns};
 use crate::error::Error;
 
 /// Bytes that are set aside behind the last record at a time: as much as there is in the segment already, within these
@@ -604,13 +604,4 @@ fn new_id(name: &str) -> Result<[u8; 16], Error> {
         done += got.map_err(|errno| Error::os("making an id for", name)(errno.into()))?;
     }
     Ok(id)
-}
-
-/// Nanoseconds since 1970 by the system's clock: 0 before that, and the largest number after the year 2554.
-fn now_ns() -> u64 {
-    nanoseconds(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO))
-}
-
-fn nanoseconds(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -18,12 +18,13 @@ use rustix::fs::{FileType, OFlags};
 use zerocopy::IntoBytes;
 
 use super::ending::{finish, free_dead_name, is_dead};
-use super::unnamed::{Linked, Unnamed, allocate};
+use super::unnamed::{Linked, Unnamed};
 use super::{ObjectKind, Parts, Place, SharedObject, SharedOptions, check, check_len, enter};
 use crate::error::Error;
 use crate::header::{HEADER_LEN, Header, Lifetime};
 use crate::memory::Memory;
 use crate::name::ObjectName;
+use crate::new_file::allocate;
 use crate::participant::{GATE_PATIENCE, Participant};
 
 /// How often a name is linked to, or a file mapped, while others change what is there.
@@ -55,7 +56,7 @@ fn is_taken(object: &Arc<str>, path: &Path) -> bool {
 /// Makes a new file an object: its length, its memory, its header, and its creator's part.
 pub(super) fn fill(options: &SharedOptions, file: &File, object: &Arc<str>) -> Result<Parts, Error> {
     let total = total_len(options, object)?;
-    allocate(file.as_fd(), 0, total).map_err(Error::os("setting memory aside for", object))?;
+    allocate(file.as_fd(), 0..total).map_err(Error::os("setting memory aside for", object))?;
     let memory = map(file, MapMode::ReadWrite, object)?;
     let (header, participant) = begin(options, &memory)?;
     Ok(Parts { memory, header, participant })

@@ -178,16 +178,25 @@ impl SharedOptions {
     /// Those of [`create`](Self::create) and [`open`](Self::open).
     pub fn open_or_create<N: TryInto<ObjectName, Error: Into<Error>>>(&self, name: N) -> Result<SharedObject, Error> {
         let name = ObjectName::given(name)?;
-        for _ in 0..TURNS {
-            match self.open(&name) {
-                Err(Error::NotFound { .. }) => {}
-                opened => return opened,
-            }
-            match self.create(&name) {
-                Err(Error::Exists { .. }) => {}
-                created => return created,
-            }
-        }
-        Err(Error::Exists { object: name.to_string() })
+        open_or_create(&name, || self.open(&name), || self.create(&name))
     }
+}
+
+/// Opens what has a name, or makes it if nothing has.
+pub(crate) fn open_or_create<T>(
+    name: &ObjectName,
+    open: impl Fn() -> Result<T, Error>,
+    create: impl Fn() -> Result<T, Error>,
+) -> Result<T, Error> {
+    for _ in 0..TURNS {
+        match open() {
+            Err(Error::NotFound { .. }) => {}
+            opened => return opened,
+        }
+        match create() {
+            Err(Error::Exists { .. }) => {}
+            created => return created,
+        }
+    }
+    Err(Error::Exists { object: name.to_string() })
 }

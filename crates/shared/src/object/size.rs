@@ -2,11 +2,11 @@
 
 use std::os::fd::AsFd;
 
-use super::unnamed::allocate;
 use super::{ObjectKind, SharedObject};
 use crate::error::Error;
 use crate::header::{HEADER_LEN, LEN};
 use crate::memory::Ordering;
+use crate::new_file::allocate;
 use crate::participant::Gate;
 use crate::sys::Hold;
 
@@ -66,7 +66,7 @@ impl SharedObject {
         let status = rustix::fs::fstat(file).map_err(std::io::Error::from).map_err(os("asking about"))?;
         let now = u64::try_from(status.st_size).unwrap_or(0);
         if end > now {
-            return allocate(file, now, end).map_err(os("setting memory aside for"));
+            return allocate(file, now..end).map_err(os("setting memory aside for"));
         }
         rustix::fs::ftruncate(file, end).map_err(std::io::Error::from).map_err(os("cutting"))
     }

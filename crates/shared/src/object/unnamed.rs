@@ -5,13 +5,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FallocateFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::new_file::give_name;
 use crate::participant;
 use crate::sys::{self, Hold};
 
@@ -19,8 +20,6 @@ use super::SharedOptions;
 
 /// How the names of files begin that have not got their object's name yet.
 const TEMPORARY_PREFIX: &str = ".mapio-new-";
-/// Bytes that are written at a time where there is no fallocate(2).
-static ZEROS: [u8; 65_536] = [0; 65_536];
 
 /// A file that has no name yet, or one that nobody knows.
 pub(super) struct Unnamed {
@@ -63,10 +62,7 @@ impl Unnamed {
     /// Gives the file a name that nothing has.
     pub(super) fn link(&self, path: &Path) -> io::Result<Linked> {
         let linked = match &self.temporary {
-            None => {
-                let own = format!("/proc/self/fd/{}", self.file.as_raw_fd());
-                rustix::fs::linkat(CWD, own, CWD, path, AtFlags::SYMLINK_FOLLOW)
-            }
+            None => give_name(self.file.as_fd(), CWD, path),
             Some(temporary) => rustix::fs::link(temporary, path),
         };
         match linked {
@@ -109,27 +105,4 @@ impl Drop for Unnamed {
 /// Whether a file of this name is one that is just being made, or was when its maker died.
 pub(crate) fn is_temporary(name: &str) -> bool {
     name.starts_with(TEMPORARY_PREFIX)
-}
-
-/// Sets memory or blocks aside for the bytes from `start` to `end`, so that no store meets a full file system later. They
-/// lie behind the file's end, or are those of a new file.
-pub(super) fn allocate(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<()> {
-    let flags = FallocateFlags::empty();
-    match rustix::io::retry_on_intr(|| rustix::fs::fallocate(file, flags, start, end.saturating_sub(start))) {
-        Ok(()) => Ok(()),
-        // Where the file system can't, zeros are written.
-        Err(Errno::OPNOTSUPP | Errno::NOSYS) => {
-            let mut at = start;
-            while at < end {
-                let chunk = usize::try_from(end - at).map_or(ZEROS.len(), |left| left.min(ZEROS.len()));
-                let written = rustix::io::retry_on_intr(|| rustix::io::pwrite(file, &ZEROS[..chunk], at))?;
-                if written == 0 {
-                    return Err(io::ErrorKind::WriteZero.into());
-                }
-                at += u64::try_from(written).map_err(io::Error::other)?;
-            }
-            Ok(())
-        }
-        Err(error) => Err(error.into()),
-    }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use mapio_shared::channel::{Channel, ChannelOptions, Full, History, Kind, Receiver, Wait};
 use mapio_shared::{Error, SharedObject, SharedOptions};
-use mapio_testkit::{Peer, Region, Stepper, kill_points, report};
+use mapio_testkit::{Peer, Region, Stepper, report};
 use rustix::process::Signal;
 
 use super::processes::{HANG, Other, open, options};
@@ -313,17 +313,20 @@ fn in_making_and_opening() {
         region.run(|| drop(options.open_or_create::<u64, _>(name).unwrap()));
     });
     let name = TestName::posix();
-    let Some(count) = stepper.count_or_skip(TEST, &name) else { return };
-    for point in kill_points(TEST, count, POINTS) {
+    let prepare = || {
         // Not there any more, or never come so far.
         let _ = SharedObject::remove(&*name);
-        stepper.kill_at(&name, point).unwrap();
+    };
+    let mut round = 0;
+    let check = |_| {
         let channel: Channel<u64> = ChannelOptions::new().capacity(4).open_or_create(&*name).unwrap();
         let (mut receiver, mut sender) = (channel.receiver().unwrap(), channel.sender().unwrap());
-        sender.send(&point.try_into().unwrap()).unwrap();
-        assert_eq!(receiver.receive().unwrap(), u64::try_from(point).unwrap());
+        round += 1;
+        sender.send(&round).unwrap();
+        assert_eq!(receiver.receive().unwrap(), round);
         channel.check().unwrap();
-    }
+    };
+    stepper.kill_everywhere(TEST, &name, POINTS, prepare, check);
 }
 
 /// Whether or not it has come to wake him, one who waits learns of it.
