@@ -69,8 +69,7 @@ impl Reader {
     pub(crate) fn receive(&mut self, life: &impl Liveness, buf: &mut [u8], patience: Patience) -> Result<bool, Error> {
         let (ring, position) = (&self.ring, self.position);
         let is_short = buf.len() <= ring.shape.inline_len;
-        self.look_quickly(patience)?;
-        if !is_short || ring.seq(position)? != seq(position, COMMITTED) || ring.len(position)? != buf.len() {
+        if !is_short || !self.catch(patience)? || ring.len(position)? != buf.len() {
             return self.receive_any(life, buf, patience);
         }
         ring.memory.read(ring.shape.payload(position), buf)?;
@@ -79,15 +78,20 @@ impl Reader {
         Ok(true)
     }
 
-    /// Catches a message that comes within a moment, in as few instructions as may be.
+    /// Catches a message that comes within a moment, in as few instructions as may be; `false` if none has come.
     #[inline(always)]
-    fn look_quickly(&self, patience: Patience) -> Result<(), Error> {
+    fn catch(&self, patience: Patience) -> Result<bool, Error> {
         let mut looks = if patience == Patience::None { 0 } else { self.quick_looks };
-        while looks > 0 && self.ring.seq(self.position)? != seq(self.position, COMMITTED) {
+        loop {
+            if self.ring.seq(self.position)? == seq(self.position, COMMITTED) {
+                return Ok(true);
+            }
+            if looks == 0 {
+                return Ok(false);
+            }
             looks -= 1;
             spin_loop();
         }
-        Ok(())
     }
 
     #[inline(never)]
@@ -106,8 +110,10 @@ impl Reader {
     /// Where the next message is; `None` if patience has come to its end.
     #[inline(always)]
     pub(crate) fn next(&mut self, life: &impl Liveness, patience: Patience) -> Result<Option<Extent>, Error> {
-        self.look_quickly(patience)?;
-        match self.look()? {
+        if self.catch(patience)? {
+            return self.extent().map(Some);
+        }
+        match self.look_on()? {
             Some(extent) => Ok(Some(extent)),
             None if patience == Patience::None => self.look_twice(life),
             None => self.wait(life, patience),
