@@ -301,7 +301,8 @@ fn a_system_v_segment_is_a_mapping_of_one_length_without_a_file() {
     assert!(whole.resize(20_000).is_err() && whole.resize(100).is_err());
     assert_eq!(whole.view().load::<u8>(9_999), Ok(b'.'));
     whole.protect(0..100, Protection::ReadOnly).expect("protected");
-    assert_eq!(whole.view().store(0, 1u8).unwrap_err().kind, FaultKind::Protection);
+    let refused = whole.view().store(0, 1u8).expect_err("read only");
+    assert!(refused.kind == FaultKind::Protection || !GUARDED, "{refused}");
     assert!(MapOptions::copy_on_write().attach_sysv(*id, "segment").is_err());
     let Err(error) = MapOptions::read_only().attach_sysv(i32::MAX, "none") else { panic!("there is no such segment") };
     assert!(error.to_string().starts_with("attaching none"), "{error}");
