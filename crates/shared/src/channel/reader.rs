@@ -3,9 +3,9 @@
 use super::options::{History, Wait};
 use super::pause::{Doubts, Pause, Step};
 use super::places;
-use super::ring::{COMMITTED, Extent, Found, MOST, Ring, seq};
+use super::ring::{Extent, Found, MOST, Ring, Slot};
 use super::shape::{DATA, HEAD, POSITION, RECEIVERS};
-use super::writer::{is_owed_by_the_dead, locked, pad_for_the_dead};
+use super::writer::{is_owed_by_the_dead, locked, number, pad_for_the_dead};
 use crate::error::Error;
 use crate::life::Liveness;
 use crate::lock::Patience;
@@ -62,28 +62,37 @@ impl Reader {
         self.position
     }
 
-    /// Receives a message that has as many bytes as `buf`; `false` if patience has come to its end.
+    /// Receives a message into the start of `buf`, and answers its length; `None` if patience has come to its end.
     ///
     /// A straight line for most messages, as in `Writer::send`.
     #[inline(always)]
-    pub(crate) fn receive(&mut self, life: &impl Liveness, buf: &mut [u8], patience: Patience) -> Result<bool, Error> {
-        let (ring, position) = (&self.ring, self.position);
-        let is_short = buf.len() <= ring.shape.inline_len;
-        if !is_short || !self.catch(patience)? || ring.len(position)? != buf.len() {
-            return self.receive_any(life, buf, patience);
+    pub(crate) fn receive(
+        &mut self,
+        life: &impl Liveness,
+        buf: &mut [u8],
+        patience: Patience,
+    ) -> Result<Option<usize>, Error> {
+        let shape = &self.ring.shape;
+        let slot = self.ring.slot(self.position)?;
+        if self.catch(&slot, patience)? {
+            let len = slot.len()?;
+            let fits = len == shape.message_len || (len < shape.message_len && !shape.fixed);
+            if fits && len <= shape.inline_len && len <= buf.len() {
+                slot.read(&mut buf[..len])?;
+                self.check()?;
+                self.release()?;
+                return Ok(Some(len));
+            }
         }
-        ring.memory.read(ring.shape.payload(position), buf)?;
-        self.check()?;
-        self.release()?;
-        Ok(true)
+        self.receive_any(life, buf, patience)
     }
 
     /// Catches a message that comes within a moment, in as few instructions as may be; `false` if none has come.
     #[inline(always)]
-    fn catch(&self, patience: Patience) -> Result<bool, Error> {
+    fn catch(&self, slot: &Slot<'_>, patience: Patience) -> Result<bool, Error> {
         let mut looks = if patience == Patience::None { 0 } else { self.quick_looks };
         loop {
-            if self.ring.seq(self.position)? == seq(self.position, COMMITTED) {
+            if slot.is_committed()? {
                 return Ok(true);
             }
             if looks == 0 {
@@ -95,22 +104,30 @@ impl Reader {
     }
 
     #[inline(never)]
-    fn receive_any(&mut self, life: &impl Liveness, buf: &mut [u8], patience: Patience) -> Result<bool, Error> {
-        let Some(extent) = self.next(life, patience)? else { return Ok(false) };
-        if extent.len != buf.len() {
-            let wrong = self.ring.memory.corrupt(extent.at, "a message has a length that none has");
-            return Err(self.refuse(wrong));
-        }
+    fn receive_any(
+        &mut self,
+        life: &impl Liveness,
+        buf: &mut [u8],
+        patience: Patience,
+    ) -> Result<Option<usize>, Error> {
+        let Some(extent) = self.next(life, patience)? else { return Ok(None) };
+        let most = buf.len();
+        let Some(buf) = buf.get_mut(..extent.len) else {
+            let object = self.ring.memory.object().to_owned();
+            // In a lossy channel the length may be a newer message's.
+            return Err(self.refuse(Error::TooLong { object, len: number(extent.len), most: number(most) }));
+        };
         self.ring.memory.read(extent.at, buf)?;
         self.check()?;
         self.release()?;
-        Ok(true)
+        Ok(Some(extent.len))
     }
 
     /// Where the next message is; `None` if patience has come to its end.
     #[inline(always)]
     pub(crate) fn next(&mut self, life: &impl Liveness, patience: Patience) -> Result<Option<Extent>, Error> {
-        if self.catch(patience)? {
+        let slot = self.ring.slot(self.position)?;
+        if self.catch(&slot, patience)? {
             return self.extent().map(Some);
         }
         match self.look_on()? {

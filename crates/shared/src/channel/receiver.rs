@@ -119,10 +119,8 @@ impl<T: Layout> Receiver<T> {
     #[inline]
     pub fn receive(&mut self) -> Result<T, Error> {
         let mut value = T::new_zeroed();
-        match self.reader.receive(&self.object, value.as_mut_bytes(), Patience::Unlimited)? {
-            true => Ok(value),
-            false => unreachable!("unlimited patience comes to no end"),
-        }
+        self.receive_into(&mut value)?;
+        Ok(value)
     }
 
     /// Receives a message into `value`; waits as long as there is none. For types of some kilobytes, whose values are
@@ -132,10 +130,8 @@ impl<T: Layout> Receiver<T> {
     /// Those of the [type](Self#errors).
     #[inline]
     pub fn receive_into(&mut self, value: &mut T) -> Result<(), Error> {
-        match self.reader.receive(&self.object, value.as_mut_bytes(), Patience::Unlimited)? {
-            true => Ok(()),
-            false => unreachable!("unlimited patience comes to no end"),
-        }
+        let received = self.reader.receive(&self.object, value.as_mut_bytes(), Patience::Unlimited)?;
+        received.map(drop).ok_or_else(|| unreachable!("unlimited patience comes to no end"))
     }
 
     /// Receives a message if there is one; else `None`.
@@ -146,7 +142,7 @@ impl<T: Layout> Receiver<T> {
     pub fn try_receive(&mut self) -> Result<Option<T>, Error> {
         let mut value = T::new_zeroed();
         let received = self.reader.receive(&self.object, value.as_mut_bytes(), Patience::None)?;
-        Ok(received.then_some(value))
+        Ok(received.map(|_| value))
     }
 
     /// Receives a message; waits for one no longer than `timeout_after`.
@@ -156,10 +152,8 @@ impl<T: Layout> Receiver<T> {
     pub fn receive_timeout(&mut self, timeout_after: Duration) -> Result<T, Error> {
         let begin = Instant::now();
         let mut value = T::new_zeroed();
-        match self.reader.receive(&self.object, value.as_mut_bytes(), Patience::lasting(timeout_after))? {
-            true => Ok(value),
-            false => Err(timeout(&self.object, begin)),
-        }
+        let received = self.reader.receive(&self.object, value.as_mut_bytes(), Patience::lasting(timeout_after))?;
+        received.map(|_| value).ok_or_else(|| timeout(&self.object, begin))
     }
 }
 
@@ -170,7 +164,7 @@ impl Receiver<[u8]> {
     /// [`Error::TooLong`] if it does not fit: it comes again next time; else those of the [type](Self#errors).
     #[inline]
     pub fn receive(&mut self, buf: &mut [u8]) -> Result<usize, Error> {
-        let received = self.receive_for(buf, Patience::Unlimited)?;
+        let received = self.reader.receive(&self.object, buf, Patience::Unlimited)?;
         Ok(received.unwrap_or_else(|| unreachable!("unlimited patience comes to no end")))
     }
 
@@ -180,7 +174,7 @@ impl Receiver<[u8]> {
     /// [`Error::TooLong`] as for [`receive`](Self::receive); else those of the [type](Self#errors).
     #[inline]
     pub fn try_receive(&mut self, buf: &mut [u8]) -> Result<Option<usize>, Error> {
-        self.receive_for(buf, Patience::None)
+        self.reader.receive(&self.object, buf, Patience::None)
     }
 
     /// Receives a message into the start of `buf`; waits for one no longer than `timeout_after`.
@@ -190,28 +184,9 @@ impl Receiver<[u8]> {
     /// [type](Self#errors).
     pub fn receive_timeout(&mut self, buf: &mut [u8], timeout_after: Duration) -> Result<usize, Error> {
         let begin = Instant::now();
-        self.receive_for(buf, Patience::lasting(timeout_after))?.ok_or_else(|| timeout(&self.object, begin))
-    }
-
-    #[inline]
-    fn receive_for(&mut self, buf: &mut [u8], patience: Patience) -> Result<Option<usize>, Error> {
-        let Some(extent) = self.reader.next(&self.object, patience)? else { return Ok(None) };
-        let most = buf.len();
-        let Some(buf) = buf.get_mut(..extent.len) else { return Err(self.too_long(extent.len, most)) };
-        self.reader.ring().memory.read(extent.at, buf)?;
-        self.reader.check()?;
-        self.reader.release()?;
-        Ok(Some(extent.len))
-    }
-
-    #[cold]
-    fn too_long(&mut self, len: usize, most: usize) -> Error {
-        // In a lossy channel the length may be a newer message's.
-        if let Err(lagged) = self.reader.check() {
-            return lagged;
-        }
-        let number = |len| u64::try_from(len).unwrap_or(u64::MAX);
-        Error::TooLong { object: self.object.name().to_owned(), len: number(len), most: number(most) }
+        self.reader
+            .receive(&self.object, buf, Patience::lasting(timeout_after))?
+            .ok_or_else(|| timeout(&self.object, begin))
     }
 }
 

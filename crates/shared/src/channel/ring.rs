@@ -15,7 +15,7 @@
 
 use super::shape::{CLOSED, DATA, SEQ, SPACE, START, Shape, WHAT, index};
 use crate::error::Error;
-use crate::memory::{Memory, Ordering, fence};
+use crate::memory::{Memory, Ordering, Window, fence};
 
 pub(crate) const OLD: u64 = 0;
 pub(crate) const CLAIMED: u64 = 1;
@@ -61,11 +61,78 @@ pub(crate) fn seq(position: u64, state: u64) -> u64 {
     (position + 1) << 2 | state
 }
 
+/// The slot of a message, looked up once.
+#[derive(Clone, Copy)]
+pub(crate) struct Slot<'a> {
+    window: Window<'a>,
+    shape: &'a Shape,
+    position: u64,
+}
+
+impl Slot<'_> {
+    /// Loads `seq`. What it publishes: A1, pairs with R1 in `publish` and R2 in `retire`.
+    #[inline(always)]
+    pub(crate) fn seq(&self) -> Result<u64, Error> {
+        self.window.u64(SEQ)?.load(Ordering::Acquire)
+    }
+
+    /// Whether the message is there, whole.
+    #[inline(always)]
+    pub(crate) fn is_committed(&self) -> Result<bool, Error> {
+        Ok(self.seq()? == seq(self.position, COMMITTED))
+    }
+
+    /// The length of the message.
+    #[inline(always)]
+    pub(crate) fn len(&self) -> Result<usize, Error> {
+        let what = self.window.u64(WHAT)?.load(Ordering::Relaxed)?;
+        Ok(index(what & u64::from(u32::MAX)))
+    }
+
+    /// Copies a message out that lies in the slot.
+    #[inline(always)]
+    pub(crate) fn read(&self, buf: &mut [u8]) -> Result<(), Error> {
+        self.window.read(self.shape.payload, buf)
+    }
+
+    /// Copies a message in that lies in the slot.
+    #[inline(always)]
+    pub(crate) fn write(&self, message: &[u8]) -> Result<(), Error> {
+        self.window.write(self.shape.payload, message)
+    }
+
+    /// Says whose the message is, how long, and where.
+    #[inline(always)]
+    pub(crate) fn describe(&self, number: u32, len: usize, start: u64) -> Result<(), Error> {
+        // A length was checked against the channel's, which is 32 bits.
+        let len = u64::try_from(len).unwrap_or(u64::MAX) & u64::from(u32::MAX);
+        self.window.u64(WHAT)?.store(u64::from(number) << 32 | len, Ordering::Relaxed)?;
+        if self.shape.buffer_bytes != 0 {
+            self.window.u64(START)?.store(start, Ordering::Relaxed)?;
+        }
+        Ok(())
+    }
+
+    /// Says that the message is whole, or that it will never be.
+    #[inline(always)]
+    pub(crate) fn publish(&self, state: u64) -> Result<(), Error> {
+        // R1: publishes the message, and what `describe` said of it, to A1.
+        self.window.u64(SEQ)?.store(seq(self.position, state), Ordering::Release)
+    }
+}
+
 impl Ring {
-    /// Loads `seq` of a message's slot. What it publishes: A1, pairs with R1 in `publish` and R2 in `retire`.
+    /// The slot of a message.
+    #[inline(always)]
+    pub(crate) fn slot(&self, position: u64) -> Result<Slot<'_>, Error> {
+        let window = self.memory.window(self.shape.slot(position), self.shape.slot_len)?;
+        Ok(Slot { window, shape: &self.shape, position })
+    }
+
+    /// `seq` of a message's slot.
     #[inline(always)]
     pub(crate) fn seq(&self, position: u64) -> Result<u64, Error> {
-        self.memory.u64(self.shape.slot(position) + SEQ)?.load(Ordering::Acquire)
+        self.slot(position)?.seq()
     }
 
     /// What a slot says about a message.
@@ -99,8 +166,7 @@ impl Ring {
     /// The length of a slot's message.
     #[inline(always)]
     pub(crate) fn len(&self, position: u64) -> Result<usize, Error> {
-        let what = self.memory.u64(self.shape.slot(position) + WHAT)?.load(Ordering::Relaxed)?;
-        Ok(index(what & u64::from(u32::MAX)))
+        self.slot(position)?.len()
     }
 
     /// The number of who claims a slot, or has sent its message.
@@ -123,7 +189,7 @@ impl Ring {
             return Err(self.wrong_len(position));
         }
         if len <= self.shape.inline_len {
-            return Ok(Extent { at: self.shape.payload(position), len });
+            return Ok(Extent { at: self.shape.inlined(position), len });
         }
         match self.buffer_extent(self.start(position)?, len) {
             Some(extent) => Ok(extent),
@@ -148,26 +214,6 @@ impl Ring {
         let end = within.checked_add(self.shape.buffered(len))?;
         let fits = start < MOST && start.is_multiple_of(8) && end <= self.shape.buffer_bytes;
         fits.then(|| Extent { at: self.shape.buffer(start), len })
-    }
-
-    /// Says whose a slot's message is, how long, and where.
-    #[inline(always)]
-    pub(crate) fn describe(&self, position: u64, number: u32, len: usize, start: u64) -> Result<(), Error> {
-        let slot = self.shape.slot(position);
-        // A length was checked against the channel's, which is 32 bits.
-        let len = u64::try_from(len).unwrap_or(u64::MAX) & u64::from(u32::MAX);
-        self.memory.u64(slot + WHAT)?.store(u64::from(number) << 32 | len, Ordering::Relaxed)?;
-        if self.shape.buffer_bytes != 0 {
-            self.memory.u64(slot + START)?.store(start, Ordering::Relaxed)?;
-        }
-        Ok(())
-    }
-
-    /// Says that a message is whole, or that it will never be.
-    #[inline(always)]
-    pub(crate) fn publish(&self, position: u64, state: u64) -> Result<(), Error> {
-        // R1: publishes the message, and what `describe` said of it, to A1.
-        self.memory.u64(self.shape.slot(position) + SEQ)?.store(seq(position, state), Ordering::Release)
     }
 
     /// Says that a message gives way; its bytes may be written from then on.

@@ -93,9 +93,9 @@ pub(crate) struct Shape {
     /// 0 or a power of two.
     pub(crate) buffer_bytes: u64,
     /// Bytes of a slot.
-    slot_len: usize,
+    pub(crate) slot_len: usize,
     /// Where in a slot its message begins.
-    payload: usize,
+    pub(crate) payload: usize,
     /// Up to how many bytes a message lies in its slot.
     pub(crate) inline_len: usize,
     slots_at: usize,
@@ -173,7 +173,7 @@ impl Shape {
 
     /// Where a message is that lies in its slot.
     #[inline(always)]
-    pub(crate) fn payload(&self, position: u64) -> usize {
+    pub(crate) fn inlined(&self, position: u64) -> usize {
         self.slot(position) + self.payload
     }
 

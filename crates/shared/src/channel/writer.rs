@@ -93,9 +93,10 @@ impl Writer {
             return self.send_any(life, message, patience);
         }
         let position = self.edges.tail;
-        self.ring.memory.write(shape.payload(position), message)?;
-        self.ring.describe(position, self.number, len, self.edges.filled)?;
-        self.ring.publish(position, COMMITTED)?;
+        let slot = self.ring.slot(position)?;
+        slot.write(message)?;
+        slot.describe(self.number, len, self.edges.filled)?;
+        slot.publish(COMMITTED)?;
         self.edges.tail = position + 1;
         // As in `commit`.
         self.ring.memory.u64(TAIL)?.store(position + 1, Ordering::Relaxed)?;
@@ -235,7 +236,7 @@ impl Writer {
     fn claim_at(&self, start: u64, len: usize) -> Result<Claim, Error> {
         let (position, shape) = (self.edges.tail, &self.ring.shape);
         let extent = if len <= shape.inline_len {
-            Extent { at: shape.payload(position), len }
+            Extent { at: shape.inlined(position), len }
         } else {
             match self.ring.buffer_extent(start, len) {
                 Some(extent) => extent,
@@ -266,8 +267,9 @@ impl Writer {
         let Some(start) = self.room(len)? else { return Ok(None) };
         let claim = self.claim_at(start, len)?;
         let ring = &self.ring;
-        ring.describe(claim.position, self.number, len, start)?;
-        ring.publish(claim.position, CLAIMED)?;
+        let slot = ring.slot(claim.position)?;
+        slot.describe(self.number, len, start)?;
+        slot.publish(CLAIMED)?;
         // F1, as in `retire`: the slot's bytes are written from here on, by this sender, though another one may have
         // retired the message before, when he needed room in the buffer.
         fence(Ordering::Release);
@@ -283,8 +285,9 @@ impl Writer {
         if ring.shape.kind == Kind::Broadcast {
             return self.commit_shared(claim);
         }
-        ring.describe(claim.position, self.number, claim.extent.len, claim.start)?;
-        ring.publish(claim.position, COMMITTED)?;
+        let slot = ring.slot(claim.position)?;
+        slot.describe(self.number, claim.extent.len, claim.start)?;
+        slot.publish(COMMITTED)?;
         self.edges.advance(&claim, ring);
         // One behind what is published, should the process die in between: `recover` knows.
         ring.memory.u64(TAIL)?.store(self.edges.tail, Ordering::Relaxed)?;
@@ -295,13 +298,14 @@ impl Writer {
     fn commit_shared(&mut self, claim: Claim) -> Result<(), Error> {
         self.open = None;
         let ring = &self.ring;
+        let slot = ring.slot(claim.position)?;
         if claim.extent.len != claim.claimed {
             // F5: orders all accesses to the bytes that are given back before the length that says so. Pairs with F6 in
             // `last_byte`: whoever sees the length may write there.
             fence(Ordering::Release);
-            ring.describe(claim.position, self.number, claim.extent.len, claim.start)?;
+            slot.describe(self.number, claim.extent.len, claim.start)?;
         }
-        ring.publish(claim.position, COMMITTED)?;
+        slot.publish(COMMITTED)?;
         // Senders, too: a message that was claimed for long may have been the oldest, which could not give way.
         ring.wake_everybody()
     }
@@ -316,7 +320,7 @@ impl Writer {
         if len > claim.extent.len {
             return Err(Error::TooLong { object: object(), len: number(len), most: number(claim.extent.len) });
         }
-        let in_slot = shape.payload(claim.position);
+        let in_slot = shape.inlined(claim.position);
         if claim.extent.at != in_slot && len <= shape.inline_len {
             // A message as short as that is looked for in its slot.
             let mut bytes = vec![0; len];
@@ -334,7 +338,7 @@ impl Writer {
         if self.ring.shape.kind == Kind::Spsc {
             return Ok(());
         }
-        self.ring.publish(claim.position, PADDED)?;
+        self.ring.slot(claim.position)?.publish(PADDED)?;
         self.ring.wake_everybody()
     }
 
@@ -446,7 +450,7 @@ impl Writer {
 }
 
 /// A length, as errors have it.
-fn number(len: usize) -> u64 {
+pub(crate) fn number(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }
 
@@ -588,7 +592,7 @@ pub(crate) fn pad_for_the_dead(ring: &Ring, life: &impl Liveness, position: u64)
         if !is_owed_by_the_dead(ring, life, position)? {
             return Ok(false);
         }
-        ring.publish(position, PADDED)?;
+        ring.slot(position)?.publish(PADDED)?;
         Ok(true)
     })?;
     if padded == Some(true) {

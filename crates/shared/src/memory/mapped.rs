@@ -76,6 +76,17 @@ impl Memory {
         part.unwrap_or_else(|_| unreachable!("inside the mapping, which does not shrink"))
     }
 
+    /// `len` bytes from `offset`, for as long as something is done there: cheaper than as many accesses of their own.
+    #[inline(always)]
+    pub(crate) fn window(&self, offset: usize, len: usize) -> Result<Window<'_>, Error> {
+        let start = self.start + offset;
+        match self.mapping.view().slice(start..start.saturating_add(len)) {
+            Ok(view) if offset.saturating_add(len) <= self.len => Ok(Window { view, start, memory: self }),
+            Ok(_) => Err(self.corrupt(offset, "a part lies outside")),
+            Err(fault) => Err(self.fault(fault)),
+        }
+    }
+
     /// The word of 4 bytes at `offset`, a multiple of 4.
     #[inline(always)]
     pub(crate) fn u32(&self, offset: usize) -> Result<Word<'_, u32>, Error> {
@@ -91,7 +102,7 @@ impl Memory {
     #[inline(always)]
     fn word<T: AtomicInteger>(&self, offset: usize) -> Result<Word<'_, T>, Error> {
         match self.mapping.view().atomic(self.start + offset) {
-            Ok(view) if offset + size_of::<T>() <= self.len => Ok(Word { view, memory: self }),
+            Ok(view) if offset + size_of::<T>() <= self.len => Ok(Word { view, start: 0, memory: self }),
             Ok(_) => Err(self.corrupt(offset, "a word lies outside")),
             Err(fault) => Err(self.fault(fault)),
         }
@@ -121,7 +132,48 @@ impl Memory {
     #[cold]
     #[inline(never)]
     pub(crate) fn fault(&self, fault: Fault) -> Error {
-        Error::Fault { object: self.object.to_string(), source: fault }
+        self.fault_from(0, fault)
+    }
+
+    /// The same for a fault that is counted from byte `start` of the mapping.
+    #[cold]
+    #[inline(never)]
+    fn fault_from(&self, start: usize, fault: Fault) -> Error {
+        let mut source = fault;
+        source.offset += start;
+        Error::Fault { object: self.object.to_string(), source }
+    }
+}
+
+/// A part of a [`Memory`] that was looked up once.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Window<'a> {
+    view: View<'a>,
+    /// Where it begins in the mapping, from which faults are counted.
+    start: usize,
+    memory: &'a Memory,
+}
+
+impl<'a> Window<'a> {
+    /// The word of 8 bytes at `offset`, a multiple of 8.
+    #[inline(always)]
+    pub(crate) fn u64(&self, offset: usize) -> Result<Word<'a, u64>, Error> {
+        match self.view.atomic(offset) {
+            Ok(view) => Ok(Word { view, start: self.start, memory: self.memory }),
+            Err(fault) => Err(self.memory.fault_from(self.start, fault)),
+        }
+    }
+
+    /// Copies bytes out.
+    #[inline(always)]
+    pub(crate) fn read(&self, offset: usize, buf: &mut [u8]) -> Result<(), Error> {
+        self.view.read_exact_at(offset, buf).map_err(|fault| self.memory.fault_from(self.start, fault))
+    }
+
+    /// Copies bytes in.
+    #[inline(always)]
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.view.write_all_at(offset, bytes).map_err(|fault| self.memory.fault_from(self.start, fault))
     }
 }
 
@@ -129,23 +181,25 @@ impl Memory {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Word<'a, T> {
     view: AtomicView<'a, T>,
+    /// What the view counts from, in the mapping.
+    start: usize,
     memory: &'a Memory,
 }
 
 impl<T: AtomicInteger> Word<'_, T> {
     #[inline(always)]
     pub(crate) fn load(&self, order: Ordering) -> Result<T, Error> {
-        self.view.load(order).map_err(|fault| self.memory.fault(fault))
+        self.view.load(order).map_err(|fault| self.memory.fault_from(self.start, fault))
     }
 
     #[inline(always)]
     pub(crate) fn store(&self, value: T, order: Ordering) -> Result<(), Error> {
-        self.view.store(value, order).map_err(|fault| self.memory.fault(fault))
+        self.view.store(value, order).map_err(|fault| self.memory.fault_from(self.start, fault))
     }
 
     #[inline(always)]
     pub(crate) fn fetch_add(&self, value: T, order: Ordering) -> Result<T, Error> {
-        self.view.fetch_add(value, order).map_err(|fault| self.memory.fault(fault))
+        self.view.fetch_add(value, order).map_err(|fault| self.memory.fault_from(self.start, fault))
     }
 
     /// The outer error is the object's; the inner result is that of `core`.
@@ -157,14 +211,14 @@ impl<T: AtomicInteger> Word<'_, T> {
         success: Ordering,
         failure: Ordering,
     ) -> Result<Result<T, T>, Error> {
-        self.view.compare_exchange(current, new, success, failure).map_err(|fault| self.memory.fault(fault))
+        self.view.compare_exchange(current, new, success, failure).map_err(|fault| self.memory.fault_from(self.start, fault))
     }
 }
 
 impl Word<'_, u32> {
     /// Sleeps while the value is `expected`; `false` if the time was over.
     pub(crate) fn wait(&self, expected: u32, timeout: Duration) -> Result<bool, Error> {
-        self.view.wait(expected, Some(timeout)).map_err(|fault| self.memory.fault(fault))
+        self.view.wait(expected, Some(timeout)).map_err(|fault| self.memory.fault_from(self.start, fault))
     }
 
     /// Wakes up to `count` who sleep on it.
@@ -174,6 +228,6 @@ impl Word<'_, u32> {
 
     /// Wakes up to `count` who sleep on it; answers how many.
     pub(crate) fn wake_and_count(&self, count: u32) -> Result<u32, Error> {
-        self.view.wake(count).map_err(|fault| self.memory.fault(fault))
+        self.view.wake(count).map_err(|fault| self.memory.fault_from(self.start, fault))
     }
 }

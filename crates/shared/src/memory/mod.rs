@@ -5,6 +5,7 @@
 //! - `part(offset, len)`: a part of it; `len`.
 //! - `u32(offset)`, `u64(offset)`: a [`Word`], with `load`, `store`, `compare_exchange`, `fetch_add`, and for `u32`
 //!   `wait`, `wake` and `wake_and_count`.
+//! - `window(offset, len)`: a [`Window`], a part for a moment, with `u64`, `read` and `write`.
 //! - `read(offset, buf)`, `write(offset, bytes)`: data, which nothing orders and which others may change meanwhile.
 //! - `corrupt(offset, reason)`: the error for what nobody who keeps to the rules would have written.
 //!
@@ -16,13 +17,13 @@
 cfg_select! {
     loom => {
         mod model;
-        pub(crate) use model::{Memory, Word};
+        pub(crate) use model::{Memory, Window, Word};
         pub(crate) use loom::sync::atomic::{Ordering, fence};
         pub(crate) use loom::hint::spin_loop;
     }
     _ => {
         mod mapped;
-        pub(crate) use mapped::{Memory, Word};
+        pub(crate) use mapped::{Memory, Window, Word};
         pub(crate) use core::sync::atomic::{Ordering, fence};
         pub(crate) use core::hint::spin_loop;
     }

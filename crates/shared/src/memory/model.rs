@@ -85,6 +85,11 @@ impl Memory {
         "model"
     }
 
+    pub(crate) fn window(&self, offset: usize, len: usize) -> Result<Window<'_>, Error> {
+        assert!(offset + len <= self.len, "a part outside");
+        Ok(Window { memory: self, start: offset })
+    }
+
     pub(crate) fn u32(&self, offset: usize) -> Result<Word<'_, u32>, Error> {
         Ok(Word { cell: self.cells.narrow.get(&(self.start + offset)).expect("a word of 4 bytes"), memory: self })
     }
@@ -112,6 +117,26 @@ impl Memory {
 
     pub(crate) fn corrupt(&self, offset: usize, reason: &'static str) -> Error {
         panic!("no model is damaged, but at {}: {reason}", self.start + offset);
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(crate) struct Window<'a> {
+    memory: &'a Memory,
+    start: usize,
+}
+
+impl<'a> Window<'a> {
+    pub(crate) fn u64(&self, offset: usize) -> Result<Word<'a, u64>, Error> {
+        self.memory.u64(self.start + offset)
+    }
+
+    pub(crate) fn read(&self, offset: usize, buf: &mut [u8]) -> Result<(), Error> {
+        self.memory.read(self.start + offset, buf)
+    }
+
+    pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
+        self.memory.write(self.start + offset, bytes)
     }
 }
 
