@@ -47,6 +47,7 @@ pub mod interop;
 mod mapped_file;
 mod mapping;
 mod options;
+mod owned_view;
 mod page;
 mod paging;
 // What these two hold is needed where faults are signals; the tests of it run under Miri and loom too.
@@ -74,6 +75,7 @@ pub use fault::{Access, Fault, FaultKind};
 pub use mapped_file::MappedFile;
 pub use mapping::Mapping;
 pub use options::{HugePages, MapMode, MapOptions, Protection};
+pub use owned_view::OwnedView;
 pub use page::page_bytes;
 pub use paging::{Advice, CacheCounts};
 pub use residency::Residency;

@@ -200,6 +200,10 @@ impl Mapping {
             // Inside the file and not a matter of our mode: somebody has changed the protection of our pages.
             return FaultKind::Protection;
         }
+        if file_len == sys::ENDLESS {
+            // A device has refused. It is not asked why, since asking may be an access like any other.
+            return FaultKind::Io(libc::EIO);
+        }
         if self.region.is_segment() {
             // Its pages are there or in the swap space, from where one has not come back.
             return FaultKind::Io(libc::EIO);

@@ -86,6 +86,20 @@ impl<'a> View<'a> {
         self.mapping
     }
 
+    /// A view from what [`OwnedView`](crate::OwnedView) keeps of one.
+    ///
+    /// # Safety
+    /// 1. `base` and `len` are those of a view of this mapping, which has not been resized since.
+    #[inline(always)]
+    pub(crate) unsafe fn from_parts(base: *mut u8, len: usize, mapping: &'a Mapping) -> Self {
+        Self { base, len, mapping }
+    }
+
+    /// Address of the first byte.
+    pub(crate) fn base(&self) -> *mut u8 {
+        self.base
+    }
+
     /// Bytes from the start of the mapping to the first byte of the view.
     #[must_use]
     pub fn offset(&self) -> usize {
@@ -216,8 +230,21 @@ impl<'a> View<'a> {
     #[inline]
     pub fn load<T: FromBytes>(&self, offset: usize) -> Result<T, Fault> {
         self.check(offset, size_of::<T>(), Access::Read)?;
+        // SAFETY: 1: `check` has found the bytes.
+        unsafe { self.load_unchecked(offset) }
+    }
+
+    /// Loads a value from an offset that was checked before, as [`load`](Self::load) does.
+    ///
+    /// # Errors
+    /// The fault of the first byte that could not be read.
+    ///
+    /// # Safety
+    /// 1. `offset` and the bytes of `T` together are at most the view's length.
+    #[inline(always)]
+    pub unsafe fn load_unchecked<T: FromBytes>(&self, offset: usize) -> Result<T, Fault> {
         let base = self.base;
-        // SAFETY, for the four loads: `check` has found `size_of::<T>()` bytes at `offset` inside the view (V1); V2.
+        // SAFETY, for the four loads: `size_of::<T>()` bytes at `offset` lie inside the view (duty 1, V1); V2.
         let loaded = match size_of::<T>() {
             // SAFETY: as above.
             1 => unsafe { arch::load_u8(base, offset) }.map(|v| from_bytes(&v.to_ne_bytes())),
@@ -246,11 +273,45 @@ impl<'a> View<'a> {
     /// [`OutOfBounds`](crate::FaultKind::OutOfBounds), or the fault of the first byte that could not be written.
     #[inline]
     pub fn store<T: IntoBytes + Immutable>(&self, offset: usize, value: T) -> Result<(), Fault> {
-        let bytes = value.as_bytes();
-        self.check(offset, bytes.len(), Access::Write)?;
-        let base = self.base;
-        // SAFETY, for the four stores: `check` has found that many bytes at `offset` inside the view (V1); V2.
-        let stored = if let Ok(bytes) = bytes.try_into() {
+        self.check(offset, size_of::<T>(), Access::Write)?;
+        // SAFETY: 1: `check` has found the bytes.
+        match unsafe { self.store_whole(offset, &value) } {
+            Some(Ok(())) => Ok(()),
+            Some(Err(())) => Err(self.store_fault(offset, size_of::<T>())),
+            None => self.copy_in(offset, value.as_bytes()),
+        }
+    }
+
+    /// Stores a value of 1, 2, 4 or 8 bytes at an offset that was checked before, as [`store`](Self::store) does. No
+    /// byte is touched again after a fault, which is therefore always the first byte's: for registers of devices.
+    ///
+    /// # Errors
+    /// The fault.
+    ///
+    /// # Panics
+    /// If the value has another size.
+    ///
+    /// # Safety
+    /// 1. `offset` and the bytes of `T` together are at most the view's length.
+    #[inline(always)]
+    pub unsafe fn store_unchecked<T: IntoBytes + Immutable>(&self, offset: usize, value: T) -> Result<(), Fault> {
+        // SAFETY: 1: by duty 1 of this function.
+        match unsafe { self.store_whole(offset, &value) } {
+            Some(Ok(())) => Ok(()),
+            Some(Err(())) => Err(self.untouched_store_fault(offset)),
+            None => panic!("no instruction stores {} bytes", size_of::<T>()),
+        }
+    }
+
+    /// Stores a value by one instruction; `None` if it has a size that no instruction has.
+    ///
+    /// # Safety
+    /// 1. `offset` and the bytes of `T` together are at most the view's length.
+    #[inline(always)]
+    unsafe fn store_whole<T: IntoBytes + Immutable>(&self, offset: usize, value: &T) -> Option<Result<(), ()>> {
+        let (base, bytes) = (self.base, value.as_bytes());
+        // SAFETY, for the four stores: that many bytes at `offset` lie inside the view (duty 1, V1); V2.
+        Some(if let Ok(bytes) = bytes.try_into() {
             // SAFETY: as above.
             unsafe { arch::store_u8(base, offset, u8::from_ne_bytes(bytes)) }
         } else if let Ok(bytes) = bytes.try_into() {
@@ -263,12 +324,8 @@ impl<'a> View<'a> {
             // SAFETY: as above.
             unsafe { arch::store_u64(base, offset, u64::from_ne_bytes(bytes)) }
         } else {
-            return self.copy_in(offset, bytes);
-        };
-        match stored {
-            Ok(()) => Ok(()),
-            Err(()) => Err(self.store_fault(offset, size_of::<T>())),
-        }
+            return None;
+        })
     }
 
     /// Makes an atomic integer of the bytes at `offset`, for threads and processes to meet on.
@@ -485,13 +542,18 @@ impl<'a> View<'a> {
     /// store that is done in pieces could be seen torn: adding nothing to its first and its last byte tells as much,
     /// and changes nothing.
     #[cold]
+    fn untouched_store_fault(&self, offset: usize) -> Fault {
+        self.fault(FaultWord::new(self.address(offset).addr(), None), offset, Access::Write)
+    }
+
+    #[cold]
     fn store_fault(&self, offset: usize, len: usize) -> Fault {
         for byte in [offset, offset + len - 1] {
             if let Err(word) = self.touch(byte, Access::Write) {
                 return self.fault_in(word, offset, len, Access::Write);
             }
         }
-        self.fault(FaultWord::new(self.address(offset).addr(), None), offset, Access::Write)
+        self.untouched_store_fault(offset)
     }
 
     /// Accesses a byte of the view, without changing it, whoever else writes to it at the same time.

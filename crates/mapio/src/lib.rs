@@ -14,6 +14,7 @@
 //! | agree with them, whoever dies | [`shared::sync`] |
 //! | send messages to other processes | [`shared::channel`] |
 //! | keep messages, also when the machine stops | [`shared::log`] |
+//! | drive a device by its registers | [`device`] |
 //!
 //! Everything is safe: a file that somebody else cuts short is an `Err`, never a dead process.
 //!
@@ -38,6 +39,7 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use mapio_copy as copy;
+pub use mapio_device as device;
 pub use mapio_map as map;
 pub use mapio_map::compat;
 pub use mapio_shared as shared;

@@ -94,10 +94,13 @@ impl MapMode {
     }
 }
 
+/// The length of a character device, which has none.
+pub(crate) const ENDLESS: u64 = u64::MAX;
+
 /// What is to be known of a file before it is mapped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileFacts {
-    /// Bytes that the file has; `u64::MAX` for a device without a length.
+    /// Bytes that the file has; [`ENDLESS`] for a device without a length.
     pub(crate) len: u64,
     /// What mappings of it start and end at multiples of.
     pub(crate) page_bytes: usize,

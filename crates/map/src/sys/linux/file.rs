@@ -17,7 +17,7 @@ use super::page_bytes;
 use super::region::huge_pages_bits;
 use crate::options::{HugePages, MapMode};
 use crate::paging::CacheCounts;
-use crate::sys::{FileFacts, Opened};
+use crate::sys::{ENDLESS, FileFacts, Opened};
 
 /// `HUGETLBFS_MAGIC` of linux/magic.h, as statfs(2) answers it.
 const HUGETLBFS_MAGIC: u32 = 0x958458f6;
@@ -69,7 +69,7 @@ pub(crate) fn file_len(file: BorrowedFd<'_>) -> io::Result<u64> {
 fn len_of(file: BorrowedFd<'_>, stat: &Stat) -> io::Result<u64> {
     Ok(match FileType::from_raw_mode(stat.st_mode) {
         FileType::BlockDevice => block_device_bytes(file)?,
-        FileType::CharacterDevice => u64::MAX,
+        FileType::CharacterDevice => ENDLESS,
         _ => u64::try_from(stat.st_size).map_err(|_| io::Error::from_raw_os_error(libc::EOVERFLOW))?,
     })
 }

@@ -1,0 +1,25 @@
+//! aarch64: registers are mapped as Device memory, whose accesses keep their order among themselves, but not with those
+//! to ordinary memory: for that, barriers as Linux's `readl` and `writel` have them (arch/arm64/include/asm/io.h).
+#![expect(unsafe_code, reason = "inline assembly")]
+
+use std::arch::asm;
+
+/// Orders a read of a register before everything behind it.
+#[inline(always)]
+pub(crate) fn after_read() {
+    // SAFETY: a barrier: the load before, for the outer shareable domain, and what comes later.
+    unsafe { asm!("dmb oshld", options(nostack, preserves_flags)) };
+}
+
+/// Orders everything before it before a write to a register.
+#[inline(always)]
+pub(crate) fn before_write() {
+    // SAFETY: a barrier between stores, for the outer shareable domain.
+    unsafe { asm!("dmb oshst", options(nostack, preserves_flags)) };
+}
+
+/// Waits until stores have arrived.
+pub(crate) fn flush_writes() {
+    // SAFETY: a barrier that waits for all accesses before it.
+    unsafe { asm!("dsb st", options(nostack, preserves_flags)) };
+}

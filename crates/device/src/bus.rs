@@ -1,0 +1,171 @@
+//! The bus: what carries an access to a register.
+//!
+//! A bus is a range of offsets, in bytes, behind which a device is. Real ones are in the modules below, models in
+//! [`model`](crate::model). A driver is generic over its bus, so that an access through [`Mmio`] is one instruction and
+//! the same driver runs on all of them.
+#![expect(unsafe_code, reason = "functions with duties elsewhere")]
+
+mod mmio;
+
+use std::sync::Arc;
+
+pub use mmio::Mmio;
+
+use crate::error::Error;
+use crate::width::{Value, Width};
+
+/// Carries accesses to the registers of a device.
+///
+/// An access has exactly the width that is asked for: it is never split, joined, repeated or left out. Accesses of one
+/// thread through one bus reach the device in program order, and a write reaches it after everything that the thread
+/// has written to ordinary memory before: what Linux calls `readl` and `writel`
+/// (Documentation/driver-api/device-io.rst). The `relaxed` forms are ordered among themselves only.
+///
+/// Nothing blocks but the device itself. Another program that uses the same device is not kept away.
+#[expect(clippy::len_without_is_empty, reason = "a device without registers is none")]
+pub trait RegisterIo {
+    /// Bytes that there are. Always the same for one bus.
+    fn len(&self) -> usize;
+
+    /// Reads a register.
+    ///
+    /// # Errors
+    /// [`Error::OutOfBounds`], [`Error::Misaligned`]: nothing was read. [`Error::Fault`] where the hardware refuses,
+    /// [`Error::Refused`] where a model does.
+    fn read(&self, offset: usize, width: Width) -> Result<u64, Error>;
+
+    /// Writes a register; bits that the width does not have are cut off.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read). A fault may come late, or never: many buses answer nothing to writes.
+    fn write(&self, offset: usize, width: Width, value: u64) -> Result<(), Error>;
+
+    /// The same as [`read`](Self::read), ordered among such accesses only.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    #[inline(always)]
+    fn read_relaxed(&self, offset: usize, width: Width) -> Result<u64, Error> {
+        self.read(offset, width)
+    }
+
+    /// The same as [`write`](Self::write), ordered among such accesses only.
+    ///
+    /// # Errors
+    /// Those of [`write`](Self::write).
+    #[inline(always)]
+    fn write_relaxed(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
+        self.write(offset, width, value)
+    }
+
+    /// Reads a register whose place was checked before. Who implements it relies on its own [`len`](Self::len) never
+    /// changing, which is then a matter of safety.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read), but for the place.
+    ///
+    /// # Safety
+    /// 1. `offset` and the bytes of `width` together are at most what [`len`](Self::len) has answered for this bus.
+    #[inline(always)]
+    unsafe fn read_unchecked(&self, offset: usize, width: Width) -> Result<u64, Error> {
+        self.read(offset, width)
+    }
+
+    /// Writes a register whose place was checked before.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write), but for the place.
+    ///
+    /// # Safety
+    /// 1. As in [`read_unchecked`](Self::read_unchecked).
+    #[inline(always)]
+    unsafe fn write_unchecked(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
+        self.write(offset, width, value)
+    }
+}
+
+/// Reads a value of the type's width.
+///
+/// # Errors
+/// Those of [`RegisterIo::read`].
+#[inline(always)]
+pub fn read<T: Value>(bus: &(impl RegisterIo + ?Sized), offset: usize) -> Result<T, Error> {
+    bus.read(offset, T::WIDTH).map(T::from_bits)
+}
+
+/// Writes a value of the type's width.
+///
+/// # Errors
+/// Those of [`RegisterIo::write`].
+#[inline(always)]
+pub fn write<T: Value>(bus: &(impl RegisterIo + ?Sized), offset: usize, value: T) -> Result<(), Error> {
+    bus.write(offset, T::WIDTH, value.to_bits())
+}
+
+/// Checks the place of an access: inside, and at a multiple of its width.
+#[inline(always)]
+pub(crate) fn check(len: usize, offset: usize, width: Width) -> Result<(), Error> {
+    let inside = len.checked_sub(width.bytes()).is_some_and(|last| offset <= last);
+    if inside && offset.is_multiple_of(width.bytes()) { Ok(()) } else { Err(misplaced(len, offset, width)) }
+}
+
+#[cold]
+fn misplaced(len: usize, offset: usize, width: Width) -> Error {
+    if len.checked_sub(width.bytes()).is_some_and(|last| offset <= last) {
+        return Error::Misaligned { offset, width };
+    }
+    Error::OutOfBounds { offset, width, len }
+}
+
+macro_rules! forward {
+    ($($(#[$attribute:meta])* [$($generics:tt)*] $type:ty;)+) => {
+        $(
+            $(#[$attribute])*
+            impl<$($generics)*> RegisterIo for $type {
+                #[inline(always)]
+                fn len(&self) -> usize {
+                    (**self).len()
+                }
+
+                #[inline(always)]
+                fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
+                    (**self).read(offset, width)
+                }
+
+                #[inline(always)]
+                fn write(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
+                    (**self).write(offset, width, value)
+                }
+
+                #[inline(always)]
+                fn read_relaxed(&self, offset: usize, width: Width) -> Result<u64, Error> {
+                    (**self).read_relaxed(offset, width)
+                }
+
+                #[inline(always)]
+                fn write_relaxed(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
+                    (**self).write_relaxed(offset, width, value)
+                }
+
+                #[inline(always)]
+                unsafe fn read_unchecked(&self, offset: usize, width: Width) -> Result<u64, Error> {
+                    // SAFETY: 1: by duty 1 of this function; `len` above is that of what is pointed to, which shared
+                    // borrows can't exchange.
+                    unsafe { (**self).read_unchecked(offset, width) }
+                }
+
+                #[inline(always)]
+                unsafe fn write_unchecked(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
+                    // SAFETY: as in `read_unchecked`.
+                    unsafe { (**self).write_unchecked(offset, width, value) }
+                }
+            }
+        )+
+    };
+}
+
+forward! {
+    [B: RegisterIo + ?Sized] &B;
+    [B: RegisterIo + ?Sized] Box<B>;
+    [B: RegisterIo + ?Sized] Arc<B>;
+}

@@ -1,0 +1,166 @@
+//! Why a device could not be found, opened, accessed or driven.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use mapio_map::Fault;
+
+use crate::width::Width;
+
+/// What an operation on a device answers when it has failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The operating system refused.
+    Os {
+        /// What was being done, such as `opening`.
+        operation: &'static str,
+        /// To what.
+        object: String,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// It could not be mapped.
+    Map {
+        /// What.
+        object: String,
+        /// What the mapping said.
+        source: mapio_map::Error,
+    },
+    /// The hardware, or what stands between, has refused an access: for example one of a width that the register does
+    /// not have, on an Arm.
+    Fault {
+        /// Of the register, in bytes.
+        offset: usize,
+        /// Of the access.
+        width: Width,
+        /// What the access said.
+        source: Fault,
+    },
+    /// A model has refused an access, as the device would.
+    Refused {
+        /// Of the register, in bytes.
+        offset: usize,
+        /// Of the access.
+        width: Width,
+        /// Why.
+        reason: &'static str,
+    },
+    /// The access would end behind the device's last byte; nothing was done.
+    OutOfBounds {
+        /// Of the register, in bytes.
+        offset: usize,
+        /// Of the access.
+        width: Width,
+        /// Bytes that there are.
+        len: usize,
+    },
+    /// The access does not begin at a multiple of its width; nothing was done.
+    Misaligned {
+        /// Of the register, in bytes.
+        offset: usize,
+        /// Of the access.
+        width: Width,
+    },
+    /// There is no such device.
+    NotFound {
+        /// What was looked for.
+        object: String,
+    },
+    /// What was asked for makes no sense, whatever there is.
+    Invalid {
+        /// What was asked for.
+        object: String,
+        /// Why not.
+        reason: String,
+    },
+    /// The device does not behave as it should: another one, or a broken one.
+    Unexpected {
+        /// What.
+        object: String,
+        /// What it did.
+        reason: String,
+    },
+    /// The device, or an interrupt, has not answered in time.
+    Timeout {
+        /// What was waited for.
+        object: String,
+        /// For how long.
+        after: Duration,
+    },
+    /// Bytes have come that are not what was sent, or have been lost: what the receiver's error bits say.
+    Line {
+        /// Which device.
+        object: String,
+        /// What has happened.
+        kind: LineError,
+    },
+}
+
+/// What can be wrong with a received byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum LineError {
+    /// Bytes came faster than they were taken, and some are lost.
+    Overrun,
+    /// The parity bit is wrong.
+    Parity,
+    /// There was no stop bit.
+    Framing,
+    /// The line was held low for longer than a byte.
+    Break,
+}
+
+impl Error {
+    pub(crate) fn os(operation: &'static str, object: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self::Os { operation, object: object.into(), source: source.into() }
+    }
+
+    pub(crate) fn invalid(object: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self::Invalid { object: object.into(), reason: reason.into() }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Os { operation, object, .. } => write!(f, "{operation} {object}"),
+            Self::Map { object, .. } => write!(f, "mapping {object}"),
+            Self::Fault { offset, width, .. } => write!(f, "accessing {width} at offset {offset:#x}"),
+            Self::Refused { offset, width, reason } => write!(f, "accessing {width} at offset {offset:#x}: {reason}"),
+            Self::OutOfBounds { offset, width, len } => {
+                write!(f, "accessing {width} at offset {offset:#x}: there are {len:#x} bytes")
+            }
+            Self::Misaligned { offset, width } => {
+                write!(f, "accessing {width} at offset {offset:#x}: it is not aligned")
+            }
+            Self::NotFound { object } => write!(f, "{object}: there is no such device"),
+            Self::Invalid { object, reason } | Self::Unexpected { object, reason } => write!(f, "{object}: {reason}"),
+            Self::Timeout { object, after } => write!(f, "{object}: no answer within {after:?}"),
+            Self::Line { object, kind } => write!(f, "{object}: {kind}"),
+        }
+    }
+}
+
+impl fmt::Display for LineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Overrun => "bytes came faster than they were taken, and some are lost",
+            Self::Parity => "a byte has the wrong parity",
+            Self::Framing => "a byte has no stop bit",
+            Self::Break => "the line was held low: a break",
+        })
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Os { source, .. } => Some(source),
+            Self::Map { source, .. } => Some(source),
+            Self::Fault { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,268 @@
+//! Models: devices in this process, for drivers to run on where there is no such device, and to be tested with.
+//!
+//! A [`Model`] is a state that answers to accesses and to the passing of time. [`Simulated`] is a bus to one, and makes
+//! its [interrupt](SimulatedInterrupt). Time passes as on the machine's clock: nothing runs in the background, a model
+//! catches up with the time at each access, and says when it would interrupt by itself. The kernel wakes who waits for
+//! that, by a timerfd(2), so that waiting takes no processor time.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
+
+use crate::bus::{RegisterIo, check};
+use crate::error::Error;
+use crate::interrupt::Interrupt;
+use crate::width::Width;
+
+/// A device's state, and how it answers.
+#[expect(clippy::len_without_is_empty, reason = "a device without registers is none")]
+pub trait Model: Send {
+    /// Bytes of registers. Always the same.
+    fn len(&self) -> usize;
+
+    /// What a read at that time answers, and does. The place is inside and aligned.
+    ///
+    /// # Errors
+    /// Why the device refuses it, such as `there is no register of this width`.
+    fn read(&mut self, offset: usize, width: Width, now: Instant) -> Result<u64, &'static str>;
+
+    /// What a write at that time does. The place is inside and aligned, and the value has no more bits than the width.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    fn write(&mut self, offset: usize, width: Width, value: u64, now: Instant) -> Result<(), &'static str>;
+
+    /// Since when the interrupt line is up, or when it will be if nobody accesses the device until then; `None` for
+    /// never.
+    fn interrupts_at(&mut self, now: Instant) -> Option<Instant> {
+        let _ = now;
+        None
+    }
+}
+
+/// A bus to a model. Clones are buses to the same one.
+pub struct Simulated<M: ?Sized> {
+    shared: Arc<Shared<M>>,
+}
+
+struct Shared<M: ?Sized> {
+    timer: Mutex<Timer>,
+    len: usize,
+    model: Mutex<M>,
+}
+
+/// What wakes those who wait for the interrupt.
+#[derive(Debug, Default)]
+struct Timer {
+    /// Made with the first interrupt.
+    fd: Option<Arc<OwnedFd>>,
+    /// An interrupt was delivered, and the next is not wanted yet.
+    masked: bool,
+    /// What the descriptor is set to.
+    set_to: Option<Instant>,
+}
+
+impl<M: Model> Simulated<M> {
+    /// A bus to a model.
+    pub fn new(model: M) -> Self {
+        Self { shared: Arc::new(Shared { timer: Mutex::default(), len: model.len(), model: Mutex::new(model) }) }
+    }
+}
+
+impl<M: Model + ?Sized> Simulated<M> {
+    /// The model itself, to look at what a driver has done to it, or to do what the world does. The interrupt follows
+    /// when the guard is dropped.
+    pub fn model(&self) -> Guard<'_, M> {
+        Guard { bus: self, model: Some(lock(&self.shared.model)) }
+    }
+
+    /// The device's interrupt, armed.
+    ///
+    /// # Errors
+    /// [`Error::Os`] when there is no descriptor for it.
+    pub fn interrupt(&self) -> Result<SimulatedInterrupt<M>, Error> {
+        let mut timer = lock(&self.shared.timer);
+        let fd = match &timer.fd {
+            Some(fd) => Arc::clone(fd),
+            None => {
+                let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
+                    .map_err(|source| Error::os("making", "a simulated interrupt", source))?;
+                Arc::clone(timer.fd.insert(Arc::new(fd)))
+            }
+        };
+        drop(timer);
+        let mut interrupt = SimulatedInterrupt { bus: Self { shared: Arc::clone(&self.shared) }, fd };
+        interrupt.rearm()?;
+        Ok(interrupt)
+    }
+
+    /// Sets the timer to when the model will interrupt.
+    fn follow(&self, interrupts_at: Option<Instant>, now: Instant) -> Result<(), Error> {
+        let mut timer = lock(&self.shared.timer);
+        let Some(fd) = timer.fd.clone() else { return Ok(()) };
+        let wanted = interrupts_at.filter(|_| !timer.masked);
+        if wanted == timer.set_to {
+            return Ok(());
+        }
+        // 0 would switch it off.
+        let after = wanted.map(|at| at.saturating_duration_since(now).max(Duration::from_nanos(1)));
+        let it_value = after.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, timespec);
+        let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+        timerfd_settime(fd, TimerfdTimerFlags::empty(), &once)
+            .map_err(|source| Error::os("setting", "a simulated interrupt", source))?;
+        timer.set_to = wanted;
+        Ok(())
+    }
+}
+
+impl<M: Model + ?Sized> RegisterIo for Simulated<M> {
+    fn len(&self) -> usize {
+        self.shared.len
+    }
+
+    fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
+        check(self.len(), offset, width)?;
+        let now = Instant::now();
+        let mut model = lock(&self.shared.model);
+        let read = model.read(offset, width, now).map_err(|reason| Error::Refused { offset, width, reason });
+        let interrupts_at = model.interrupts_at(now);
+        self.follow(interrupts_at, now)?;
+        read
+    }
+
+    fn write(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
+        check(self.len(), offset, width)?;
+        let now = Instant::now();
+        let mut model = lock(&self.shared.model);
+        let written = model.write(offset, width, value & width.max(), now);
+        let interrupts_at = model.interrupts_at(now);
+        self.follow(interrupts_at, now)?;
+        written.map_err(|reason| Error::Refused { offset, width, reason })
+    }
+}
+
+impl<M: ?Sized> Clone for Simulated<M> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared) }
+    }
+}
+
+impl<M: ?Sized> fmt::Debug for Simulated<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulated").field("len", &self.shared.len).finish_non_exhaustive()
+    }
+}
+
+/// A model that nobody else accesses meanwhile.
+pub struct Guard<'a, M: Model + ?Sized> {
+    bus: &'a Simulated<M>,
+    /// `None` once it is dropped.
+    model: Option<MutexGuard<'a, M>>,
+}
+
+impl<M: Model + ?Sized> std::ops::Deref for Guard<'_, M> {
+    type Target = M;
+
+    fn deref(&self) -> &M {
+        self.model.as_ref().unwrap_or_else(|| unreachable!("only dropping takes it"))
+    }
+}
+
+impl<M: Model + ?Sized> std::ops::DerefMut for Guard<'_, M> {
+    fn deref_mut(&mut self) -> &mut M {
+        self.model.as_mut().unwrap_or_else(|| unreachable!("only dropping takes it"))
+    }
+}
+
+impl<M: Model + ?Sized> Drop for Guard<'_, M> {
+    fn drop(&mut self) {
+        if let Some(model) = &mut self.model {
+            let now = Instant::now();
+            let interrupts_at = model.interrupts_at(now);
+            // Setting a timer fails for times that are none, which these are not.
+            let _ = self.bus.follow(interrupts_at, now);
+        }
+    }
+}
+
+/// The interrupt of a model.
+pub struct SimulatedInterrupt<M: Model + ?Sized> {
+    bus: Simulated<M>,
+    fd: Arc<OwnedFd>,
+}
+
+impl<M: Model + ?Sized> Interrupt for SimulatedInterrupt<M> {
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<u64, Error> {
+        let end = timeout.map(|timeout| Instant::now() + timeout);
+        let fail = |source: Errno| Error::os("waiting for", "a simulated interrupt", source);
+        loop {
+            let left = end.map(|end| timespec(end.saturating_duration_since(Instant::now())));
+            match poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], left.as_ref()) {
+                Ok(0) => return Ok(0),
+                Ok(_) => {}
+                Err(Errno::INTR) => continue,
+                Err(source) => return Err(fail(source)),
+            }
+            // Another handle of the same interrupt may have been faster.
+            let mut expirations = [0; 8];
+            match rustix::io::read(&self.fd, &mut expirations) {
+                Ok(_) => {}
+                Err(Errno::AGAIN | Errno::INTR) => continue,
+                Err(source) => return Err(fail(source)),
+            }
+            let now = Instant::now();
+            let mut model = lock(&self.bus.shared.model);
+            let is_up = model.interrupts_at(now).is_some_and(|at| at <= now);
+            let mut timer = lock(&self.bus.shared.timer);
+            timer.set_to = None;
+            timer.masked = is_up;
+            drop(timer);
+            if is_up {
+                return Ok(1);
+            }
+            // It was served meanwhile, by one who polls.
+            let interrupts_at = model.interrupts_at(now);
+            self.bus.follow(interrupts_at, now)?;
+        }
+    }
+
+    fn rearm(&mut self) -> Result<(), Error> {
+        let now = Instant::now();
+        let mut model = lock(&self.bus.shared.model);
+        lock(&self.bus.shared.timer).masked = false;
+        let interrupts_at = model.interrupts_at(now);
+        self.bus.follow(interrupts_at, now)
+    }
+}
+
+impl<M: Model + ?Sized> AsFd for SimulatedInterrupt<M> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl<M: Model + ?Sized> fmt::Debug for SimulatedInterrupt<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SimulatedInterrupt").field("fd", &self.fd).finish_non_exhaustive()
+    }
+}
+
+/// Locks, also what was left behind by a panic: a model has no state in between.
+fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,351 @@
+//! Registers: what is known of them, and handles through which they are accessed.
+//!
+//! [`registers!`](crate::registers) writes both from one table: [`Block`], [`Register`] and [`Field`] for programs that
+//! show registers, a type with accessors for those that use them. What a register does not allow does not compile: a
+//! register that is only written has no `read`, one whose read has an effect needs `&mut` and has no `modify`, one whose
+//! bits are cleared by writing ones has `clear` instead of both.
+#![expect(unsafe_code, reason = "accesses whose place was checked when the block was made")]
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use crate::bus::RegisterIo;
+use crate::error::Error;
+use crate::width::{Value, Width};
+
+/// A block of registers that belong together, as its datasheet describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Block {
+    /// What the datasheet calls it, such as `16550`.
+    pub name: &'static str,
+    /// What it is.
+    pub text: &'static str,
+    /// Bytes that it takes.
+    pub len: usize,
+    /// In the order of the datasheet.
+    pub registers: &'static [Register],
+}
+
+/// A register of a [`Block`], or an array of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Register {
+    /// What the datasheet calls it, such as `LCR`.
+    pub name: &'static str,
+    /// What it is.
+    pub text: &'static str,
+    /// Of the first one, in bytes from the start of the block.
+    pub offset: usize,
+    /// Of an access.
+    pub width: Width,
+    /// How many there are.
+    pub count: usize,
+    /// Bytes from one to the next.
+    pub stride: usize,
+    /// What reading does.
+    pub read: Read,
+    /// What writing does.
+    pub write: Write,
+    /// Under which condition it is at this offset, such as `LCR.DLAB=1`; empty: always.
+    pub when: &'static str,
+    /// Bits that are in none are reserved, or the register is one number.
+    pub fields: &'static [Field],
+}
+
+/// What reading a register does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Read {
+    /// It can't be read.
+    None,
+    /// Nothing but answering.
+    Pure,
+    /// It changes the device: takes a byte out of a queue, clears an interrupt.
+    Effect,
+}
+
+/// What writing a register does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Write {
+    /// It can't be written.
+    None,
+    /// It takes the value.
+    Plain,
+    /// Ones clear bits, zeros keep them (W1C).
+    OnesClear,
+    /// Ones set bits, zeros keep them (W1S).
+    OnesSet,
+    /// Zeros clear bits, ones keep them (W0C).
+    ZerosClear,
+    /// It takes the value once, until the next reset.
+    Once,
+}
+
+/// Bits of a register that mean something together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Field {
+    /// What the datasheet calls it, such as `DLAB`.
+    pub name: &'static str,
+    /// What it is.
+    pub text: &'static str,
+    /// The lowest bit.
+    pub shift: u32,
+    /// How many bits.
+    pub bits: u32,
+    /// Values that have names.
+    pub values: &'static [(u64, &'static str)],
+}
+
+impl Field {
+    /// The field's bits in the register.
+    #[must_use]
+    pub const fn mask(&self) -> u64 {
+        (u64::MAX >> (64 - self.bits)) << self.shift
+    }
+
+    /// The field's value in the register's.
+    #[must_use]
+    pub const fn get(&self, register: u64) -> u64 {
+        (register & self.mask()) >> self.shift
+    }
+
+    /// The register's value with another one of the field, of which bits that it does not have are cut off.
+    #[must_use]
+    pub const fn with(&self, register: u64, value: u64) -> u64 {
+        (register & !self.mask()) | ((value << self.shift) & self.mask())
+    }
+
+    /// The name of a value, if it has one.
+    #[must_use]
+    pub fn value_name(&self, value: u64) -> Option<&'static str> {
+        self.values.iter().find(|(named, _)| *named == value).map(|(_, name)| *name)
+    }
+}
+
+impl Register {
+    /// Whether looking at it changes nothing.
+    #[must_use]
+    pub const fn is_safe_to_read(&self) -> bool {
+        matches!(self.read, Read::Pure)
+    }
+
+    /// Whether reading it, changing some bits and writing it back changes these bits and nothing else.
+    #[must_use]
+    pub const fn is_modifiable(&self) -> bool {
+        matches!((self.read, self.write), (Read::Pure, Write::Plain))
+    }
+
+    /// The byte behind the last one.
+    #[must_use]
+    pub const fn end(&self) -> usize {
+        self.offset + (self.count - 1) * self.stride + self.width.bytes()
+    }
+
+    /// The bits that are in a field.
+    #[must_use]
+    pub fn known_bits(&self) -> u64 {
+        self.fields.iter().fold(0, |bits, field| bits | field.mask())
+    }
+
+    /// A field by its name, whatever the case.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&'static Field> {
+        self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))
+    }
+}
+
+impl Block {
+    /// A register by its name, whatever the case.
+    #[must_use]
+    pub fn register(&self, name: &str) -> Option<&'static Register> {
+        self.registers.iter().find(|register| register.name.eq_ignore_ascii_case(name))
+    }
+
+    /// The registers that an access is of, as far as offset, width and direction tell, and the index in each.
+    pub fn at(&self, offset: usize, width: Width) -> impl Iterator<Item = (&'static Register, usize)> {
+        self.registers.iter().filter_map(move |register| {
+            let within = offset.checked_sub(register.offset)?;
+            let index = within.checked_div(register.stride).unwrap_or(0);
+            let is_it = register.width == width && within == index * register.stride && index < register.count;
+            is_it.then_some((register, index))
+        })
+    }
+}
+
+impl fmt::Display for Read {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "no read",
+            Self::Pure => "read",
+            Self::Effect => "read with effect",
+        })
+    }
+}
+
+impl fmt::Display for Write {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "no write",
+            Self::Plain => "write",
+            Self::OnesClear => "ones clear",
+            Self::OnesSet => "ones set",
+            Self::ZerosClear => "zeros clear",
+            Self::Once => "write once",
+        })
+    }
+}
+
+/// A register as [`registers!`](crate::registers) knows it at compile time; the type is that of its value.
+pub trait Spec: From<Self::Bits> + Into<Self::Bits> + Copy {
+    /// The number that an access moves.
+    type Bits: Value;
+    /// Its description.
+    const REGISTER: Register;
+}
+
+/// A register that can be read, with or without an effect.
+pub trait Readable: Spec {}
+/// A register that takes what is written.
+pub trait Writable: Spec {}
+/// A register that reads as it was written, without an effect: some of its bits can be changed.
+pub trait Modifiable: Readable + Writable {}
+/// A register whose bits are cleared by writing ones, or zeros.
+pub trait Clearable: Spec {}
+/// A register whose bits are set by writing ones.
+pub trait Settable: Spec {}
+
+/// A bus that has room for a block of `LEN` bytes, which was checked once.
+///
+/// Invariant: `LEN` is at most the bus's `len()`, which never changes, and the bus is never handed out to be changed.
+#[derive(Debug)]
+pub struct Bounded<B, const LEN: usize> {
+    bus: B,
+}
+
+impl<B: RegisterIo, const LEN: usize> Bounded<B, LEN> {
+    /// Checks that there is room.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] if the bus is shorter.
+    pub fn new(bus: B, name: &str) -> Result<Self, Error> {
+        if bus.len() < LEN {
+            return Err(Error::invalid(name, format!("it has {LEN:#x} bytes, and the bus only {:#x}", bus.len())));
+        }
+        Ok(Self { bus })
+    }
+
+    /// The bus.
+    #[inline(always)]
+    pub fn bus(&self) -> &B {
+        &self.bus
+    }
+
+    /// Takes the bus out again.
+    pub fn into_bus(self) -> B {
+        self.bus
+    }
+
+    /// A register of the block.
+    #[must_use]
+    #[inline(always)]
+    pub fn register<R: Spec>(&self) -> Handle<'_, B, R> {
+        const { assert!(R::REGISTER.end() <= LEN, "the register is outside of the block") };
+        Handle { bus: &self.bus, offset: R::REGISTER.offset, register: PhantomData }
+    }
+
+    /// A register of an array; `None` if there are not as many.
+    #[must_use]
+    #[inline(always)]
+    pub fn element<R: Spec>(&self, index: usize) -> Option<Handle<'_, B, R>> {
+        const { assert!(R::REGISTER.end() <= LEN, "the last register is outside of the block") };
+        let offset = R::REGISTER.offset + index.min(R::REGISTER.count) * R::REGISTER.stride;
+        (index < R::REGISTER.count).then_some(Handle { bus: &self.bus, offset, register: PhantomData })
+    }
+}
+
+/// A register of a device, to be accessed.
+///
+/// Invariant: `offset` and the register's width lie inside the bus.
+#[derive(Debug)]
+pub struct Handle<'a, B, R> {
+    bus: &'a B,
+    offset: usize,
+    register: PhantomData<R>,
+}
+
+impl<B: RegisterIo, R: Spec> Handle<'_, B, R> {
+    #[inline(always)]
+    fn load(&self) -> Result<R, Error> {
+        // SAFETY: 1: by the invariant, which `Bounded` establishes: all of the register is within `LEN` bytes.
+        unsafe { self.bus.read_unchecked(self.offset, R::Bits::WIDTH) }.map(|bits| R::Bits::from_bits(bits).into())
+    }
+
+    #[inline(always)]
+    fn store(&self, bits: u64) -> Result<(), Error> {
+        // SAFETY: as in `load`.
+        unsafe { self.bus.write_unchecked(self.offset, R::Bits::WIDTH, bits) }
+    }
+}
+
+impl<B: RegisterIo, R: Readable> Handle<'_, B, R> {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Refused`].
+    #[inline(always)]
+    pub fn read(&self) -> Result<R, Error> {
+        self.load()
+    }
+}
+
+impl<B: RegisterIo, R: Writable> Handle<'_, B, R> {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Refused`].
+    #[inline(always)]
+    pub fn write(&self, value: impl Into<R>) -> Result<(), Error> {
+        self.store(bits::<R>(value))
+    }
+}
+
+impl<B: RegisterIo, R: Modifiable> Handle<'_, B, R> {
+    /// Reads it, changes some bits, and writes it back: two accesses, between which somebody else's may come. Bits that
+    /// `change` leaves alone, reserved ones for example, are written as they were read.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Refused`].
+    #[inline(always)]
+    pub fn modify(&self, change: impl FnOnce(R) -> R) -> Result<(), Error> {
+        let value = self.load()?;
+        self.store(bits::<R>(change(value)))
+    }
+}
+
+impl<B: RegisterIo, R: Clearable> Handle<'_, B, R> {
+    /// Clears the bits that are ones in `mask`, and no others, by one write.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Refused`].
+    #[inline(always)]
+    pub fn clear(&self, mask: impl Into<R>) -> Result<(), Error> {
+        let mask = bits::<R>(mask);
+        self.store(if matches!(R::REGISTER.write, Write::ZerosClear) { !mask } else { mask })
+    }
+}
+
+impl<B: RegisterIo, R: Settable> Handle<'_, B, R> {
+    /// Sets the bits that are ones in `mask`, and no others, by one write.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Refused`].
+    #[inline(always)]
+    pub fn set(&self, mask: impl Into<R>) -> Result<(), Error> {
+        self.store(bits::<R>(mask))
+    }
+}
+
+#[inline(always)]
+fn bits<R: Spec>(value: impl Into<R>) -> u64 {
+    let value: R = value.into();
+    let bits: R::Bits = value.into();
+    bits.to_bits()
+}

@@ -1,0 +1,3 @@
+//! Devices, through the public interface.
+
+mod registers;
