@@ -25,6 +25,19 @@ fn resident(mapping: &Mapping) -> usize {
     mapping.view().residency().expect("mincore").resident_pages()
 }
 
+/// Evicts all pages; answers how many are left. The kernel keeps those that a processor has in hand just then.
+fn evict(mapping: &Mapping) -> usize {
+    let mut left = PAGES;
+    for _ in 0..100 {
+        mapping.view().evict().expect("evicted");
+        left = resident(mapping);
+        if left <= PAGES / 8 {
+            break;
+        }
+    }
+    left
+}
+
 #[test]
 fn pages_leave_memory_when_evicted_and_come_back_when_populated() {
     if is_emulated("pages_leave_memory_when_evicted_and_come_back_when_populated") {
@@ -36,12 +49,10 @@ fn pages_leave_memory_when_evicted_and_come_back_when_populated() {
         let mapping = options.map(&file).expect("mapped");
         mapping.view().populate(Access::Read).expect("all there");
         assert_eq!(resident(&mapping), PAGES);
-        mapping.view().evict().expect("evicted");
-        let left = resident(&mapping);
+        let left = evict(&mapping);
         if left == PAGES {
             return skip(test, "the file system keeps its files in memory");
         }
-        // The kernel keeps a page that a processor has in hand just then.
         assert!(left <= PAGES / 8, "{left} pages");
         if let Ok(counts) = mapping.view().cache_counts() {
             assert!(counts.cached <= (PAGES / 8) as u64 && counts.dirty == 0, "{counts:?}");
