@@ -69,6 +69,14 @@ fn pages_leave_memory_when_evicted_and_come_back_when_populated() {
     }
 }
 
+/// Whether `touch` takes no page fault but those of a kernel that moves a page meanwhile, which are not of every run.
+fn takes_no_faults(touch: impl Fn()) -> bool {
+    (0..20).any(|_| {
+        let ((), used) = Usage::during(&touch).expect("getrusage");
+        used.minor_faults + used.major_faults == 0
+    })
+}
+
 #[test]
 fn populated_pages_take_no_faults_and_others_take_some() {
     if is_emulated("populated_pages_take_no_faults_and_others_take_some") {
@@ -81,13 +89,11 @@ fn populated_pages_take_no_faults_and_others_take_some() {
         }
     };
     let ((), first) = Usage::during(touch).expect("getrusage");
-    let ((), second) = Usage::during(touch).expect("getrusage");
     assert!(first.minor_faults + first.major_faults >= PAGES as u64, "a copy a page: {first:?}");
-    assert_eq!(second.minor_faults + second.major_faults, 0);
+    assert!(takes_no_faults(touch));
     let mapping = MapOptions::copy_on_write().map(disk_file()).expect("mapped");
     mapping.view().populate(Access::Write).expect("memory");
-    let touch = || mapping.view().fill(.., 2).expect("no fault");
-    assert_eq!(Usage::during(touch).expect("getrusage").1.minor_faults, 0);
+    assert!(takes_no_faults(|| mapping.view().fill(.., 2).expect("no fault")));
     assert!(Usage::of_process().expect("getrusage").minor_faults > 0);
 }
 
