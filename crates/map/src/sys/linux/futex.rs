@@ -19,7 +19,8 @@ use rustix::io::Errno;
 pub(crate) unsafe fn futex_wait(word: *const u32, expected: u32, timeout: Option<Duration>) -> io::Result<bool> {
     let timeout = timeout.map(|timeout| libc::timespec {
         tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
-        tv_nsec: timeout.subsec_nanos().into(),
+        // At most 999,999,999, and i32 or i64.
+        tv_nsec: timeout.subsec_nanos().cast_signed().into(),
     });
     let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
     // Not `FUTEX_PRIVATE_FLAG`: the kernel has to find the word by its place in the file.
