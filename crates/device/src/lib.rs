@@ -6,7 +6,10 @@
 //! |---|---|
 //! | access registers at an address | [`bus`], [`Mmio`] |
 //! | give registers names and kinds | [`registers!`] |
-//! | wait for a device | [`Interrupt`] |
+//! | wait for a device | [`Polled`], or [`Driven`] by an [`Interrupt`] |
+//! | print | [`parallel`] |
+//! | show text or a picture | [`screen`] |
+//! | let a device compute, and copy memory by DMA | [`edu`] |
 //! | drive a device that is not there | [`model`] |
 //!
 //! Drivers are generic over the bus, so the one that runs on a simulated device in a test runs on the real one.
@@ -16,15 +19,20 @@
 extern crate self as mapio_device;
 
 mod arch;
+pub mod blocks;
 pub mod bus;
+pub mod edu;
 mod error;
 mod interrupt;
 pub mod model;
+pub mod parallel;
 pub mod register;
 mod registers;
+mod waiting;
 mod width;
 
 pub use bus::{Mmio, RegisterIo};
-pub use error::{Error, LineError};
+pub use error::{Error, LineError, PrinterError};
 pub use interrupt::Interrupt;
+pub use waiting::{Driven, Polled, Waiting};
 pub use width::{Value, Width};

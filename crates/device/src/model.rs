@@ -5,6 +5,9 @@
 //! catches up with the time at each access, and says when it would interrupt by itself. The kernel wakes who waits for
 //! that, by a timerfd(2), so that waiting takes no processor time.
 
+pub mod edu;
+pub mod parallel;
+
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
