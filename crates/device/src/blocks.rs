@@ -3,7 +3,12 @@
 use crate::register::Block;
 
 /// All of them.
-pub const BLOCKS: &[Block] = &[crate::parallel::registers::Port::BLOCK, crate::edu::registers::Registers::BLOCK];
+#[rustfmt::skip]
+pub const BLOCKS: &[Block] = &[
+    crate::pci::header::Header::BLOCK,
+    crate::parallel::registers::Port::BLOCK,
+    crate::edu::registers::Registers::BLOCK,
+];
 
 /// A block by its name, whatever the case.
 #[must_use]

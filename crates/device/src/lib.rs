@@ -4,7 +4,10 @@
 //!
 //! | you want to | look at |
 //! |---|---|
-//! | access registers at an address | [`bus`], [`Mmio`] |
+//! | access registers at an address, or at ports | [`bus`], [`Mmio`], [`Ports`], [`PortFile`] |
+//! | find a PCI device, and open it | [`pci`] |
+//! | use a device that the kernel hands to programs | [`uio`], [`ppdev`] |
+//! | see every access | [`Trace`] |
 //! | give registers names and kinds | [`registers!`] |
 //! | wait for a device | [`Polled`], or [`Driven`] by an [`Interrupt`] |
 //! | print | [`parallel`] |
@@ -26,13 +29,18 @@ mod error;
 mod interrupt;
 pub mod model;
 pub mod parallel;
+pub mod pci;
+pub mod ppdev;
 pub mod register;
 mod registers;
+mod system;
+pub mod uio;
 mod waiting;
 mod width;
 
-pub use bus::{Mmio, RegisterIo};
+pub use bus::{Mmio, PortFile, Ports, RegisterIo, Trace};
 pub use error::{Error, LineError, PrinterError};
 pub use interrupt::Interrupt;
+pub use system::System;
 pub use waiting::{Driven, Polled, Waiting};
 pub use width::{Value, Width};

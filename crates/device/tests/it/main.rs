@@ -1,6 +1,11 @@
 //! Devices, through the public interface.
 
+mod buses;
 mod edu;
 mod hostile;
 mod parallel;
+mod pci;
 mod registers;
+mod system;
+mod trace;
+mod uio;
