@@ -1,7 +1,10 @@
 //! The first process of a guest, and its only one: makes the checks of its machine, and switches it off.
 
+mod counted;
+mod edu;
 mod host;
 mod machine;
+mod uio;
 
 use std::ffi::CString;
 use std::fs::{self, File};

@@ -29,7 +29,7 @@ pub(crate) fn programs(machine: &Machine, target: &Path) -> Result<Result<Progra
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let linker = format!("CARGO_TARGET_{}_LINKER", machine.triple.to_uppercase().replace('-', "_"));
-    let status = Command::new(env!("CARGO"))
+    let output = Command::new(env!("CARGO"))
         .args(["build", "--quiet", "--release", "--bin", "guest", "--bin", "mapio"])
         .args(["--package", "mapio-hardware", "--package", "mapio-cli", "--target", machine.triple])
         .arg("--target-dir")
@@ -42,9 +42,10 @@ pub(crate) fn programs(machine: &Machine, target: &Path) -> Result<Result<Progra
         .env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "1")
         .env_remove("RUSTFLAGS")
         .current_dir(root)
-        .status()
+        .output()
         .context("running cargo")?;
-    ensure!(status.success(), "building for {}: {status}", machine.triple);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "building for {}: {}\n{complaint}", machine.triple, output.status);
     let built = target.join("hardware/build").join(machine.triple).join("release");
     Ok(Ok(Programs { guest: built.join("guest"), mapio: built.join("mapio") }))
 }

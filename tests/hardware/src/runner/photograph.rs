@@ -59,8 +59,8 @@ impl Photograph {
     }
 
     /// Compares each pixel of each cell with what the character generator makes of it: the bits of the character's
-    /// glyph in the two colours of the attribute. A ninth column repeats the eighth for box drawing characters (0xc0 to
-    /// 0xdf) and is background for others.
+    /// glyph in the two colours of the attribute. A ninth column repeats the eighth for box drawing characters, for
+    /// QEMU 0xb0 to 0xdf, and is background for others.
     pub(crate) fn compare_text(&self, cells: &[u8], font: &[u8]) -> Result<()> {
         let (cells, rest) = cells.as_chunks::<2>();
         let (font, _) = font.as_chunks::<CHARACTER_HEIGHT>();
@@ -77,7 +77,7 @@ impl Photograph {
             let (row, column) = (index / COLUMNS, index % COLUMNS);
             for (line, bits) in font[usize::from(*character)].iter().enumerate() {
                 for dot in 0..character_width {
-                    let is_box = (0xc0..=0xdf).contains(character);
+                    let is_box = (0xb0..=0xdf).contains(character);
                     let is_set = if dot < 8 { bits >> (7 - dot) & 1 == 1 } else { is_box && bits & 1 == 1 };
                     let colour = colour(if is_set { attribute & 0xf } else { attribute >> 4 });
                     let (x, y) = (column * character_width + dot, row * CHARACTER_HEIGHT + line);

@@ -1,0 +1,33 @@
+//! The Arm.
+
+use anyhow::{Result, bail, ensure};
+use mapio_device::{Error, RegisterIo, Width};
+
+use crate::host::Host;
+use crate::{Check, edu};
+
+pub(crate) const CHECKS: &[(&str, Check)] = &[
+    ("edu.polled", edu::polled),
+    ("edu.wrong_width", wrong_width),
+    ("edu.interrupt", edu::interrupt),
+    ("edu.latency", edu::latency),
+    ("edu.trace", edu::trace),
+];
+
+/// The device has registers of 32 bits. What else is asked for, an Arm refuses by a signal, of which others die.
+fn wrong_width(_: &mut Host) -> Result<String> {
+    let (_, bus) = edu::open()?;
+    for round in 0..100 {
+        match bus.read(0, Width::U8) {
+            Err(Error::Fault { offset: 0, width: Width::U8, .. }) => {}
+            Err(error) => return Err(error.into()),
+            Ok(value) => bail!("round {round}: 8 bits read as {value:#x}"),
+        }
+    }
+    let id = bus.read(0, Width::U32)?;
+    ensure!(id & 0xff == 0xed, "after the fault, the device is {id:#x}");
+    match bus.read(0, Width::U8) {
+        Err(error) => Ok(format!("100 times an error, such as {:#}; then it goes on", anyhow::Error::from(error))),
+        Ok(value) => bail!("8 bits read as {value:#x}"),
+    }
+}
