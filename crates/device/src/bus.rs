@@ -6,10 +6,12 @@
 #![expect(unsafe_code, reason = "functions with duties elsewhere")]
 
 mod mmio;
+mod strided;
 
 use std::sync::Arc;
 
 pub use mmio::Mmio;
+pub use strided::Strided;
 
 use crate::error::Error;
 use crate::width::{Value, Width};

@@ -7,6 +7,7 @@
 //! | access registers at an address | [`bus`], [`Mmio`] |
 //! | give registers names and kinds | [`registers!`] |
 //! | wait for a device | [`Interrupt`] |
+//! | drive a serial port | [`serial`] |
 //! | drive a device that is not there | [`model`] |
 //!
 //! Drivers are generic over the bus, so the one that runs on a simulated device in a test runs on the real one.
@@ -16,12 +17,14 @@
 extern crate self as mapio_device;
 
 mod arch;
+pub mod blocks;
 pub mod bus;
 mod error;
 mod interrupt;
 pub mod model;
 pub mod register;
 mod registers;
+pub mod serial;
 mod width;
 
 pub use bus::{Mmio, RegisterIo};

@@ -1,3 +1,4 @@
 //! Devices, through the public interface.
 
 mod registers;
+mod serial;

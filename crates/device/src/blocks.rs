@@ -1,0 +1,15 @@
+//! Every block of registers that is built in, to be found by its name.
+
+use crate::register::Block;
+
+/// All of them.
+pub const BLOCKS: &[Block] = &[
+    crate::serial::ns16550::Registers::BLOCK, // COM ports
+    crate::serial::pl011::Registers::BLOCK,   // Arm's
+];
+
+/// A block by its name, whatever the case.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Block> {
+    BLOCKS.iter().find(|block| block.name.eq_ignore_ascii_case(name))
+}
