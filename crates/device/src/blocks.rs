@@ -5,9 +5,11 @@ use crate::register::Block;
 /// All of them.
 #[rustfmt::skip]
 pub const BLOCKS: &[Block] = &[
-    crate::pci::header::Header::BLOCK,
-    crate::parallel::registers::Port::BLOCK,
     crate::edu::registers::Registers::BLOCK,
+    crate::parallel::registers::Port::BLOCK,
+    crate::pci::header::Header::BLOCK,
+    crate::serial::ns16550::Registers::BLOCK,
+    crate::serial::pl011::Registers::BLOCK,
 ];
 
 /// A block by its name, whatever the case.

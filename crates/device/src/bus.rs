@@ -8,6 +8,7 @@
 mod mmio;
 mod port_file;
 mod ports;
+mod strided;
 pub mod trace;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 pub use mmio::Mmio;
 pub use port_file::PortFile;
 pub use ports::Ports;
+pub use strided::Strided;
 pub use trace::Trace;
 
 use crate::error::Error;

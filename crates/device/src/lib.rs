@@ -13,6 +13,8 @@
 //! | print | [`parallel`] |
 //! | show text or a picture | [`screen`] |
 //! | let a device compute, and copy memory by DMA | [`edu`] |
+//! | wait for a device | [`Interrupt`] |
+//! | drive a serial port | [`serial`] |
 //! | drive a device that is not there | [`model`] |
 //!
 //! Drivers are generic over the bus, so the one that runs on a simulated device in a test runs on the real one.
@@ -33,6 +35,7 @@ pub mod pci;
 pub mod ppdev;
 pub mod register;
 mod registers;
+pub mod serial;
 mod system;
 pub mod uio;
 mod waiting;

@@ -7,7 +7,10 @@
 
 pub mod edu;
 mod memory;
+mod ns16550;
 pub mod parallel;
+mod pl011;
+pub mod serial;
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -24,6 +27,9 @@ use crate::bus::{RegisterIo, check};
 use crate::error::Error;
 use crate::interrupt::{Interrupt, timespec, wait_readable};
 use crate::width::Width;
+
+pub use ns16550::Ns16550;
+pub use pl011::Pl011;
 
 /// A device's state, and how it answers.
 #[expect(clippy::len_without_is_empty, reason = "a device without registers is none")]
@@ -57,7 +63,7 @@ pub struct Simulated<M: ?Sized> {
 }
 
 struct Shared<M: ?Sized> {
-    timer: Mutex<Timer>,
+    timer: Arc<Mutex<Timer>>,
     len: usize,
     model: Mutex<M>,
 }
@@ -76,7 +82,7 @@ struct Timer {
 impl<M: Model> Simulated<M> {
     /// A bus to a model.
     pub fn new(model: M) -> Self {
-        Self { shared: Arc::new(Shared { timer: Mutex::default(), len: model.len(), model: Mutex::new(model) }) }
+        Self { shared: Arc::new(Shared { timer: Arc::default(), len: model.len(), model: Mutex::new(model) }) }
     }
 }
 
@@ -92,16 +98,7 @@ impl<M: Model + ?Sized> Simulated<M> {
     /// # Errors
     /// [`Error::Os`] when there is no descriptor for it.
     pub fn interrupt(&self) -> Result<SimulatedInterrupt<M>, Error> {
-        let mut timer = lock(&self.shared.timer);
-        let fd = match &timer.fd {
-            Some(fd) => Arc::clone(fd),
-            None => {
-                let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
-                    .map_err(|source| Error::os("making", "a simulated interrupt", source))?;
-                Arc::clone(timer.fd.insert(Arc::new(fd)))
-            }
-        };
-        drop(timer);
+        let fd = lock(&self.shared.timer).descriptor()?;
         let mut interrupt = SimulatedInterrupt { bus: Self { shared: Arc::clone(&self.shared) }, fd };
         interrupt.rearm()?;
         Ok(interrupt)
@@ -110,19 +107,67 @@ impl<M: Model + ?Sized> Simulated<M> {
     /// Sets the timer to when the model will interrupt.
     fn follow(&self, interrupts_at: Option<Instant>, now: Instant) -> Result<(), Error> {
         let mut timer = lock(&self.shared.timer);
-        let Some(fd) = timer.fd.clone() else { return Ok(()) };
         let wanted = interrupts_at.filter(|_| !timer.masked);
-        if wanted == timer.set_to {
-            return Ok(());
+        timer.set(wanted, now)
+    }
+
+    /// What wakes who waits for the interrupt of this model, for models that are joined to others.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker { timer: Arc::clone(&self.shared.timer) }
+    }
+}
+
+impl Timer {
+    fn descriptor(&mut self) -> Result<Arc<OwnedFd>, Error> {
+        if let Some(fd) = &self.fd {
+            return Ok(Arc::clone(fd));
         }
+        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
+            .map_err(|source| Error::os("making", "a simulated interrupt", source))?;
+        Ok(Arc::clone(self.fd.insert(Arc::new(fd))))
+    }
+
+    fn set(&mut self, wanted: Option<Instant>, now: Instant) -> Result<(), Error> {
+        let Some(fd) = self.fd.as_ref().filter(|_| wanted != self.set_to) else { return Ok(()) };
         // 0 would switch it off.
         let after = wanted.map(|at| at.saturating_duration_since(now).max(Duration::from_nanos(1)));
         let it_value = after.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, timespec);
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
         timerfd_settime(fd, TimerfdTimerFlags::empty(), &once)
             .map_err(|source| Error::os("setting", "a simulated interrupt", source))?;
-        timer.set_to = wanted;
+        self.set_to = wanted;
         Ok(())
+    }
+}
+
+/// Wakes who waits for an interrupt, because of what another model or the world does. Whoever is woken looks at the
+/// model, and goes on waiting if nothing is to be seen yet. Never takes a model's lock.
+#[derive(Debug, Clone)]
+pub(crate) struct Waker {
+    timer: Arc<Mutex<Timer>>,
+}
+
+impl Waker {
+    /// One that belongs to no model, and its descriptor.
+    pub(crate) fn new() -> Result<(Self, Arc<OwnedFd>), Error> {
+        let timer = Arc::<Mutex<Timer>>::default();
+        let fd = lock(&timer).descriptor()?;
+        Ok((Self { timer }, fd))
+    }
+
+    /// Wakes at that time, or earlier if an earlier one is set.
+    pub(crate) fn wake_at(&self, at: Instant, now: Instant) {
+        let mut timer = lock(&self.timer);
+        if !timer.masked && timer.set_to.is_none_or(|set| at < set) {
+            // Setting a timer fails for times that are none, which this is not.
+            let _ = timer.set(Some(at), now);
+        }
+    }
+
+    /// Forgets what was set and what has come.
+    pub(crate) fn clear(&self) {
+        // As in `wake_at`. Setting a timer also forgets that it has expired (timerfd_settime(2)).
+        let _ = lock(&self.timer).set(None, Instant::now());
     }
 }
 

@@ -6,6 +6,7 @@ mod hostile;
 mod parallel;
 mod pci;
 mod registers;
+mod serial;
 mod system;
 mod trace;
 mod uio;

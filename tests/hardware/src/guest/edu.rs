@@ -46,15 +46,15 @@ pub(crate) fn polled(_: &mut Host) -> Result<String> {
 
 pub(crate) fn interrupt(_: &mut Host) -> Result<String> {
     let (device, bus) = open()?;
-    let mut edu = Edu::new(bus, Driven::new(uio::interrupt(&device)?))?;
+    let mut interrupt = uio::interrupt(&device)?;
+    let mut edu = Edu::new(bus, Driven::new(&mut interrupt))?;
     for (number, factorial) in FACTORIALS {
         ensure!(edu.factorial(number)? == factorial, "{number}!");
     }
     let start = Instant::now();
     ensure!(edu.factorial(LONG)? == 0, "{LONG}!");
     let long = start.elapsed();
-    let (_, mut waiting) = edu.into_parts();
-    let count = waiting.interrupt().count;
+    let count = interrupt.count;
     ensure!(count > 0, "the right answers, but no interrupt has come");
     Ok(format!("{LONG}! in {long:.1?}; interrupted {count} times"))
 }

@@ -4,6 +4,7 @@ mod counted;
 mod edu;
 mod host;
 mod machine;
+mod serial;
 mod uio;
 
 use std::ffi::CString;

@@ -1,10 +1,17 @@
 //! The Arm.
 
 use anyhow::{Result, bail, ensure};
-use mapio_device::{Error, RegisterIo, Width};
+use mapio_device::serial::{Pl011, Polled, Serial, Settings};
+use mapio_device::{Error, Mmio, RegisterIo, Width};
 
 use crate::host::Host;
-use crate::{Check, edu};
+use crate::{Check, edu, serial};
+
+/// Where the PL011 is (QEMU's hw/arm/virt.c).
+const UART: std::ops::Range<u64> = 0x0900_0000..0x0900_1000;
+
+/// Of its clock; what QEMU's device tree says.
+const UART_CLOCK_HZ: u32 = 24_000_000;
 
 pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("edu.polled", edu::polled),
@@ -12,6 +19,9 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("edu.interrupt", edu::interrupt),
     ("edu.latency", edu::latency),
     ("edu.trace", edu::trace),
+    ("serial.pl011", pl011),
+    ("serial.pci_polled", serial::pci_polled),
+    ("serial.pci_interrupt", serial::pci_interrupt),
 ];
 
 /// The device has registers of 32 bits. What else is asked for, an Arm refuses by a signal, of which others die.
@@ -30,4 +40,9 @@ fn wrong_width(_: &mut Host) -> Result<String> {
         Err(error) => Ok(format!("100 times an error, such as {:#}; then it goes on", anyhow::Error::from(error))),
         Ok(value) => bail!("8 bits read as {value:#x}"),
     }
+}
+
+fn pl011(host: &mut Host) -> Result<String> {
+    let chip = Pl011::new(Mmio::open("/dev/mem", UART)?, UART_CLOCK_HZ)?;
+    serial::exchange(host, &mut Serial::new(chip, Polled, Settings::default())?, "pl011")
 }

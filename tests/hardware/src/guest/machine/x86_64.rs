@@ -5,10 +5,13 @@ mod parallel;
 mod text;
 
 use anyhow::{Result, ensure};
-use mapio_device::{RegisterIo, Width};
+use mapio_device::{PortFile, Ports, RegisterIo, Width};
 
 use crate::host::Host;
-use crate::{Check, edu};
+use crate::{Check, edu, serial};
+
+/// The second serial port.
+const COM2: std::ops::Range<u32> = 0x2f8..0x300;
 
 pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("edu.polled", edu::polled),
@@ -17,6 +20,10 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("edu.latency", edu::latency),
     ("edu.dma", dma::copies),
     ("edu.trace", edu::trace),
+    ("serial.ports", serial_ports),
+    ("serial.port_file", serial_port_file),
+    ("serial.pci_polled", serial::pci_polled),
+    ("serial.pci_interrupt", serial::pci_interrupt),
     ("parallel.ports", parallel::ports),
     ("parallel.interrupt", parallel::interrupt),
     ("text.screen", text::screen),
@@ -28,4 +35,12 @@ fn wrong_width(_: &mut Host) -> Result<String> {
     let value = bus.read(0, Width::U8)?;
     ensure!([0, 0xff].contains(&value), "8 bits read as {value:#x}");
     Ok(format!("8 bits of a register of 32 read as {value:#x}"))
+}
+
+fn serial_ports(host: &mut Host) -> Result<String> {
+    serial::polled_16550(host, Ports::open(COM2)?, "com2")
+}
+
+fn serial_port_file(host: &mut Host) -> Result<String> {
+    serial::polled_16550(host, PortFile::open("/dev/port", COM2.start.into()..COM2.end.into())?, "com2")
 }

@@ -25,9 +25,9 @@ pub(crate) fn copies(_: &mut Host) -> Result<String> {
     device.header()?.command().modify(|command| command.with_bus_master(1))?;
     let bus = device.map_bar(0, Caching::Uncached)?;
     let polled = there_and_back(&mut Edu::new(bus.clone(), Polled)?)?;
-    let mut edu = Edu::new(bus, Driven::new(uio::interrupt(&device)?))?;
-    let driven = there_and_back(&mut edu)?;
-    let count = edu.into_parts().1.interrupt().count;
+    let mut interrupt = uio::interrupt(&device)?;
+    let driven = there_and_back(&mut Edu::new(bus, Driven::new(&mut interrupt))?)?;
+    let count = interrupt.count;
     ensure!(count > 0, "all bytes were copied, but no interrupt has come");
     Ok(format!("{LEN} bytes there and back in {polled:.1?} polled, {driven:.1?} by {count} interrupts"))
 }

@@ -21,14 +21,12 @@ pub(crate) fn ports(host: &mut Host) -> Result<String> {
 /// by the kernel meanwhile.
 pub(crate) fn interrupt(host: &mut Host) -> Result<String> {
     let ppdev = Ppdev::open("/dev/parport0")?;
-    let interrupt = ppdev.interrupt();
-    let mut port = ParallelPort::new(ppdev, Driven::new(interrupt))?;
-    let text = print(host, &mut port)?;
-    let (_, mut waiting) = port.into_parts();
-    let count = waiting.interrupt().wait(Some(Duration::from_secs(5)))?;
+    let mut interrupt = ppdev.interrupt();
+    let text = print(host, &mut ParallelPort::new(ppdev, Driven::new(&mut interrupt))?)?;
+    let count = interrupt.wait(Some(Duration::from_secs(5)))?;
     ensure!(count > 0, "all bytes were printed, but no interrupt has come");
-    waiting.interrupt().rearm()?;
-    let more = waiting.interrupt().wait(Some(Duration::ZERO))?;
+    interrupt.rearm()?;
+    let more = interrupt.wait(Some(Duration::ZERO))?;
     ensure!(more == 0, "it interrupts for no reason");
     Ok(format!("{text}; interrupted {count} times"))
 }
