@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use mapio_device::pci::{self, Id, PciDevice};
 use mapio_device::serial::{Chip, Driven, Ns16550, PC_CLOCK_HZ, Polled, Serial, Settings, Wait};
 use mapio_device::{RegisterIo, System};
@@ -19,7 +19,7 @@ const WIRE: &str = "pci";
 /// A 16550 on any bus, polled.
 pub(crate) fn polled_16550(host: &mut Host, bus: impl RegisterIo, wire: &str) -> Result<String> {
     let mut port = Serial::new(Ns16550::new(bus, PC_CLOCK_HZ)?, Polled, Settings::default())?;
-    port.self_test()?;
+    port.self_test().context("in loopback")?;
     exchange(host, &mut port, wire)
 }
 
@@ -57,14 +57,14 @@ pub(crate) fn exchange<C: Chip, W: Wait>(host: &mut Host, port: &mut Serial<C, W
     port.set_timeout(Duration::from_secs(10));
     let bytes = (0..=u8::MAX).cycle().take(2 * 256).collect::<Vec<_>>();
     let start = Instant::now();
-    port.write_all(&bytes)?;
-    port.flush()?;
+    port.write_all(&bytes).context("sending")?;
+    port.flush().context("waiting until all is sent")?;
     let sent = start.elapsed();
     host.expect(wire, &bytes)?;
     host.send(wire, &bytes)?;
     let mut received = vec![0; bytes.len()];
     let start = Instant::now();
-    port.read_exact(&mut received)?;
+    port.read_exact(&mut received).context("receiving")?;
     let took = start.elapsed();
     ensure!(received == bytes, "other bytes came than were sent: {:?}", String::from_utf8_lossy(&received));
     ensure!(port.try_read(&mut [0])? == 0, "more bytes came than were sent");

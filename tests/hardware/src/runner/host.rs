@@ -1,7 +1,6 @@
 //! What the runner does while the guest runs: answers its requests, prints and counts its checks.
 
 use std::fmt;
-use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
@@ -74,8 +73,9 @@ pub(crate) fn attend(guest: &mut Guest, tally: &mut Tally, keep: Option<&Path>) 
     if !has_ended {
         tally.fail("the guest's end", &format!("it has stopped in the middle{}", guest.end_of_logs()));
     }
-    for (name, bytes) in guest.left_over()? {
-        tally.fail(name, &format!("bytes came that nobody expected: {:?}", String::from_utf8_lossy(&bytes)));
+    for (name, bytes) in guest.left_over() {
+        tally
+            .fail(name, &format!("{} bytes came that nobody asked about, the first is {:#04x}", bytes.len(), bytes[0]));
     }
     Ok(())
 }
@@ -86,9 +86,9 @@ fn serve(guest: &mut Guest, request: &Request, photograph: &mut Option<Photograp
         photograph.clone().ok_or_else(|| anyhow::anyhow!("no picture was taken before"))
     };
     match request {
-        Request::Send { wire, bytes } => Ok(guest.wire(wire)?.write_all(bytes)?),
+        Request::Send { wire, bytes } => guest.wire(wire)?.send(bytes),
         Request::Expect { wire, bytes } => {
-            let received = guest.received(wire, bytes.len())?;
+            let received = guest.wire(wire)?.take(bytes.len());
             ensure!(received == *bytes, "{wire}: received {:?}", String::from_utf8_lossy(&received));
             Ok(())
         }

@@ -7,6 +7,7 @@ mod initrd;
 mod machine;
 mod photograph;
 mod qemu;
+mod wire;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

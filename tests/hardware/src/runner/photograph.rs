@@ -12,7 +12,7 @@ const ROWS: usize = 25;
 /// Pixels of a character, from top to bottom.
 const CHARACTER_HEIGHT: usize = 16;
 
-/// The colours of a text attribute: red, green and blue of each, in sixths of 64 as the VGA's converter takes them.
+/// The colours of a text attribute: red, green and blue of each, 0 to 63 as the VGA's converter takes them.
 const PALETTE: [[u8; 3]; 16] = [
     [0, 0, 0],
     [0, 0, 42],

@@ -16,12 +16,10 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::io::FdFlags;
 
 use crate::machine::Machine;
+use crate::wire::Wire;
 
 /// After so long without a word, the guest is taken for dead.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// How long bytes may take through a wire.
-const WIRE_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A machine that runs.
 pub(crate) struct Guest {
@@ -30,7 +28,7 @@ pub(crate) struct Guest {
     console: BufReader<UnixStream>,
     log: File,
     monitor: UnixStream,
-    wires: BTreeMap<&'static str, UnixStream>,
+    wires: BTreeMap<&'static str, Wire>,
 }
 
 /// The emulator's version, if it is there.
@@ -52,13 +50,13 @@ impl Guest {
             let (here, there) = UnixStream::pair().context("making a wire")?;
             rustix::io::fcntl_setfd(&there, FdFlags::empty()).context("letting a wire be inherited")?;
             qemu.args(["-chardev", &format!("socket,id={name},fd={}", there.as_raw_fd())]);
-            here.set_read_timeout(Some(WIRE_PATIENCE)).context("limiting a wire's time")?;
             inherited.push(there);
             Ok(here)
         };
         let (console, monitor) = (wire("console")?, wire("monitor")?);
-        let wires = machine.wires.iter().map(|name| Ok((*name, wire(name)?))).collect::<Result<_>>()?;
+        let wires = machine.wires.iter().map(|name| Ok((*name, Wire::new(wire(name)?)?))).collect::<Result<_>>()?;
         console.set_read_timeout(Some(PATIENCE)).context("limiting the console's time")?;
+        monitor.set_read_timeout(Some(PATIENCE)).context("limiting the monitor's time")?;
         let errors = File::create(folder.join("qemu.log")).context("making a log")?;
         let child = qemu
             .args(machine.options)
@@ -102,44 +100,22 @@ impl Guest {
     }
 
     /// The other end of a device's wire.
-    pub(crate) fn wire(&mut self, name: &str) -> Result<&mut UnixStream> {
+    pub(crate) fn wire(&mut self, name: &str) -> Result<&mut Wire> {
         self.wires.get_mut(name).with_context(|| format!("there is no wire {name}"))
     }
 
-    /// Reads bytes that have come through a wire, as many as are wanted, or fewer if no more come.
-    pub(crate) fn received(&mut self, name: &str, wanted: usize) -> Result<Vec<u8>> {
-        let wire = self.wire(name)?;
-        let mut bytes = vec![0; wanted];
-        let mut len = 0;
-        while len < wanted {
-            match wire.read(&mut bytes[len..]) {
-                Ok(0) => break,
-                Ok(more) => len += more,
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                Err(error) => return Err(error).with_context(|| format!("reading the wire {name}")),
-            }
-        }
-        bytes.truncate(len);
-        Ok(bytes)
+    /// Bytes that have come through wires and that nobody has asked about, when the machine has ended.
+    pub(crate) fn left_over(&mut self) -> Vec<(&'static str, Vec<u8>)> {
+        // Else the threads would wait for its end.
+        self.stop();
+        let all = std::mem::take(&mut self.wires).into_iter().map(|(name, wire)| (name, wire.finish()));
+        all.filter(|(_, bytes)| !bytes.is_empty()).collect()
     }
 
-    /// Bytes that have come through wires and that nobody has asked about.
-    pub(crate) fn left_over(&mut self) -> Result<Vec<(&'static str, Vec<u8>)>> {
-        let mut left = Vec::new();
-        for (name, wire) in &mut self.wires {
-            wire.set_nonblocking(true).context("reading a wire")?;
-            let mut bytes = Vec::new();
-            match wire.read_to_end(&mut bytes) {
-                Err(error) if ![ErrorKind::WouldBlock, ErrorKind::ConnectionReset].contains(&error.kind()) => {
-                    return Err(error).with_context(|| format!("reading the wire {name}"));
-                }
-                _ => {}
-            }
-            if !bytes.is_empty() {
-                left.push((*name, bytes));
-            }
-        }
-        Ok(left)
+    fn stop(&mut self) {
+        // It may have ended by itself; there is nobody to tell if not even this works.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 
     /// Takes a picture of the screen: the file, in the form `ppm`, and if wanted another one as PNG.
@@ -191,8 +167,6 @@ impl Guest {
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        // It may have ended by itself; there is nobody to tell if not even this works.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.stop();
     }
 }
