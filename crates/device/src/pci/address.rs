@@ -1,6 +1,7 @@
 //! What PCI devices are called: where they are, and what they are.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 use crate::error::Error;
@@ -36,12 +37,12 @@ impl FromStr for Address {
             let (place, function) = text.rsplit_once('.')?;
             let (rest, device) = place.rsplit_once(':')?;
             let (domain, bus) = rest.split_once(':').unwrap_or(("0", rest));
-            let device = digits(device, 2)?;
+            let device = digits(device, 1..=2)?;
             Some(Self {
-                domain: u32::try_from(digits(domain, 8)?).ok()?,
-                bus: u8::try_from(digits(bus, 2)?).ok()?,
+                domain: u32::try_from(digits(domain, 1..=8)?).ok()?,
+                bus: u8::try_from(digits(bus, 1..=2)?).ok()?,
                 device: u8::try_from(device).ok().filter(|device| *device < 32)?,
-                function: u8::try_from(digits(function, 1)?).ok().filter(|function| *function < 8)?,
+                function: u8::try_from(digits(function, 1..=1)?).ok().filter(|function| *function < 8)?,
             })
         };
         read().ok_or_else(|| Error::invalid(format!("{text:?}"), "it is not a PCI address such as 0000:00:03.0"))
@@ -51,22 +52,22 @@ impl FromStr for Address {
 impl FromStr for Id {
     type Err = Error;
 
-    /// Reads `1234:11e8`.
+    /// Reads `1234:11e8`, with all four digits of each.
     fn from_str(text: &str) -> Result<Self, Error> {
         let read = || {
             let (vendor, device) = text.split_once(':')?;
             Some(Self {
-                vendor: u16::try_from(digits(vendor, 4)?).ok()?,
-                device: u16::try_from(digits(device, 4)?).ok()?,
+                vendor: u16::try_from(digits(vendor, 4..=4)?).ok()?,
+                device: u16::try_from(digits(device, 4..=4)?).ok()?,
             })
         };
         read().ok_or_else(|| Error::invalid(format!("{text:?}"), "it is not a PCI vendor and device such as 1234:11e8"))
     }
 }
 
-/// A hexadecimal number of one digit to `most`.
-fn digits(text: &str, most: usize) -> Option<u64> {
-    let is_number = (1..=most).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+/// A hexadecimal number of so many digits.
+fn digits(text: &str, lens: RangeInclusive<usize>) -> Option<u64> {
+    let is_number = lens.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     is_number.then(|| u64::from_str_radix(text, 16).ok()).flatten()
 }
 
@@ -102,7 +103,7 @@ mod tests {
             assert_eq!(read(bad), None, "{bad}");
         }
         assert_eq!("1234:11E8".parse::<Id>().unwrap().to_string(), "1234:11e8");
-        for bad in ["", "1234", "1234:", ":1", "12345:1", "1234:-1", "1:2:3"] {
+        for bad in ["", "1234", "1234:", ":1", "12345:1111", "1234:-111", "0001:0002:0003", "00:03"] {
             assert!(bad.parse::<Id>().is_err(), "{bad}");
         }
         assert_eq!(
