@@ -77,6 +77,8 @@ struct Timer {
     masked: bool,
     /// What the descriptor is set to.
     set_to: Option<Instant>,
+    /// How often others have set it.
+    wakes: u64,
 }
 
 impl<M: Model> Simulated<M> {
@@ -105,10 +107,23 @@ impl<M: Model + ?Sized> Simulated<M> {
     }
 
     /// Sets the timer to when the model will interrupt.
-    fn follow(&self, interrupts_at: Option<Instant>, now: Instant) -> Result<(), Error> {
-        let mut timer = lock(&self.shared.timer);
-        let wanted = interrupts_at.filter(|_| !timer.masked);
-        timer.set(wanted, now)
+    fn follow(&self, model: &mut M) -> Result<(), Error> {
+        loop {
+            let timer = lock(&self.shared.timer);
+            if timer.fd.is_none() {
+                return Ok(());
+            }
+            let wakes = timer.wakes;
+            drop(timer);
+            let now = Instant::now();
+            let interrupts_at = model.interrupts_at(now);
+            let mut timer = lock(&self.shared.timer);
+            // Another model may have changed the answer meanwhile, and must not be undone.
+            if timer.wakes == wakes {
+                let wanted = interrupts_at.filter(|_| !timer.masked);
+                return timer.set(wanted, now);
+            }
+        }
     }
 
     /// What wakes who waits for the interrupt of this model, for models that are joined to others.
@@ -158,6 +173,7 @@ impl Waker {
     /// Wakes at that time, or earlier if an earlier one is set.
     pub(crate) fn wake_at(&self, at: Instant, now: Instant) {
         let mut timer = lock(&self.timer);
+        timer.wakes += 1;
         if !timer.masked && timer.set_to.is_none_or(|set| at < set) {
             // Setting a timer fails for times that are none, which this is not.
             let _ = timer.set(Some(at), now);
@@ -181,8 +197,7 @@ impl<M: Model + ?Sized> RegisterIo for Simulated<M> {
         let now = Instant::now();
         let mut model = lock(&self.shared.model);
         let read = model.read(offset, width, now).map_err(|reason| Error::Refused { offset, width, reason });
-        let interrupts_at = model.interrupts_at(now);
-        self.follow(interrupts_at, now)?;
+        self.follow(&mut model)?;
         read
     }
 
@@ -191,8 +206,7 @@ impl<M: Model + ?Sized> RegisterIo for Simulated<M> {
         let now = Instant::now();
         let mut model = lock(&self.shared.model);
         let written = model.write(offset, width, value & width.max(), now);
-        let interrupts_at = model.interrupts_at(now);
-        self.follow(interrupts_at, now)?;
+        self.follow(&mut model)?;
         written.map_err(|reason| Error::Refused { offset, width, reason })
     }
 }
@@ -233,10 +247,8 @@ impl<M: Model + ?Sized> std::ops::DerefMut for Guard<'_, M> {
 impl<M: Model + ?Sized> Drop for Guard<'_, M> {
     fn drop(&mut self) {
         if let Some(model) = &mut self.model {
-            let now = Instant::now();
-            let interrupts_at = model.interrupts_at(now);
             // Setting a timer fails for times that are none, which these are not.
-            let _ = self.bus.follow(interrupts_at, now);
+            let _ = self.bus.follow(model);
         }
     }
 }
@@ -262,28 +274,27 @@ impl<M: Model + ?Sized> Interrupt for SimulatedInterrupt<M> {
                 Err(Errno::AGAIN | Errno::INTR) => continue,
                 Err(source) => return Err(fail(source)),
             }
-            let now = Instant::now();
+            // Before the model is looked at: whoever changes it later sets the timer again.
+            lock(&self.bus.shared.timer).set_to = None;
             let mut model = lock(&self.bus.shared.model);
+            let now = Instant::now();
             let is_up = model.interrupts_at(now).is_some_and(|at| at <= now);
             let mut timer = lock(&self.bus.shared.timer);
-            timer.set_to = None;
-            timer.masked = is_up;
-            drop(timer);
-            if is_up {
+            if is_up && !timer.masked {
+                timer.masked = true;
+                timer.set(None, now)?;
                 return Ok(1);
             }
+            drop(timer);
             // It was served meanwhile, by one who polls.
-            let interrupts_at = model.interrupts_at(now);
-            self.bus.follow(interrupts_at, now)?;
+            self.bus.follow(&mut model)?;
         }
     }
 
     fn rearm(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
         let mut model = lock(&self.bus.shared.model);
         lock(&self.bus.shared.timer).masked = false;
-        let interrupts_at = model.interrupts_at(now);
-        self.bus.follow(interrupts_at, now)
+        self.bus.follow(&mut model)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The two ways to wait for a chip.
 
-use std::hint::spin_loop;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,7 +21,8 @@ pub trait Wait {
     fn pause(&mut self, time: Duration);
 }
 
-/// Programmed I/O: asks the status register until it says yes. Needs no interrupt, and all of a processor.
+/// Programmed I/O: asks the status register until it says yes. Needs no interrupt, and all of a processor, which it
+/// leaves to others between two questions (sched_yield(2)).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Polled;
 
@@ -30,7 +30,7 @@ impl Wait for Polled {
     fn wait(&mut self, chip: &mut impl Chip, events: Events, timeout: Duration) -> Result<(), Error> {
         let start = Instant::now();
         while !chip.has_come(events)? && start.elapsed() < timeout {
-            spin_loop();
+            thread::yield_now();
         }
         Ok(())
     }
@@ -38,7 +38,7 @@ impl Wait for Polled {
     fn pause(&mut self, time: Duration) {
         let start = Instant::now();
         while start.elapsed() < time {
-            spin_loop();
+            thread::yield_now();
         }
     }
 }
