@@ -1,5 +1,6 @@
 //! The first process of a guest, and its only one: makes the checks of its machine, and switches it off.
 
+mod command;
 mod counted;
 mod edu;
 mod host;

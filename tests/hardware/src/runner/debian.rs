@@ -19,21 +19,28 @@ pub(crate) struct Kernel {
     pub(crate) modules: Vec<(PathBuf, &'static str)>,
 }
 
-/// The kernel of a machine, fetched if it is not kept yet.
-pub(crate) fn kernel(machine: &'static Machine, folder: &Path) -> Result<Kernel> {
+/// Fetches the kernel of a machine, if it is not kept yet.
+pub(crate) fn fetch(machine: &Machine, folder: &Path) -> Result<()> {
     let kept = folder.join("kernel");
-    if !kept.exists() {
-        println!("  fetching {}", machine.kernel_package);
-        let partial = folder.join("kernel.partial");
-        remove(&partial)?;
-        fs::create_dir(&partial).with_context(|| format!("making {}", partial.display()))?;
-        let fetched = fetch(machine, &partial);
-        if fetched.is_ok() {
-            fs::rename(partial.join("kept"), &kept).context("keeping the kernel")?;
-        }
-        remove(&partial)?;
-        fetched?;
+    if machine.modules.iter().all(|(name, _)| kept.join(format!("{name}.ko")).exists()) {
+        return Ok(());
     }
+    println!("  fetching {}", machine.kernel_package);
+    let partial = folder.join("kernel.partial");
+    remove(&partial)?;
+    fs::create_dir(&partial).with_context(|| format!("making {}", partial.display()))?;
+    let fetched = fetch_into(machine, &partial);
+    if fetched.is_ok() {
+        remove(&kept)?;
+        fs::rename(partial.join("kept"), &kept).context("keeping the kernel")?;
+    }
+    remove(&partial)?;
+    fetched
+}
+
+/// The kernel of a machine, which was fetched.
+pub(crate) fn kernel(machine: &Machine, folder: &Path) -> Result<Kernel> {
+    let kept = folder.join("kernel");
     let mut modules = Vec::new();
     for (name, parameters) in machine.modules {
         with_dependencies(&kept, name, parameters, &mut modules)?;
@@ -51,7 +58,7 @@ fn remove(folder: &Path) -> Result<()> {
 }
 
 /// Fetches the package into a folder, and makes `kept` there.
-fn fetch(machine: &Machine, folder: &Path) -> Result<()> {
+fn fetch_into(machine: &Machine, folder: &Path) -> Result<()> {
     for state in ["lists/partial", "cache/archives/partial", "tree", "kept"] {
         fs::create_dir_all(folder.join(state)).context("making a folder for apt-get")?;
     }

@@ -100,13 +100,11 @@ fn run_machine(machine: &'static Machine, target: &std::path::Path, arguments: &
         tally.skip(machine.name, &format!("{error:#}; apt-get install {}", machine.qemu_package));
         return Ok(tally);
     }
-    let kernel = match debian::kernel(machine, &folder) {
-        Ok(kernel) => kernel,
-        Err(error) => {
-            tally.skip(machine.name, &format!("no kernel: {error:#}"));
-            return Ok(tally);
-        }
-    };
+    if let Err(error) = debian::fetch(machine, &folder) {
+        tally.skip(machine.name, &format!("no kernel: {error:#}"));
+        return Ok(tally);
+    }
+    let kernel = debian::kernel(machine, &folder)?;
     let programs = match build::programs(machine, target)? {
         Ok(programs) => programs,
         Err(reason) => {

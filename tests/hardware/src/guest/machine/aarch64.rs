@@ -5,7 +5,7 @@ use mapio_device::serial::{Pl011, Polled, Serial, Settings};
 use mapio_device::{Error, Mmio, RegisterIo, Width};
 
 use crate::host::Host;
-use crate::{Check, edu, serial};
+use crate::{Check, command, edu, serial};
 
 /// Where the PL011 is (QEMU's hw/arm/virt.c).
 const UART: std::ops::Range<u64> = 0x0900_0000..0x0900_1000;
@@ -22,6 +22,10 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("serial.pl011", pl011),
     ("serial.pci_polled", serial::pci_polled),
     ("serial.pci_interrupt", serial::pci_interrupt),
+    ("command.list", command::list),
+    ("command.read", command::read),
+    ("command.dump", dump),
+    ("command.fault", fault),
 ];
 
 /// The device has registers of 32 bits. What else is asked for, an Arm refuses by a signal, of which others die.
@@ -45,4 +49,13 @@ fn wrong_width(_: &mut Host) -> Result<String> {
 fn pl011(host: &mut Host) -> Result<String> {
     let chip = Pl011::new(Mmio::open("/dev/mem", UART)?, UART_CLOCK_HZ)?;
     serial::exchange(host, &mut Serial::new(chip, Polled, Settings::default())?, "pl011")
+}
+
+fn dump(host: &mut Host) -> Result<String> {
+    command::dump(host, &["0x9000000", "--block", "pl011"], &["CR", "FR", "IBRD"])
+}
+
+/// The command is not killed by a fault, either.
+fn fault(_: &mut Host) -> Result<String> {
+    command::refused(&["read", "pci:1234:11e8/bar0", "--width", "8"])
 }

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use mapio_device::{PortFile, Ports, RegisterIo, Width};
 
 use crate::host::Host;
-use crate::{Check, edu, serial};
+use crate::{Check, command, edu, serial};
 
 /// The second serial port.
 const COM2: std::ops::Range<u32> = 0x2f8..0x300;
@@ -27,6 +27,9 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("parallel.ports", parallel::ports),
     ("parallel.interrupt", parallel::interrupt),
     ("text.screen", text::screen),
+    ("command.list", command::list),
+    ("command.read", command::read),
+    ("command.dump", dump),
 ];
 
 /// The device has registers of 32 bits. What else is asked for, a PC answers with nothing.
@@ -43,4 +46,8 @@ fn serial_ports(host: &mut Host) -> Result<String> {
 
 fn serial_port_file(host: &mut Host) -> Result<String> {
     serial::polled_16550(host, PortFile::open("/dev/port", COM2.start.into()..COM2.end.into())?, "com2")
+}
+
+fn dump(host: &mut Host) -> Result<String> {
+    command::dump(host, &["com2"], &["LCR", "LSR", "MCR"])
 }
