@@ -56,7 +56,7 @@ pub enum Request {
     },
     /// Take a picture of the screen, and keep it as PNG under this name.
     Photograph {
-        /// Of the file, without its ending.
+        /// Of the file, between the machine's name and the ending.
         name: String,
     },
     /// Compare the last picture with these cells of a text screen, 80 a row.
@@ -66,7 +66,7 @@ pub enum Request {
         /// 16 bytes a character, the leftmost pixel in the highest bit.
         font: Vec<u8>,
     },
-    /// Compare the last picture with what [`picture`](crate::picture) draws on a simulated framebuffer.
+    /// Compare the last picture with what [`picture`](crate::picture) draws in memory.
     ComparePicture,
 }
 

@@ -3,6 +3,7 @@
 mod command;
 mod counted;
 mod edu;
+mod framebuffer;
 mod host;
 mod machine;
 mod serial;

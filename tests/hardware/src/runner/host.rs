@@ -93,7 +93,7 @@ fn serve(guest: &mut Guest, request: &Request, photograph: &mut Option<Photograp
             Ok(())
         }
         Request::Photograph { name } => {
-            let png = keep.map(|folder| folder.join(format!("{name}.png")));
+            let png = keep.map(|folder| folder.join(format!("{}-{name}.png", guest.name)));
             *photograph = Some(Photograph::read(&guest.photograph(png.as_deref())?)?);
             Ok(())
         }

@@ -23,6 +23,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A machine that runs.
 pub(crate) struct Guest {
+    /// The machine's name.
+    pub(crate) name: &'static str,
     child: Child,
     folder: PathBuf,
     console: BufReader<UnixStream>,
@@ -72,7 +74,7 @@ impl Guest {
             .context("running setpriv")?;
         let log = File::create(folder.join("console.log")).context("making a log")?;
         let console = BufReader::new(console);
-        let mut guest = Self { child, folder: folder.to_owned(), console, log, monitor, wires };
+        let mut guest = Self { name: machine.name, child, folder: folder.to_owned(), console, log, monitor, wires };
         guest.command(None)?;
         Ok(guest)
     }

@@ -5,7 +5,7 @@ use mapio_device::serial::{Pl011, Polled, Serial, Settings};
 use mapio_device::{Error, Mmio, RegisterIo, Width};
 
 use crate::host::Host;
-use crate::{Check, command, edu, serial};
+use crate::{Check, command, edu, framebuffer, serial};
 
 /// Where the PL011 is (QEMU's hw/arm/virt.c).
 const UART: std::ops::Range<u64> = 0x0900_0000..0x0900_1000;
@@ -22,6 +22,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("serial.pl011", pl011),
     ("serial.pci_polled", serial::pci_polled),
     ("serial.pci_interrupt", serial::pci_interrupt),
+    ("framebuffer.pci", framebuffer::pci),
     ("command.list", command::list),
     ("command.read", command::read),
     ("command.dump", dump),

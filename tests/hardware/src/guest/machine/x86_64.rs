@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use mapio_device::{PortFile, Ports, RegisterIo, Width};
 
 use crate::host::Host;
-use crate::{Check, command, edu, serial};
+use crate::{Check, command, edu, framebuffer, serial};
 
 /// The second serial port.
 const COM2: std::ops::Range<u32> = 0x2f8..0x300;
@@ -27,6 +27,7 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("parallel.ports", parallel::ports),
     ("parallel.interrupt", parallel::interrupt),
     ("text.screen", text::screen),
+    ("framebuffer.pci", framebuffer::pci),
     ("command.list", command::list),
     ("command.read", command::read),
     ("command.dump", dump),
