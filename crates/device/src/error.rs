@@ -38,7 +38,7 @@ pub enum Error {
         /// What the access said.
         source: Fault,
     },
-    /// A model has refused an access, as the device would.
+    /// A model has refused an access, as the device would, or the bus has no such accesses.
     Refused {
         /// Of the register, in bytes.
         offset: usize,
@@ -89,6 +89,13 @@ pub enum Error {
         /// For how long.
         after: Duration,
     },
+    /// The printer at a parallel port says what is wrong with it.
+    Printer {
+        /// Which port.
+        object: String,
+        /// What is wrong.
+        kind: PrinterError,
+    },
     /// Bytes have come that are not what was sent, or have been lost: what the receiver's error bits say.
     Line {
         /// Which device.
@@ -96,6 +103,18 @@ pub enum Error {
         /// What has happened.
         kind: LineError,
     },
+}
+
+/// What a printer says is wrong with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PrinterError {
+    /// There is no paper.
+    PaperOut,
+    /// It is switched to offline, or there is none.
+    Offline,
+    /// Something else, such as a cover that is open.
+    Fault,
 }
 
 /// What can be wrong with a received byte.
@@ -138,8 +157,19 @@ impl fmt::Display for Error {
             Self::NotFound { object } => write!(f, "{object}: there is no such device"),
             Self::Invalid { object, reason } | Self::Unexpected { object, reason } => write!(f, "{object}: {reason}"),
             Self::Timeout { object, after } => write!(f, "{object}: no answer within {after:?}"),
+            Self::Printer { object, kind } => write!(f, "{object}: {kind}"),
             Self::Line { object, kind } => write!(f, "{object}: {kind}"),
         }
+    }
+}
+
+impl fmt::Display for PrinterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PaperOut => "the printer has no paper",
+            Self::Offline => "the printer is offline",
+            Self::Fault => "the printer says that something is wrong",
+        })
     }
 }
 
@@ -162,5 +192,17 @@ impl std::error::Error for Error {
             Self::Fault { source, .. } => Some(source),
             _ => None,
         }
+    }
+}
+
+/// For drivers that are streams: a time-out is `TimedOut`, and the error is inside.
+impl From<Error> for io::Error {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Os { source, .. } => source.kind(),
+            Error::Timeout { .. } => io::ErrorKind::TimedOut,
+            _ => io::ErrorKind::Other,
+        };
+        Self::new(kind, error)
     }
 }

@@ -4,9 +4,17 @@
 //!
 //! | you want to | look at |
 //! |---|---|
-//! | access registers at an address | [`bus`], [`Mmio`] |
+//! | access registers at an address, or at ports | [`bus`], [`Mmio`], [`Ports`], [`PortFile`] |
+//! | find a PCI device, and open it | [`pci`] |
+//! | use a device that the kernel hands to programs | [`uio`], [`ppdev`] |
+//! | see every access | [`Trace`] |
 //! | give registers names and kinds | [`registers!`] |
+//! | wait for a device | [`Polled`], or [`Driven`] by an [`Interrupt`] |
+//! | print | [`parallel`] |
+//! | show text or a picture | [`screen`] |
+//! | let a device compute, and copy memory by DMA | [`edu`] |
 //! | wait for a device | [`Interrupt`] |
+//! | drive a serial port | [`serial`] |
 //! | drive a device that is not there | [`model`] |
 //!
 //! Drivers are generic over the bus, so the one that runs on a simulated device in a test runs on the real one.
@@ -16,15 +24,26 @@
 extern crate self as mapio_device;
 
 mod arch;
+pub mod blocks;
 pub mod bus;
+pub mod edu;
 mod error;
 mod interrupt;
 pub mod model;
+pub mod parallel;
+pub mod pci;
+pub mod ppdev;
 pub mod register;
 mod registers;
+pub mod serial;
+mod system;
+pub mod uio;
+mod waiting;
 mod width;
 
-pub use bus::{Mmio, RegisterIo};
-pub use error::{Error, LineError};
+pub use bus::{Mmio, PortFile, Ports, RegisterIo, Trace};
+pub use error::{Error, LineError, PrinterError};
 pub use interrupt::Interrupt;
+pub use system::System;
+pub use waiting::{Driven, Polled, Waiting};
 pub use width::{Value, Width};

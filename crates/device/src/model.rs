@@ -5,19 +5,31 @@
 //! catches up with the time at each access, and says when it would interrupt by itself. The kernel wakes who waits for
 //! that, by a timerfd(2), so that waiting takes no processor time.
 
+pub mod edu;
+mod memory;
+mod ns16550;
+pub mod parallel;
+mod pl011;
+pub mod serial;
+
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
+pub use memory::Memory;
+
 use crate::bus::{RegisterIo, check};
 use crate::error::Error;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, timespec, wait_readable};
 use crate::width::Width;
+
+pub use ns16550::Ns16550;
+pub use pl011::Pl011;
 
 /// A device's state, and how it answers.
 #[expect(clippy::len_without_is_empty, reason = "a device without registers is none")]
@@ -51,7 +63,7 @@ pub struct Simulated<M: ?Sized> {
 }
 
 struct Shared<M: ?Sized> {
-    timer: Mutex<Timer>,
+    timer: Arc<Mutex<Timer>>,
     len: usize,
     model: Mutex<M>,
 }
@@ -65,12 +77,14 @@ struct Timer {
     masked: bool,
     /// What the descriptor is set to.
     set_to: Option<Instant>,
+    /// How often others have set it.
+    wakes: u64,
 }
 
 impl<M: Model> Simulated<M> {
     /// A bus to a model.
     pub fn new(model: M) -> Self {
-        Self { shared: Arc::new(Shared { timer: Mutex::default(), len: model.len(), model: Mutex::new(model) }) }
+        Self { shared: Arc::new(Shared { timer: Arc::default(), len: model.len(), model: Mutex::new(model) }) }
     }
 }
 
@@ -86,37 +100,90 @@ impl<M: Model + ?Sized> Simulated<M> {
     /// # Errors
     /// [`Error::Os`] when there is no descriptor for it.
     pub fn interrupt(&self) -> Result<SimulatedInterrupt<M>, Error> {
-        let mut timer = lock(&self.shared.timer);
-        let fd = match &timer.fd {
-            Some(fd) => Arc::clone(fd),
-            None => {
-                let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
-                    .map_err(|source| Error::os("making", "a simulated interrupt", source))?;
-                Arc::clone(timer.fd.insert(Arc::new(fd)))
-            }
-        };
-        drop(timer);
+        let fd = lock(&self.shared.timer).descriptor()?;
         let mut interrupt = SimulatedInterrupt { bus: Self { shared: Arc::clone(&self.shared) }, fd };
         interrupt.rearm()?;
         Ok(interrupt)
     }
 
     /// Sets the timer to when the model will interrupt.
-    fn follow(&self, interrupts_at: Option<Instant>, now: Instant) -> Result<(), Error> {
-        let mut timer = lock(&self.shared.timer);
-        let Some(fd) = timer.fd.clone() else { return Ok(()) };
-        let wanted = interrupts_at.filter(|_| !timer.masked);
-        if wanted == timer.set_to {
-            return Ok(());
+    fn follow(&self, model: &mut M) -> Result<(), Error> {
+        loop {
+            let timer = lock(&self.shared.timer);
+            if timer.fd.is_none() {
+                return Ok(());
+            }
+            let wakes = timer.wakes;
+            drop(timer);
+            let now = Instant::now();
+            let interrupts_at = model.interrupts_at(now);
+            let mut timer = lock(&self.shared.timer);
+            // Another model may have changed the answer meanwhile, and must not be undone.
+            if timer.wakes == wakes {
+                let wanted = interrupts_at.filter(|_| !timer.masked);
+                return timer.set(wanted, now);
+            }
         }
+    }
+
+    /// What wakes who waits for the interrupt of this model, for models that are joined to others.
+    pub(crate) fn waker(&self) -> Waker {
+        Waker { timer: Arc::clone(&self.shared.timer) }
+    }
+}
+
+impl Timer {
+    fn descriptor(&mut self) -> Result<Arc<OwnedFd>, Error> {
+        if let Some(fd) = &self.fd {
+            return Ok(Arc::clone(fd));
+        }
+        let fd = timerfd_create(TimerfdClockId::Monotonic, TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK)
+            .map_err(|source| Error::os("making", "a simulated interrupt", source))?;
+        Ok(Arc::clone(self.fd.insert(Arc::new(fd))))
+    }
+
+    fn set(&mut self, wanted: Option<Instant>, now: Instant) -> Result<(), Error> {
+        let Some(fd) = self.fd.as_ref().filter(|_| wanted != self.set_to) else { return Ok(()) };
         // 0 would switch it off.
         let after = wanted.map(|at| at.saturating_duration_since(now).max(Duration::from_nanos(1)));
         let it_value = after.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, timespec);
         let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
         timerfd_settime(fd, TimerfdTimerFlags::empty(), &once)
             .map_err(|source| Error::os("setting", "a simulated interrupt", source))?;
-        timer.set_to = wanted;
+        self.set_to = wanted;
         Ok(())
+    }
+}
+
+/// Wakes who waits for an interrupt, because of what another model or the world does. Whoever is woken looks at the
+/// model, and goes on waiting if nothing is to be seen yet. Never takes a model's lock.
+#[derive(Debug, Clone)]
+pub(crate) struct Waker {
+    timer: Arc<Mutex<Timer>>,
+}
+
+impl Waker {
+    /// One that belongs to no model, and its descriptor.
+    pub(crate) fn new() -> Result<(Self, Arc<OwnedFd>), Error> {
+        let timer = Arc::<Mutex<Timer>>::default();
+        let fd = lock(&timer).descriptor()?;
+        Ok((Self { timer }, fd))
+    }
+
+    /// Wakes at that time, or earlier if an earlier one is set.
+    pub(crate) fn wake_at(&self, at: Instant, now: Instant) {
+        let mut timer = lock(&self.timer);
+        timer.wakes += 1;
+        if !timer.masked && timer.set_to.is_none_or(|set| at < set) {
+            // Setting a timer fails for times that are none, which this is not.
+            let _ = timer.set(Some(at), now);
+        }
+    }
+
+    /// Forgets what was set and what has come.
+    pub(crate) fn clear(&self) {
+        // As in `wake_at`. Setting a timer also forgets that it has expired (timerfd_settime(2)).
+        let _ = lock(&self.timer).set(None, Instant::now());
     }
 }
 
@@ -130,8 +197,7 @@ impl<M: Model + ?Sized> RegisterIo for Simulated<M> {
         let now = Instant::now();
         let mut model = lock(&self.shared.model);
         let read = model.read(offset, width, now).map_err(|reason| Error::Refused { offset, width, reason });
-        let interrupts_at = model.interrupts_at(now);
-        self.follow(interrupts_at, now)?;
+        self.follow(&mut model)?;
         read
     }
 
@@ -140,8 +206,7 @@ impl<M: Model + ?Sized> RegisterIo for Simulated<M> {
         let now = Instant::now();
         let mut model = lock(&self.shared.model);
         let written = model.write(offset, width, value & width.max(), now);
-        let interrupts_at = model.interrupts_at(now);
-        self.follow(interrupts_at, now)?;
+        self.follow(&mut model)?;
         written.map_err(|reason| Error::Refused { offset, width, reason })
     }
 }
@@ -182,10 +247,8 @@ impl<M: Model + ?Sized> std::ops::DerefMut for Guard<'_, M> {
 impl<M: Model + ?Sized> Drop for Guard<'_, M> {
     fn drop(&mut self) {
         if let Some(model) = &mut self.model {
-            let now = Instant::now();
-            let interrupts_at = model.interrupts_at(now);
             // Setting a timer fails for times that are none, which these are not.
-            let _ = self.bus.follow(interrupts_at, now);
+            let _ = self.bus.follow(model);
         }
     }
 }
@@ -198,15 +261,11 @@ pub struct SimulatedInterrupt<M: Model + ?Sized> {
 
 impl<M: Model + ?Sized> Interrupt for SimulatedInterrupt<M> {
     fn wait(&mut self, timeout: Option<Duration>) -> Result<u64, Error> {
-        let end = timeout.map(|timeout| Instant::now() + timeout);
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let fail = |source: Errno| Error::os("waiting for", "a simulated interrupt", source);
         loop {
-            let left = end.map(|end| timespec(end.saturating_duration_since(Instant::now())));
-            match poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], left.as_ref()) {
-                Ok(0) => return Ok(0),
-                Ok(_) => {}
-                Err(Errno::INTR) => continue,
-                Err(source) => return Err(fail(source)),
+            if !wait_readable(&self.fd, end).map_err(fail)? {
+                return Ok(0);
             }
             // Another handle of the same interrupt may have been faster.
             let mut expirations = [0; 8];
@@ -215,28 +274,27 @@ impl<M: Model + ?Sized> Interrupt for SimulatedInterrupt<M> {
                 Err(Errno::AGAIN | Errno::INTR) => continue,
                 Err(source) => return Err(fail(source)),
             }
-            let now = Instant::now();
+            // Before the model is looked at: whoever changes it later sets the timer again.
+            lock(&self.bus.shared.timer).set_to = None;
             let mut model = lock(&self.bus.shared.model);
+            let now = Instant::now();
             let is_up = model.interrupts_at(now).is_some_and(|at| at <= now);
             let mut timer = lock(&self.bus.shared.timer);
-            timer.set_to = None;
-            timer.masked = is_up;
-            drop(timer);
-            if is_up {
+            if is_up && !timer.masked {
+                timer.masked = true;
+                timer.set(None, now)?;
                 return Ok(1);
             }
+            drop(timer);
             // It was served meanwhile, by one who polls.
-            let interrupts_at = model.interrupts_at(now);
-            self.bus.follow(interrupts_at, now)?;
+            self.bus.follow(&mut model)?;
         }
     }
 
     fn rearm(&mut self) -> Result<(), Error> {
-        let now = Instant::now();
         let mut model = lock(&self.bus.shared.model);
         lock(&self.bus.shared.timer).masked = false;
-        let interrupts_at = model.interrupts_at(now);
-        self.bus.follow(interrupts_at, now)
+        self.bus.follow(&mut model)
     }
 }
 
@@ -255,13 +313,6 @@ impl<M: Model + ?Sized> fmt::Debug for SimulatedInterrupt<M> {
 /// Locks, also what was left behind by a panic: a model has no state in between.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(duration.subsec_nanos()),
-    }
 }
 
 #[cfg(test)]

@@ -1,3 +1,12 @@
 //! Devices, through the public interface.
 
+mod buses;
+mod edu;
+mod hostile;
+mod parallel;
+mod pci;
 mod registers;
+mod serial;
+mod system;
+mod trace;
+mod uio;

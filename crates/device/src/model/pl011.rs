@@ -1,0 +1,324 @@
+//! A model of the PL011, after Arm's manual (DDI 0183). Infrared and DMA are registers that keep what is written.
+
+use std::time::{Duration, Instant};
+
+use crate::error::LineError;
+use crate::model::Model;
+use crate::model::serial::{Fault, Port, Symbol, Timing, Uart, WhenFull};
+use crate::serial::ModemLines;
+use crate::serial::pl011::{Cr, Dr, Fr, Ifls, LcrH};
+use crate::width::Width;
+
+/// Bytes of each FIFO.
+const FIFO_BYTES: usize = 16;
+/// UARTCLK of QEMU's machines, in hertz.
+const CLOCK_HZ: u32 = 24_000_000;
+/// Bits without a byte, after which those that are there interrupt.
+const TIMEOUT_BITS: u64 = 32;
+/// PERIPHID and PCELLID: part 0x011 of designer 0x41, revision 1r5.
+const IDS: [u32; 8] = [0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
+/// RIS: the transmitter has room.
+const SPACE: u32 = 1 << 5;
+/// RIS: changed modem lines.
+const MODEM: u32 = 0xf;
+
+/// A PL011.
+#[derive(Debug)]
+pub struct Pl011 {
+    port: Port,
+    clock_hz: u32,
+    ilpr: u32,
+    ibrd: u32,
+    fbrd: u32,
+    line: LcrH,
+    control: Cr,
+    levels: Ifls,
+    mask: u32,
+    dma: u32,
+    /// Errors of the byte that was read last.
+    errors: u32,
+    /// Errors and time-outs that were read or written away do not come again for the same bytes.
+    forgotten: u32,
+    /// The transmitter was fuller than its level, so that it interrupts when it is no longer.
+    was_full: bool,
+    /// It has.
+    has_drained: bool,
+}
+
+impl Pl011 {
+    /// One with a clock of 24 MHz.
+    #[must_use]
+    pub fn new(timing: Timing) -> Self {
+        Self::with_clock(timing, CLOCK_HZ)
+    }
+
+    /// One with another clock, in hertz.
+    #[must_use]
+    pub fn with_clock(timing: Timing, clock_hz: u32) -> Self {
+        let mut model = Self {
+            port: Port::new(timing),
+            clock_hz,
+            ilpr: 0,
+            ibrd: 0,
+            fbrd: 0,
+            line: LcrH(0),
+            control: Cr(0x300),
+            levels: Ifls(0x12),
+            mask: 0,
+            dma: 0,
+            errors: 0,
+            forgotten: 0,
+            was_full: false,
+            has_drained: false,
+        };
+        model.set_line(Instant::now());
+        model
+    }
+
+    fn has_fifos(&self) -> bool {
+        self.line.fifos() == 1
+    }
+
+    /// Of the transmitter: so many bytes or fewer interrupt.
+    fn transmit_level(&self) -> usize {
+        if self.has_fifos() { level(self.levels.transmit()) } else { 0 }
+    }
+
+    /// Of the receiver: so many bytes or more interrupt.
+    fn receive_level(&self) -> usize {
+        if self.has_fifos() { level(self.levels.receive()) } else { 1 }
+    }
+
+    /// Nanoseconds of so many bits.
+    fn bits(&self, count: u64) -> Duration {
+        let divisor = (u64::from(self.ibrd) * 64 + u64::from(self.fbrd)).max(1);
+        // Sixteen clocks, and 64ths.
+        Duration::from_nanos(count * divisor * 1_000_000_000 / (4 * u64::from(self.clock_hz.max(1))))
+    }
+
+    fn set_line(&mut self, now: Instant) {
+        let line = self.line;
+        let bits = 1 + 5 + line.word_length() + line.parity() + 1 + line.stop_bits();
+        self.port.set_frame(self.bits(bits.into()), now);
+        let (fifos, control, below) = (self.has_fifos(), self.control, self.receive_level());
+        let (mut wire, end) = self.port.at(now);
+        let own = wire.end(end);
+        (own.capacity, own.when_full) = (if fifos { FIFO_BYTES } else { 1 }, WhenFull::Drop);
+        own.heeds_cts = control.automatic_cts() == 1;
+        own.rts_below = (control.automatic_rts() == 1).then_some(below);
+        // Automatic RTS asks for bytes by itself.
+        let (rts, dtr) = (control.rts() == 1 || control.automatic_rts() == 1, control.dtr() == 1);
+        let looped = ModemLines { cts: rts, dsr: dtr, ri: control.out2() == 1, dcd: control.out1() == 1 };
+        own.loopback = (control.loopback() == 1).then_some(looped);
+        let is_shown = control.loopback() == 0;
+        own.outputs = ModemLines { cts: rts && is_shown, dsr: dtr && is_shown, ri: false, dcd: dtr && is_shown };
+        wire.settle(now);
+    }
+
+    /// Notes what the transmitter has done meanwhile.
+    fn follow(&mut self, now: Instant) {
+        let level = self.transmit_level();
+        let (mut wire, end) = self.port.at(now);
+        if self.was_full && wire.end(end).waiting() <= level {
+            (self.was_full, self.has_drained) = (false, true);
+        }
+    }
+
+    fn state(&self, now: Instant) -> Fr {
+        let depth = if self.has_fifos() { FIFO_BYTES } else { 1 };
+        let (mut wire, end) = self.port.at(now);
+        let own = wire.end(end);
+        let (lines, received, waiting) = (own.inputs, own.received.len(), own.waiting());
+        let full = waiting >= if self.port.fault() == Fault::Stuck { 1 } else { depth };
+        let state = Fr(0).with_cts(lines.cts.into()).with_dsr(lines.dsr.into()).with_dcd(lines.dcd.into());
+        let state = state.with_ri(lines.ri.into()).with_busy((!own.is_idle()).into());
+        let state = state.with_receive_empty((received == 0).into()).with_receive_full((received >= depth).into());
+        state.with_transmit_full(full.into()).with_transmit_empty((waiting == 0).into())
+    }
+
+    fn receive(&mut self, now: Instant) -> Dr {
+        let (mut wire, end) = self.port.at(now);
+        let overrun = std::mem::take(&mut wire.end(end).overrun);
+        let Some(symbol) = wire.take(end, now) else { return Dr(0) };
+        let data = Dr(0).with_data(symbol.byte.into()).with_overrun(overrun.into());
+        let data = match symbol.error {
+            Some(LineError::Framing) => data.with_framing_error(1),
+            Some(LineError::Parity) => data.with_parity_error(1),
+            Some(LineError::Break) => data.with_line_break(1).with_framing_error(1),
+            Some(LineError::Overrun) | None => data,
+        };
+        drop(wire);
+        (self.errors, self.forgotten) = (data.0 >> 8, 0);
+        data
+    }
+
+    fn transmit(&mut self, value: u64, now: Instant) {
+        let byte = u8::try_from(value & 0xff).unwrap_or(0) & (u8::MAX >> (3 - self.line.word_length()));
+        let (depth, level) = (if self.has_fifos() { FIFO_BYTES } else { 1 }, self.transmit_level());
+        let is_on = self.control.enable() == 1 && self.control.transmit() == 1;
+        let (mut wire, end) = self.port.at(now);
+        if !is_on || wire.end(end).waiting() >= depth {
+            return;
+        }
+        wire.send(end, Symbol { byte, error: None }, now);
+        if wire.end(end).waiting() > level {
+            (self.was_full, self.has_drained) = (true, false);
+        }
+    }
+
+    /// When which bit of RIS will be there.
+    fn causes(&self, now: Instant) -> [(u32, Option<Instant>); 5] {
+        let (mut wire, end) = self.port.at(now);
+        let own = wire.end(end);
+        let timeout = if own.frame.is_zero() { Duration::ZERO } else { self.bits(TIMEOUT_BITS) };
+        let (lines, overrun) = (own.changed, own.overrun);
+        let first = own.received.front().and_then(|symbol| symbol.error);
+        let drained = match (self.has_drained, self.was_full) {
+            (true, _) => Some(now),
+            (false, true) => wire.drained_at(end, self.transmit_level(), now),
+            (false, false) => None,
+        };
+        let changed =
+            u32::from(lines.ri) | u32::from(lines.cts) << 1 | u32::from(lines.dcd) << 2 | u32::from(lines.dsr) << 3;
+        let error = match first {
+            _ if overrun => 1 << 10,
+            Some(LineError::Break) => 1 << 9,
+            Some(LineError::Parity) => 1 << 8,
+            Some(LineError::Framing) => 1 << 7,
+            Some(LineError::Overrun) | None => 0,
+        };
+        let silent = wire.silent_at(end, timeout).filter(|_| self.has_fifos() && self.forgotten & 1 << 6 == 0);
+        [
+            (changed, (changed != 0).then_some(now)),
+            (1 << 4, wire.received_at(end, self.receive_level(), now)),
+            (SPACE, drained),
+            (1 << 6, silent),
+            // One that is on its way may interrupt as any of them.
+            (if error == 0 { 0x780 } else { error }, wire.error_at(end, now).filter(|_| self.forgotten & error == 0)),
+        ]
+    }
+
+    fn raw(&mut self, now: Instant) -> u32 {
+        self.follow(now);
+        let come = self.causes(now).into_iter().filter(|(_, at)| at.is_some_and(|at| at <= now));
+        come.fold(0, |raw, (bits, _)| raw | bits)
+    }
+
+    fn forget(&mut self, bits: u32, now: Instant) {
+        self.follow(now);
+        self.has_drained &= bits & SPACE == 0;
+        self.forgotten |= bits & 0x7c0;
+        if bits & MODEM != 0 {
+            let (mut wire, end) = self.port.at(now);
+            let changed = &mut wire.end(end).changed;
+            changed.ri &= bits & 1 == 0;
+            changed.cts &= bits & 2 == 0;
+            changed.dcd &= bits & 4 == 0;
+            changed.dsr &= bits & 8 == 0;
+        }
+    }
+
+    fn set_format(&mut self, line: LcrH, now: Instant) {
+        let (mut wire, end) = self.port.at(now);
+        if line.send_break() == 1 && self.line.send_break() == 0 {
+            wire.send_break(end, now);
+        }
+        if line.fifos() != self.line.fifos() {
+            wire.clear_to_send(end);
+            wire.end(end).received.clear();
+        }
+        drop(wire);
+        self.line = line;
+        self.set_line(now);
+    }
+}
+
+/// Bytes of a FIFO that IFLS means.
+fn level(code: u32) -> usize {
+    match code {
+        0 => FIFO_BYTES / 8,
+        1 => FIFO_BYTES / 4,
+        2 => FIFO_BYTES / 2,
+        3 => FIFO_BYTES * 3 / 4,
+        // 5 to 7 are reserved.
+        _ => FIFO_BYTES * 7 / 8,
+    }
+}
+
+impl Uart for Pl011 {
+    fn port(&mut self) -> &mut Port {
+        &mut self.port
+    }
+}
+
+impl Model for Pl011 {
+    fn len(&self) -> usize {
+        0x1000
+    }
+
+    fn read(&mut self, offset: usize, width: Width, now: Instant) -> Result<u64, &'static str> {
+        if width != Width::U32 {
+            return Err("the registers of a PL011 are accessed by 32 bits");
+        }
+        if self.port.fault() == Fault::Gone {
+            return Ok(u32::MAX.into());
+        }
+        Ok(u64::from(match offset {
+            0x00 => self.receive(now).0,
+            0x04 => self.errors,
+            0x18 => self.state(now).0,
+            0x20 => self.ilpr,
+            0x24 => self.ibrd,
+            0x28 => self.fbrd,
+            0x2c => self.line.0,
+            0x30 => self.control.0,
+            0x34 => self.levels.0,
+            0x38 => self.mask,
+            0x3c => self.raw(now),
+            0x40 => self.raw(now) & self.mask,
+            0x48 => self.dma,
+            0xfe0.. => IDS[(offset - 0xfe0) / 4],
+            // Nothing is there.
+            _ => 0,
+        }))
+    }
+
+    fn write(&mut self, offset: usize, width: Width, value: u64, now: Instant) -> Result<(), &'static str> {
+        if width != Width::U32 {
+            return Err("the registers of a PL011 are accessed by 32 bits");
+        }
+        let bits = u32::try_from(value).unwrap_or(u32::MAX);
+        match offset {
+            0x00 => self.transmit(value, now),
+            0x04 => self.errors = 0,
+            0x20 => self.ilpr = bits & 0xff,
+            // They count from the next write of LCR_H on.
+            0x24 => self.ibrd = bits & 0xffff,
+            0x28 => self.fbrd = bits & 0x3f,
+            0x2c => self.set_format(LcrH(bits & 0xff), now),
+            0x30 => {
+                self.control = Cr(bits & 0xff87);
+                self.set_line(now);
+            }
+            0x34 => {
+                self.levels = Ifls(bits & 0x3f);
+                self.set_line(now);
+            }
+            0x38 => self.mask = bits & 0x7ff,
+            0x44 => self.forget(bits, now),
+            0x48 => self.dma = bits & 7,
+            // Nothing is there, or nothing is written there.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn interrupts_at(&mut self, now: Instant) -> Option<Instant> {
+        if matches!(self.port.fault(), Fault::Silent | Fault::Gone) {
+            return None;
+        }
+        self.follow(now);
+        let mask = self.mask;
+        self.causes(now).into_iter().filter(|(bits, _)| bits & mask != 0).filter_map(|(_, at)| at).min()
+    }
+}

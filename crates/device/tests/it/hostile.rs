@@ -1,0 +1,83 @@
+//! Random accesses to every model: errors, and nothing else.
+
+use std::time::Duration;
+
+use mapio_device::model::edu::{Edu, EduFailure, Memory, Times};
+use mapio_device::model::parallel::{Printer, PrinterFailure};
+use mapio_device::model::{Model, Simulated};
+use mapio_device::{Error, Interrupt, RegisterIo, Width};
+use proptest::prelude::*;
+
+/// An access: where, how wide, and what is written.
+type Access = (usize, Width, Option<u64>);
+
+/// Mostly near the registers, sometimes anywhere.
+fn accesses(len: usize) -> impl Strategy<Value = Vec<Access>> {
+    let offset = prop_oneof![8 => 0..len + 16, 1 => any::<usize>()];
+    let value = prop_oneof![0..16_u64, any::<u64>()];
+    prop::collection::vec((offset, prop::sample::select(&Width::ALL[..]), prop::option::of(value)), 0..60)
+}
+
+/// Runs them, and checks that an access answers exactly where it may.
+fn run(bus: &impl RegisterIo, accesses: &[Access]) {
+    for &(offset, width, value) in accesses {
+        let answer = match value {
+            Some(value) => bus.write(offset, width, value).map(|()| 0),
+            None => bus.read(offset, width),
+        };
+        let is_inside = offset.checked_add(width.bytes()).is_some_and(|end| end <= bus.len());
+        match answer {
+            Ok(answer) => {
+                assert!(is_inside && offset.is_multiple_of(width.bytes()));
+                assert!(answer <= width.max(), "{answer:#x} has more than {width}");
+            }
+            Err(Error::OutOfBounds { .. }) => assert!(!is_inside),
+            Err(Error::Misaligned { .. }) => assert!(!offset.is_multiple_of(width.bytes())),
+            Err(Error::Refused { .. }) => assert!(is_inside),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+/// The same with somebody who waits for the interrupt.
+fn run_with_interrupt<M: Model>(bus: &Simulated<M>, accesses: &[Access]) {
+    let mut interrupt = bus.interrupt().expect("a descriptor");
+    for part in accesses.chunks(8) {
+        run(bus, part);
+        if interrupt.wait(Some(Duration::ZERO)).expect("no error") > 0 {
+            interrupt.rearm().expect("no error");
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_access_to_a_printer_answers(
+        accesses in accesses(3),
+        failure in prop::option::of(prop::sample::select(vec![
+            PrinterFailure::PaperOut, PrinterFailure::StuckBusy, PrinterFailure::LostInterrupt,
+        ])),
+        byte_time in prop::sample::select(vec![Duration::ZERO, Duration::from_micros(20), Duration::from_secs(1000)]),
+    ) {
+        let bus = Simulated::new(Printer::new(byte_time));
+        bus.model().set_failure(failure);
+        run_with_interrupt(&bus, &accesses);
+    }
+
+    #[test]
+    fn any_access_to_edu_answers(
+        accesses in accesses(0xa0),
+        far in accesses(0x10_0000),
+        failure in prop::option::of(prop::sample::select(vec![
+            EduFailure::StuckBusy, EduFailure::LostInterrupt, EduFailure::Gone,
+        ])),
+        time in prop::sample::select(vec![Duration::ZERO, Duration::from_micros(20), Duration::from_secs(1000)]),
+    ) {
+        let bus = Simulated::new(Edu::new(Memory::new(0x100), Times { factorial: time, dma: time }));
+        bus.model().set_failure(failure);
+        run_with_interrupt(&bus, &accesses);
+        run_with_interrupt(&bus, &far);
+    }
+}

@@ -1,0 +1,85 @@
+//! The text screen at 0xb8000, and its font, which the BIOS has put into plane 2 of the VGA's memory.
+
+use anyhow::Result;
+use mapio_device::{Error, Mmio, Ports, RegisterIo, Width, registers};
+use mapio_hardware::protocol::Request;
+
+use crate::host::Host;
+
+registers! {
+    /// The VGA's indexed registers that say where its memory is: IBM VGA, and QEMU's hw/display/vga.c.
+    block Vga "vga", 0x20 bytes {
+        /// Which of the sequencer's registers.
+        sequencer_index: SequencerIndex "SR_INDEX" @ 0x04: u8 { read pure, write plain }
+        /// That one.
+        sequencer: Sequencer "SR_DATA" @ 0x05: u8 { read pure, write plain }
+        /// Which of the graphics controller's registers.
+        graphics_index: GraphicsIndex "GR_INDEX" @ 0x0e: u8 { read pure, write plain }
+        /// That one.
+        graphics: Graphics "GR_DATA" @ 0x0f: u8 { read pure, write plain }
+        /// Which of the picture tube controller's registers.
+        tube_index: TubeIndex "CR_INDEX" @ 0x14: u8 { read pure, write plain }
+        /// That one.
+        tube: Tube "CR_DATA" @ 0x15: u8 { read pure, write plain }
+    }
+}
+
+/// Bytes of the screen: 80 by 25 cells of two bytes.
+const SCREEN_BYTES: usize = 80 * 25 * 2;
+
+/// Sequencer register 4: odd and even addresses are no longer different planes.
+const MEMORY_MODE: (u8, u8) = (4, 0x06);
+/// Graphics registers 4, 5 and 6: plane 2 is read, plainly, at 0xa0000.
+const READ_PLANE_2: [(u8, u8); 3] = [(4, 2), (5, 0), (6, 0x04)];
+
+pub(crate) fn screen(host: &mut Host) -> Result<String> {
+    let vga = Vga::new(Ports::open(0x3c0..0x3e0)?)?;
+    // The picture must not depend on whether the cursor blinks.
+    vga.tube_index().write(0x0a)?;
+    vga.tube().modify(|start| Tube(start.0 | 0x20))?;
+    let font = font(&vga)?;
+    let bus = Mmio::open("/dev/mem", 0xb8000..0xb8000 + u64::try_from(SCREEN_BYTES)?)?;
+    print(&bus)?;
+    let cells =
+        (0..SCREEN_BYTES).map(|offset| Ok(u8::try_from(bus.read(offset, Width::U8)?)?)).collect::<Result<Vec<_>>>()?;
+    host.ask(Request::Photograph { name: "text".into() })?;
+    host.ask(Request::CompareText { cells, font })?;
+    Ok("every pixel of 80 by 25 cells".into())
+}
+
+/// Every character in every pair of colours, somewhere.
+fn print(bus: &Mmio) -> Result<(), Error> {
+    for cell in 0..80 * 25_usize {
+        let value = u64::try_from(cell % 256 + (cell % 256 * 7 + cell / 256) % 256 * 256).unwrap_or_default();
+        bus.write(cell * 2, Width::U16, value)?;
+    }
+    Ok(())
+}
+
+/// Reads the font: 256 characters of 16 bytes, each in the first half of 32.
+fn font(vga: &Vga<Ports>) -> Result<Vec<u8>> {
+    let sequencer = |(index, value): (u8, u8)| -> Result<(u8, u8), Error> {
+        vga.sequencer_index().write(index)?;
+        let before = vga.sequencer().read()?.0;
+        vga.sequencer().write(value)?;
+        Ok((index, before))
+    };
+    let graphics = |(index, value): (u8, u8)| -> Result<(u8, u8), Error> {
+        vga.graphics_index().write(index)?;
+        let before = vga.graphics().read()?.0;
+        vga.graphics().write(value)?;
+        Ok((index, before))
+    };
+    let memory_mode = sequencer(MEMORY_MODE)?;
+    let mut others = Vec::new();
+    for setting in READ_PLANE_2 {
+        others.push(graphics(setting)?);
+    }
+    let plane = Mmio::open("/dev/mem", 0xa0000..0xa0000 + 256 * 32)?;
+    let read = (0..256 * 16).map(|at| plane.read(at / 16 * 32 + at % 16, Width::U8)).collect::<Result<Vec<_>, _>>();
+    for setting in others.into_iter().rev() {
+        graphics(setting)?;
+    }
+    sequencer(memory_mode)?;
+    Ok(read?.into_iter().map(u8::try_from).collect::<Result<_, _>>()?)
+}
