@@ -1,6 +1,7 @@
 //! Devices, through the public interface.
 
 mod buses;
+mod generated;
 mod pci;
 mod registers;
 mod system;
