@@ -258,7 +258,8 @@ impl<'a> View<'a> {
         };
         match loaded {
             Ok(value) => Ok(value),
-            Err(word) => Err(self.fault_in(word, offset, size_of::<T>(), Access::Read)),
+            // A copy, so that a view that is made for one access is in memory only where it has failed.
+            Err(word) => Err({ *self }.fault_in(word, offset, size_of::<T>(), Access::Read)),
         }
     }
 
@@ -298,7 +299,8 @@ impl<'a> View<'a> {
         // SAFETY: 1: by duty 1 of this function.
         match unsafe { self.store_whole(offset, &value) } {
             Some(Ok(())) => Ok(()),
-            Some(Err(())) => Err(self.untouched_store_fault(offset)),
+            // A copy, as in `load_unchecked`.
+            Some(Err(())) => Err({ *self }.untouched_store_fault(offset)),
             None => panic!("no instruction stores {} bytes", size_of::<T>()),
         }
     }

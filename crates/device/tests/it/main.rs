@@ -2,6 +2,7 @@
 
 mod buses;
 mod edu;
+mod generated;
 mod hostile;
 mod parallel;
 mod pci;
