@@ -9,6 +9,7 @@ mod bench_copy;
 mod channel;
 mod compare;
 mod copy;
+mod device;
 mod duration;
 mod interrupt;
 mod log;
@@ -29,7 +30,8 @@ use clap::{Parser, Subcommand};
 
 use output::Answer;
 
-/// Memory-mapped I/O: copy, compare and measure files, see which pages of them are in memory, and share memory
+/// Memory-mapped I/O: copy, compare and measure files, see which pages of them are in memory, share memory, and access
+/// devices
 #[derive(Debug, Parser)]
 #[command(name = "mapio", version, max_term_width = 100)]
 struct Arguments {
@@ -53,6 +55,7 @@ enum Command {
     Channel(channel::Command),
     #[command(subcommand)]
     Log(log::Command),
+    Device(Box<device::Arguments>),
     /// Measure ways of doing I/O beside each other
     #[command(subcommand)]
     Bench(Bench),
@@ -79,6 +82,7 @@ fn main() -> ExitCode {
         Command::Shared(arguments) => arguments.run(),
         Command::Channel(command) => command.run(),
         Command::Log(command) => command.run(),
+        Command::Device(arguments) => arguments.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
     };
     match answer {

@@ -4,8 +4,9 @@ use crate::register::Block;
 
 /// All of them.
 pub const BLOCKS: &[Block] = &[
-    crate::serial::ns16550::Registers::BLOCK, // COM ports
-    crate::serial::pl011::Registers::BLOCK,   // Arm's
+    crate::pci::header::Header::BLOCK,
+    crate::serial::ns16550::Registers::BLOCK,
+    crate::serial::pl011::Registers::BLOCK,
 ];
 
 /// A block by its name, whatever the case.

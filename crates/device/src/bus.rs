@@ -6,12 +6,18 @@
 #![expect(unsafe_code, reason = "functions with duties elsewhere")]
 
 mod mmio;
+mod port_file;
+mod ports;
 mod strided;
+pub mod trace;
 
 use std::sync::Arc;
 
 pub use mmio::Mmio;
+pub use port_file::PortFile;
+pub use ports::Ports;
 pub use strided::Strided;
+pub use trace::Trace;
 
 use crate::error::Error;
 use crate::width::{Value, Width};
@@ -33,7 +39,8 @@ pub trait RegisterIo {
     ///
     /// # Errors
     /// [`Error::OutOfBounds`], [`Error::Misaligned`]: nothing was read. [`Error::Fault`] where the hardware refuses,
-    /// [`Error::Refused`] where a model does.
+    /// [`Error::Refused`] where a model does, or the bus has no accesses of this width; [`Error::Os`] where the kernel does
+    /// them.
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error>;
 
     /// Writes a register; bits that the width does not have are cut off.

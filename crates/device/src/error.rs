@@ -38,7 +38,7 @@ pub enum Error {
         /// What the access said.
         source: Fault,
     },
-    /// A model has refused an access, as the device would.
+    /// A model has refused an access, as the device would, or the bus has no such accesses.
     Refused {
         /// Of the register, in bytes.
         offset: usize,

@@ -1,7 +1,10 @@
 //! Interrupts: waiting until a device says that something has happened, instead of asking it again and again.
 
 use std::os::fd::AsFd;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 
 use crate::error::Error;
 
@@ -49,5 +52,25 @@ where
 
     fn rearm(&mut self) -> Result<(), Error> {
         (**self).rearm()
+    }
+}
+
+/// Waits until a descriptor is readable, or has failed; `false` when the time was over. `None` waits without end.
+pub(crate) fn wait_readable(fd: impl AsFd, end: Option<Instant>) -> Result<bool, Errno> {
+    loop {
+        let left = end.map(|end| timespec(end.saturating_duration_since(Instant::now())));
+        match poll(&mut [PollFd::new(&fd, PollFlags::IN)], left.as_ref()) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(source) => return Err(source),
+        }
+    }
+}
+
+/// A length of time as system calls take it.
+pub(crate) fn timespec(duration: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: i64::from(duration.subsec_nanos()),
     }
 }

@@ -4,7 +4,10 @@
 //!
 //! | you want to | look at |
 //! |---|---|
-//! | access registers at an address | [`bus`], [`Mmio`] |
+//! | access registers at an address, or at ports | [`bus`], [`Mmio`], [`Ports`], [`PortFile`] |
+//! | find a PCI device, and open it | [`pci`] |
+//! | use a device that the kernel hands to programs | [`uio`], [`ppdev`] |
+//! | see every access | [`Trace`] |
 //! | give registers names and kinds | [`registers!`] |
 //! | wait for a device | [`Interrupt`] |
 //! | drive a serial port | [`serial`] |
@@ -22,12 +25,17 @@ pub mod bus;
 mod error;
 mod interrupt;
 pub mod model;
+pub mod pci;
+pub mod ppdev;
 pub mod register;
 mod registers;
 pub mod serial;
+mod system;
+pub mod uio;
 mod width;
 
-pub use bus::{Mmio, RegisterIo};
+pub use bus::{Mmio, PortFile, Ports, RegisterIo, Trace};
 pub use error::{Error, LineError};
 pub use interrupt::Interrupt;
+pub use system::System;
 pub use width::{Value, Width};

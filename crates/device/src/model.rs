@@ -5,6 +5,7 @@
 //! catches up with the time at each access, and says when it would interrupt by itself. The kernel wakes who waits for
 //! that, by a timerfd(2), so that waiting takes no processor time.
 
+mod memory;
 mod ns16550;
 mod pl011;
 pub mod serial;
@@ -14,15 +15,16 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 use crate::bus::{RegisterIo, check};
 use crate::error::Error;
-use crate::interrupt::Interrupt;
+use crate::interrupt::{Interrupt, timespec, wait_readable};
 use crate::width::Width;
 
+pub use memory::Memory;
 pub use ns16550::Ns16550;
 pub use pl011::Pl011;
 
@@ -256,15 +258,11 @@ pub struct SimulatedInterrupt<M: Model + ?Sized> {
 
 impl<M: Model + ?Sized> Interrupt for SimulatedInterrupt<M> {
     fn wait(&mut self, timeout: Option<Duration>) -> Result<u64, Error> {
-        let end = timeout.map(|timeout| Instant::now() + timeout);
+        let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let fail = |source: Errno| Error::os("waiting for", "a simulated interrupt", source);
         loop {
-            let left = end.map(|end| timespec(end.saturating_duration_since(Instant::now())));
-            match poll(&mut [PollFd::new(&self.fd, PollFlags::IN)], left.as_ref()) {
-                Ok(0) => return Ok(0),
-                Ok(_) => {}
-                Err(Errno::INTR) => continue,
-                Err(source) => return Err(fail(source)),
+            if !wait_readable(&self.fd, end).map_err(fail)? {
+                return Ok(0);
             }
             // Another handle of the same interrupt may have been faster.
             let mut expirations = [0; 8];
@@ -312,13 +310,6 @@ impl<M: Model + ?Sized> fmt::Debug for SimulatedInterrupt<M> {
 /// Locks, also what was left behind by a panic: a model has no state in between.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn timespec(duration: Duration) -> Timespec {
-    Timespec {
-        tv_sec: i64::try_from(duration.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(duration.subsec_nanos()),
-    }
 }
 
 #[cfg(test)]

@@ -94,6 +94,51 @@ pub struct Field {
     pub values: &'static [(u64, &'static str)],
 }
 
+/// Under which condition a register is at its offset: another one has a field of this value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Condition {
+    /// The other register.
+    pub register: &'static Register,
+    /// Its field.
+    pub field: &'static Field,
+    /// What the field must be.
+    pub value: u64,
+}
+
+impl Condition {
+    /// Whether the other register's value fulfils it.
+    #[must_use]
+    pub const fn holds(&self, register: u64) -> bool {
+        self.field.get(register) == self.value
+    }
+}
+
+/// A register's value as its fields, in one line, such as `DLAB=0 WLS=3 (8 bits)`; empty if it has none.
+#[derive(Debug, Clone, Copy)]
+pub struct Decoded {
+    register: &'static Register,
+    value: u64,
+}
+
+impl fmt::Display for Decoded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, field) in self.register.fields.iter().enumerate() {
+            let value = field.get(self.value);
+            let space = if i == 0 { "" } else { " " };
+            // Small numbers read the same, and large ones are told from them.
+            if value < 10 {
+                write!(f, "{space}{}={value}", field.name)?;
+            } else {
+                write!(f, "{space}{}={value:#x}", field.name)?;
+            }
+            if let Some(name) = field.value_name(value) {
+                write!(f, " ({name})")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Field {
     /// The field's bits in the register.
     #[must_use]
@@ -145,6 +190,12 @@ impl Register {
         self.fields.iter().fold(0, |bits, field| bits | field.mask())
     }
 
+    /// The fields of a value, to be shown.
+    #[must_use]
+    pub const fn decode(&'static self, value: u64) -> Decoded {
+        Decoded { register: self, value }
+    }
+
     /// A field by its name, whatever the case.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&'static Field> {
@@ -157,6 +208,15 @@ impl Block {
     #[must_use]
     pub fn register(&self, name: &str) -> Option<&'static Register> {
         self.registers.iter().find(|register| register.name.eq_ignore_ascii_case(name))
+    }
+
+    /// What [`Register::when`] says; `None` if it says nothing, or names what is not in the block.
+    #[must_use]
+    pub fn condition(&self, register: &Register) -> Option<Condition> {
+        let (place, value) = register.when.split_once('=')?;
+        let (name, field) = place.split_once('.')?;
+        let other = self.register(name.trim())?;
+        Some(Condition { register: other, field: other.field(field.trim())?, value: value.trim().parse().ok()? })
     }
 
     /// The registers that an access is of, as far as offset, width and direction tell, and the index in each.

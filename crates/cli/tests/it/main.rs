@@ -4,6 +4,7 @@ mod channel;
 mod commands;
 mod copy;
 mod cp;
+mod device;
 mod docs;
 mod log;
 mod pages;

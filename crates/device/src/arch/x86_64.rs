@@ -3,6 +3,8 @@
 #![expect(unsafe_code, reason = "inline assembly")]
 
 use std::arch::asm;
+use std::io;
+use std::ops::Range;
 use std::sync::atomic::{Ordering, compiler_fence};
 
 use crate::width::Width;
@@ -23,6 +25,16 @@ pub(crate) fn before_write() {
 pub(crate) fn flush_writes() {
     // SAFETY: an instruction without operands, which orders stores and does nothing else.
     unsafe { asm!("sfence", options(nostack, preserves_flags)) };
+}
+
+/// Allows the calling thread these ports, below 0x10000, by ioperm(2).
+pub(crate) fn allow_ports(ports: &Range<u32>) -> io::Result<()> {
+    let (first, count) = (u64::from(ports.start), u64::from(ports.end.saturating_sub(ports.start)));
+    // SAFETY: ioperm(2) takes three numbers, touches no memory of this process, and checks them itself.
+    match unsafe { libc::syscall(libc::SYS_ioperm, first, count, 1) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Reads a port.

@@ -1,4 +1,9 @@
 //! Devices, through the public interface.
 
+mod buses;
+mod pci;
 mod registers;
 mod serial;
+mod system;
+mod trace;
+mod uio;

@@ -1,0 +1,208 @@
+//! `mapio device dump`.
+
+use std::fmt::Write as _;
+
+use clap::Args;
+use mapio_device::register::{Block, Read, Register};
+use mapio_device::{RegisterIo, Width};
+use serde::Serialize;
+
+use super::place::{Options, Place, is_there};
+use super::target::{self, Room, Target};
+use crate::output::{self, Answer, Reader};
+use crate::size;
+
+/// Bytes that are shown if it is not said how many.
+const SHOWN: usize = 256;
+
+/// Show all registers of a block with their fields, or a range of bytes
+///
+/// With names where the block is known, by what the target is or by --block; otherwise in hexadecimal and as text. A register
+/// is left out, and it is said why, if reading it would change the device, or if it is not there as the device is set up.
+///
+/// Example: mapio device dump com1
+/// Example: mapio device dump 0xfed00000 --len 1k --width 32
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// What to show, as mapio device --help tells
+    #[arg(value_name = "TARGET", value_parser = target::parse)]
+    target: Target,
+    #[command(flatten)]
+    options: Options,
+    /// How many bytes, without names; default: 256, or as many as there are
+    #[arg(long, visible_alias = "length", value_name = "N", value_parser = size::bytes)]
+    len: Option<u64>,
+    /// Read also what changes the device by that
+    #[arg(long)]
+    force: bool,
+    /// Print a line of JSON for each register
+    #[arg(long)]
+    json: bool,
+}
+
+/// A register that was left out, as JSON.
+#[derive(Debug, Serialize)]
+struct LeftOutJson {
+    register: &'static str,
+    offset: usize,
+    left_out: String,
+}
+
+impl Arguments {
+    pub(super) fn run(self) -> anyhow::Result<Answer> {
+        let block = if self.len.is_some() { None } else { self.options.block(&self.target)? };
+        let Some(block) = block else { return self.bytes() };
+        anyhow::ensure!(self.target.register.is_none(), "a dump is of all registers: mapio device read shows one");
+        let bus = self.options.open_room(&self.target, Room::Exactly(block.len))?;
+        let mut answer = Answer::Yes;
+        for register in block.registers {
+            if let Some(reason) = left_out(block, register, &*bus, self.force) {
+                self.tell_left_out(register, &reason)?;
+                continue;
+            }
+            for place in (0..register.count).map(|index| Place::of(register, index)) {
+                match place.read(&*bus) {
+                    Ok(value) => self.tell(&place, value)?,
+                    Err(error) => {
+                        output::complain(&error.context(format!("reading {}", place.label(&self.target))));
+                        answer = Answer::Partly;
+                    }
+                }
+            }
+        }
+        Ok(answer)
+    }
+
+    fn tell(&self, place: &Place, value: u64) -> anyhow::Result<()> {
+        if self.json {
+            return output::json(&place.json(&self.target, value));
+        }
+        output::line(&lines(&self.target, place, value))
+    }
+
+    fn tell_left_out(&self, register: &Register, reason: &str) -> anyhow::Result<()> {
+        if self.json {
+            let (name, offset) = (register.name, register.offset);
+            return output::json(&LeftOutJson { register: name, offset, left_out: reason.to_owned() });
+        }
+        output::line(&format!("{:#06x} {} left out: {reason}", register.offset, register.name))
+    }
+
+    /// A range without names.
+    fn bytes(&self) -> anyhow::Result<Answer> {
+        anyhow::ensure!(self.target.register.is_none(), "a register has a length of its own");
+        let width = self.options.width().unwrap_or(self.target.usual_width());
+        let room = match self.len {
+            Some(len) => Room::Exactly(usize::try_from(len)?),
+            None => Room::UpTo(SHOWN),
+        };
+        let bus = self.options.open_room(&self.target, room)?;
+        let per_line = 16 / width.bytes();
+        let offsets: Vec<_> = (0..bus.len() / width.bytes()).map(|i| i * width.bytes()).collect();
+        for line in offsets.chunks(per_line) {
+            let values = line.iter().map(|&offset| bus.read(offset, width)).collect::<Result<Vec<_>, _>>()?;
+            if self.json {
+                for (&offset, value) in line.iter().zip(values) {
+                    let place = Place { offset, width, register: None, field: None };
+                    output::json(&place.json(&self.target, value))?;
+                }
+                continue;
+            }
+            let start = self.target.offset.saturating_add(u64::try_from(line[0])?);
+            if output::print(&hex_line(start, width, &values))? == Reader::Gone {
+                break;
+            }
+        }
+        Ok(Answer::Yes)
+    }
+}
+
+/// Why a register is left out; `None` if it is not.
+fn left_out(block: &'static Block, register: &Register, bus: &dyn RegisterIo, force: bool) -> Option<String> {
+    if register.read == Read::None {
+        return Some("it can't be read".to_owned());
+    }
+    if !is_there(block, register, bus) {
+        return Some(format!("it is only there when {}", register.when));
+    }
+    (register.read == Read::Effect && !force).then(|| "reading it changes the device (--force)".to_owned())
+}
+
+/// The lines that show a register: its value, and each field with its meaning.
+fn lines(target: &Target, place: &Place, value: u64) -> String {
+    let text = place.register.map_or("", |(register, _)| register.text);
+    let label = place.label(target);
+    let mut lines = format!("{:#06x} {label} = {}  {text}", place.offset, place.value_text(value));
+    for field in place.register.into_iter().flat_map(|(register, _)| register.fields) {
+        let one = Place { field: Some(field), ..*place };
+        let _ = write!(lines, "\n         {} = {}  {}", field.name, one.value_text(field.get(value)), field.text);
+    }
+    lines
+}
+
+/// Values in a line, with the address of the first, in hexadecimal and as text.
+fn hex_line(start: u64, width: Width, values: &[u64]) -> String {
+    let digits = 2 * width.bytes();
+    let columns = (16 / width.bytes()) * (digits + 1);
+    let hex = values.iter().fold(String::new(), |mut hex, value| {
+        let _ = write!(hex, " {value:0digits$x}");
+        hex
+    });
+    let bytes = values.iter().flat_map(|value| value.to_le_bytes().into_iter().take(width.bytes()));
+    let shown = |byte: u8| if byte == b' ' || byte.is_ascii_graphic() { char::from(byte) } else { '.' };
+    let text: String = bytes.map(shown).collect();
+    format!("{start:08x} {hex:<columns$}  |{text}|\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use mapio_device::model::{Memory, Simulated};
+    use mapio_device::registers;
+
+    use super::*;
+
+    registers! {
+        /// Registers that are not to be shown.
+        block Shy "shy", 0x8 bytes {
+            /// Takes a byte.
+            queue: Queue "QUEUE" @ 0: u8 { read effect, write none }
+            /// Can't be read.
+            blind: Blind "BLIND" @ 0: u8 { read none, write plain }
+            /// Only sometimes.
+            other: Other "OTHER" @ 0: u8 { read pure, write plain } when "CTRL.BANK=1"
+            /// Chooses.
+            control: Control "CTRL" @ 1: u8 { read pure, write plain } fields {
+                /// Which.
+                bank with_bank "BANK" [7],
+            }
+        }
+    }
+
+    const SHY: &Block = &Shy::BLOCK;
+
+    #[test]
+    fn what_is_not_there_or_changes_the_device_is_left_out() {
+        let shown = |bank: u8, force: bool| {
+            let bus = Simulated::new(Memory::new(vec![0, bank, 0, 0, 0, 0, 0, 0]));
+            SHY.registers.iter().map(|register| left_out(SHY, register, &bus, force)).collect::<Vec<_>>()
+        };
+        let effect = Some("reading it changes the device (--force)".to_owned());
+        let blind = Some("it can't be read".to_owned());
+        let absent = Some("it is only there when CTRL.BANK=1".to_owned());
+        assert_eq!(shown(0, false), [effect.clone(), blind.clone(), absent.clone(), None]);
+        assert_eq!(shown(0x80, false), [effect, blind.clone(), None, None]);
+        assert_eq!(shown(0, true), [None, blind, absent, None]);
+    }
+
+    #[test]
+    fn a_line_has_sixteen_bytes_in_values_of_the_width() {
+        let line = |width, values: &[u64]| hex_line(0x1000, width, values);
+        assert_eq!(
+            line(Width::U32, &[0x6463_6261, 0x1]),
+            "00001000  64636261 00000001                    |abcd....|\n"
+        );
+        let bytes: Vec<u64> = (0x30..0x40).collect();
+        let wanted = "00001000  30 31 32 33 34 35 36 37 38 39 3a 3b 3c 3d 3e 3f  |0123456789:;<=>?|\n";
+        assert_eq!(line(Width::U8, &bytes), wanted);
+    }
+}

@@ -1,0 +1,266 @@
+//! Registers of a target: which are meant, what they hold, and how that is shown.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Context;
+use clap::Args;
+use mapio_device::register::{Block, Field, Read, Register};
+use mapio_device::{RegisterIo, System, Trace, Width};
+use serde::Serialize;
+
+use super::target::{self, Named, Room, Target};
+use crate::output;
+
+/// How a target is accessed.
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// Names of the registers there, such as 16550; default: what the target has by its kind
+    #[arg(long, value_name = "BLOCK", value_parser = target::block)]
+    block: Option<&'static Block>,
+    /// Bits of an access: 8, 16, 32 or 64; default: the register's, 8 for ports, else 32
+    #[arg(long, value_name = "BITS", value_parser = width)]
+    width: Option<Width>,
+    /// Print each access to standard error
+    #[arg(long)]
+    trace: bool,
+    /// The folder in which sys and dev are, instead of the root
+    #[arg(long, value_name = "DIR", hide = true)]
+    root: Option<PathBuf>,
+}
+
+/// One register, or one access without a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// In bytes from the target.
+    pub(super) offset: usize,
+    pub(super) width: Width,
+    /// And the index in it.
+    pub(super) register: Option<(&'static Register, usize)>,
+    /// If only that is meant.
+    pub(super) field: Option<&'static Field>,
+}
+
+/// Reads the bits of an access, as an argument.
+fn width(text: &str) -> Result<Width, String> {
+    let bits: Option<usize> = text.parse().ok().filter(|bits: &usize| bits.is_multiple_of(8));
+    bits.and_then(|bits| Width::from_bytes(bits / 8)).ok_or_else(|| "an access has 8, 16, 32 or 64 bits".to_owned())
+}
+
+impl Options {
+    /// The block at the target, if anybody has named one.
+    pub(super) fn block(&self, target: &Target) -> anyhow::Result<Option<&'static Block>> {
+        match (self.block, target.block) {
+            (Some(block), _) => Ok(Some(block)),
+            (None, Some(name)) => target::block(name).map(Some).map_err(anyhow::Error::msg),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// The registers that are meant, `count` of them one behind the other.
+    pub(super) fn places(&self, target: &Target, count: usize) -> anyhow::Result<Vec<Place>> {
+        let Some(named) = &target.register else {
+            let width = self.width.unwrap_or(target.usual_width());
+            let block = self.block(target)?;
+            let place = |i: usize| {
+                let offset = i.checked_mul(width.bytes()).context("the range is too long")?;
+                // Nothing says which of several is meant, so it has no name.
+                let mut known = block.into_iter().flat_map(|block| block.at(offset, width));
+                let register = known.next().filter(|_| known.next().is_none());
+                Ok(Place { offset, width, register, field: None })
+            };
+            return (0..count).map(place).collect();
+        };
+        let block = self.block(target)?;
+        let block =
+            block.with_context(|| format!("{} has no names of its own: --block names its registers", target.name))?;
+        self.named(block, named, count)
+    }
+
+    /// The same by name.
+    fn named(&self, block: &'static Block, named: &Named, count: usize) -> anyhow::Result<Vec<Place>> {
+        let name = &named.register;
+        let register =
+            block.register(name).with_context(|| format!("the block '{}' has no register '{name}'", block.name))?;
+        let field = |field: &String| {
+            register.field(field).with_context(|| format!("the register {} has no field '{field}'", register.name))
+        };
+        let field = named.field.as_ref().map(field).transpose()?;
+        if let Some(width) = self.width.filter(|width| *width != register.width) {
+            anyhow::bail!("the register {} has {}, and not {width}", register.name, register.width);
+        }
+        let first = named.index.unwrap_or(0);
+        let end = first.checked_add(count).filter(|end| *end <= register.count);
+        let end = end.with_context(|| match register.count {
+            1 => format!("the register {} is only one", register.name),
+            all => format!("there are {all} registers {}", register.name),
+        })?;
+        let place = |index: usize| Place {
+            offset: register.offset + index * register.stride,
+            width: register.width,
+            register: Some((register, index)),
+            field,
+        };
+        Ok((first..end).map(place).collect())
+    }
+
+    /// Opens as much of the target as these places take. Each register must be there now: another one would be accessed
+    /// in its place.
+    pub(super) fn open(&self, target: &Target, places: &[Place]) -> anyhow::Result<Box<dyn RegisterIo>> {
+        let block = self.block(target)?;
+        let conditions = places.iter().filter_map(|place| block?.condition(place.register?.0));
+        let ends = conditions.map(|condition| condition.register.end());
+        let ends = ends.chain(places.iter().map(|place| place.offset.saturating_add(place.width.bytes())));
+        let bus = self.open_room(target, Room::Exactly(ends.max().unwrap_or(0)))?;
+        // By a name, all of them are of one register; by an offset, whichever is there is meant.
+        let named = places.first().and_then(|place| place.register).filter(|_| target.register.is_some());
+        if let Some((register, _)) = named {
+            anyhow::ensure!(
+                block.is_none_or(|block| is_there(block, register, &*bus)),
+                "the register {} is only there when {}",
+                register.name,
+                register.when
+            );
+        }
+        Ok(bus)
+    }
+
+    /// Opens so much of the target.
+    pub(super) fn open_room(&self, target: &Target, room: Room) -> anyhow::Result<Box<dyn RegisterIo>> {
+        let bus = target.open(&self.system(), room)?;
+        if !self.trace {
+            return Ok(bus);
+        }
+        let trace = Trace::new(bus).keep(0).tell(|record| output::complain_plain(&record.to_string()));
+        Ok(match self.block(target)? {
+            Some(block) => Box::new(trace.block(block)),
+            None => Box::new(trace),
+        })
+    }
+
+    /// Where the system's folders are.
+    pub(super) fn system(&self) -> System {
+        self.root.as_ref().map_or_else(System::default, System::at)
+    }
+
+    pub(super) fn width(&self) -> Option<Width> {
+        self.width
+    }
+}
+
+/// Whether the register is the one at its offset now, as far as that can be found out without changing the device.
+pub(super) fn is_there(block: &'static Block, register: &Register, bus: &dyn RegisterIo) -> bool {
+    let Some(condition) = block.condition(register) else { return true };
+    let deciding = condition.register;
+    let now = deciding.is_safe_to_read().then(|| bus.read(deciding.offset, deciding.width).ok()).flatten();
+    now.is_none_or(|now| condition.holds(now))
+}
+
+impl Place {
+    /// A register of a block.
+    pub(super) fn of(register: &'static Register, index: usize) -> Self {
+        let offset = register.offset + index * register.stride;
+        Self { offset, width: register.width, register: Some((register, index)), field: None }
+    }
+
+    /// Reads it; all of the register, also for a field.
+    pub(super) fn read(&self, bus: &dyn RegisterIo) -> anyhow::Result<u64> {
+        if let Some((register, _)) = self.register.filter(|(register, _)| register.read == Read::None) {
+            anyhow::bail!("the register {} can't be read", register.name);
+        }
+        Ok(bus.read(self.offset, self.width)?)
+    }
+
+    /// What is meant of the register's value.
+    pub(super) fn part(&self, register: u64) -> u64 {
+        self.field.map_or(register, |field| field.get(register))
+    }
+
+    /// What it is called: its register, or the address that it has on the target.
+    pub(super) fn label(&self, target: &Target) -> String {
+        let Some((register, index)) = self.register else {
+            let offset = u64::try_from(self.offset).unwrap_or(u64::MAX);
+            return format!("{:#06x}", target.offset.saturating_add(offset));
+        };
+        let mut label = register.name.to_owned();
+        if register.count > 1 {
+            let _ = write!(label, "[{index}]");
+        }
+        if let Some(field) = self.field {
+            let _ = write!(label, ".{}", field.name);
+        }
+        label
+    }
+
+    /// A value of it in words: `0x83`, of a field `3 (8 bits)`.
+    pub(super) fn value_text(&self, value: u64) -> String {
+        match self.field {
+            None => format!("{value:#0digits$x}", digits = 2 + 2 * self.width.bytes()),
+            Some(field) => match field.value_name(value) {
+                Some(name) => format!("{value:#x} ({name})"),
+                None => format!("{value:#x}"),
+            },
+        }
+    }
+
+    /// The line that shows a value: `LCR = 0x83 WLS=3 (8 bits) DLAB=1`.
+    pub(super) fn line(&self, target: &Target, value: u64) -> String {
+        let mut line = format!("{} = {}", self.label(target), self.value_text(value));
+        let with_fields = self.register.filter(|(register, _)| self.field.is_none() && !register.fields.is_empty());
+        if let Some((register, _)) = with_fields {
+            let _ = write!(line, " {}", register.decode(value));
+        }
+        line
+    }
+
+    /// The same as JSON.
+    pub(super) fn json(&self, target: &Target, value: u64) -> PlaceJson {
+        let shown = self.register.filter(|_| self.field.is_none());
+        let fields = shown.into_iter().flat_map(|(register, _)| register.fields);
+        PlaceJson {
+            target: target.name.clone(),
+            offset: self.offset,
+            width: self.width.bits(),
+            register: self.register.map(|(register, _)| register.name),
+            index: self.register.map(|(_, index)| index),
+            field: self.field.map(|field| field.name),
+            value,
+            hex: format!("{value:#x}"),
+            meaning: self.field.and_then(|field| field.value_name(value)),
+            fields: fields.map(|field| FieldJson::new(field, value)).collect(),
+        }
+    }
+}
+
+/// A value, as JSON.
+#[derive(Debug, Serialize)]
+pub(super) struct PlaceJson {
+    target: String,
+    /// In bytes from the target.
+    offset: usize,
+    /// In bits.
+    width: u32,
+    register: Option<&'static str>,
+    index: Option<usize>,
+    field: Option<&'static str>,
+    value: u64,
+    /// The value in hexadecimal, for those whose numbers end at 2^53.
+    hex: String,
+    meaning: Option<&'static str>,
+    fields: Vec<FieldJson>,
+}
+
+/// A field of a register, as JSON.
+#[derive(Debug, Serialize)]
+struct FieldJson {
+    name: &'static str,
+    value: u64,
+    meaning: Option<&'static str>,
+}
+
+impl FieldJson {
+    fn new(field: &'static Field, register: u64) -> Self {
+        let value = field.get(register);
+        Self { name: field.name, value, meaning: field.value_name(value) }
+    }
+}

@@ -1,0 +1,51 @@
+//! `mapio device read`.
+
+use std::num::NonZero;
+
+use clap::Args;
+
+use super::place::Options;
+use super::target::{self, Target};
+use crate::output::{self, Answer, Reader};
+
+/// Read registers
+///
+/// Each is one access of its width, in ascending order. A register is read also if that changes the device, as taking a
+/// byte out of a queue does.
+///
+/// Example: mapio device read com1.LSR
+/// Example: mapio device read 0xfed00000 --width 32 --count 4
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// What to read, as mapio device --help tells
+    #[arg(value_name = "TARGET", value_parser = target::parse)]
+    target: Target,
+    #[command(flatten)]
+    options: Options,
+    /// Read so many, one behind the other; default: 1
+    #[arg(long, value_name = "N", default_value = "1", hide_default_value = true)]
+    count: NonZero<usize>,
+    /// Show these bits only
+    #[arg(long, value_name = "BITS", value_parser = target::number)]
+    mask: Option<u64>,
+    /// Print a line of JSON for each
+    #[arg(long)]
+    json: bool,
+}
+
+impl Arguments {
+    pub(super) fn run(self) -> anyhow::Result<Answer> {
+        let target = &self.target;
+        let places = self.options.places(target, self.count.get())?;
+        let bus = self.options.open(target, &places)?;
+        for place in &places {
+            let value = place.part(place.read(&*bus)?) & self.mask.unwrap_or(u64::MAX);
+            if self.json {
+                output::json(&place.json(target, value))?;
+            } else if output::print(&format!("{}\n", place.line(target, value)))? == Reader::Gone {
+                break;
+            }
+        }
+        Ok(Answer::Yes)
+    }
+}

@@ -1,0 +1,289 @@
+//! `mapio device write`.
+
+use std::io::{self, BufRead, IsTerminal, Write as _};
+use std::num::NonZero;
+
+use anyhow::Context;
+use clap::Args;
+use mapio_device::RegisterIo;
+use mapio_device::register::{Read, Register, Write};
+use serde::Serialize;
+
+use super::place::{Options, Place, PlaceJson};
+use super::target::{self, Target};
+use crate::output::{self, Answer};
+
+/// Write registers
+///
+/// VALUE is a number, or the name that a field's value has. A field, and --mask, keep the register's other bits: they are
+/// read first, and two accesses are made. Of a register whose bits are cleared or set by ones, only the field's are written.
+///
+/// Writing to hardware can lose data and stop the machine, so each write is asked about on a terminal, and refused without
+/// one, unless there is --yes. Exit status: 0 written, 1 not wanted, or --verify has read something else, 2 error.
+///
+/// Example: mapio device write com2.LCR.DLAB=1 --verify
+/// Example: mapio device write 0xfe000000 0x55 --width 8 --yes
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// What to write to, as mapio device --help tells, and =VALUE unless that follows
+    #[arg(value_name = "TARGET[=VALUE]")]
+    assignment: String,
+    /// What to write
+    #[arg(value_name = "VALUE")]
+    value: Option<String>,
+    #[command(flatten)]
+    options: Options,
+    /// Write to so many, one behind the other; default: 1
+    #[arg(long, value_name = "N", default_value = "1", hide_default_value = true)]
+    count: NonZero<usize>,
+    /// Change these bits only
+    #[arg(long, value_name = "BITS", value_parser = target::number)]
+    mask: Option<u64>,
+    /// Read back what was written
+    #[arg(long)]
+    verify: bool,
+    /// Read what is needed, and say what would be written
+    #[arg(long)]
+    dry_run: bool,
+    /// Write to hardware without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// Print a line of JSON for each
+    #[arg(long)]
+    json: bool,
+}
+
+/// A write, as JSON.
+#[derive(Debug, Serialize)]
+struct WriteJson {
+    #[serde(flatten)]
+    place: PlaceJson,
+    written: bool,
+    /// What was read back.
+    read_back: Option<u64>,
+}
+
+/// What is to be written to a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Change {
+    /// All of the register.
+    register: u64,
+    /// The bits that are meant, which are read back.
+    mask: u64,
+}
+
+impl Arguments {
+    pub(super) fn run(self) -> anyhow::Result<Answer> {
+        let (target, value) = self.parse()?;
+        let places = self.options.places(&target, self.count.get())?;
+        let value = number(&places[0], &value)?;
+        let bits = self.mask.unwrap_or(u64::MAX);
+        for place in &places {
+            let most = place.part(place.width.max());
+            anyhow::ensure!(value <= most, "{} holds at most {most:#x}, and not {value:#x}", place.label(&target));
+            if self.verify {
+                verifiable(place)?;
+            }
+        }
+        if target.is_real() && !self.yes && !self.dry_run && !can_ask() {
+            anyhow::bail!("{} is hardware, and nobody can be asked: --yes writes to it", target.name);
+        }
+        let bus = self.options.open(&target, &places)?;
+        let mut answer = Answer::Yes;
+        for place in &places {
+            let change = change(place, &*bus, value, bits)?;
+            let what = format!("{} to {}", place.value_text(value), place.label(&target));
+            if target.is_real() && !self.yes && !self.dry_run && !ask(&format!("write {what} of {}?", target.name))? {
+                return Ok(Answer::No);
+            }
+            if self.write(&target, place, &*bus, change)? == Answer::No {
+                answer = Answer::No;
+            }
+        }
+        Ok(answer)
+    }
+
+    /// The target, and the text of the value.
+    fn parse(&self) -> anyhow::Result<(Target, String)> {
+        let (target, value) = match (&self.value, self.assignment.rsplit_once('=')) {
+            (Some(value), _) => (&*self.assignment, &**value),
+            (None, Some(parts)) => parts,
+            (None, None) => anyhow::bail!("there is no value: write TARGET=VALUE, or TARGET VALUE"),
+        };
+        Ok((target::parse(target).map_err(anyhow::Error::msg)?, value.to_owned()))
+    }
+
+    fn write(&self, target: &Target, place: &Place, bus: &dyn RegisterIo, change: Change) -> anyhow::Result<Answer> {
+        let value = place.part(change.register);
+        if !self.dry_run {
+            bus.write(place.offset, place.width, change.register)?;
+        }
+        let read_back = if self.verify && !self.dry_run { Some(place.read(bus)?) } else { None };
+        let differs = read_back.filter(|read| (read ^ change.register) & change.mask != 0);
+        if self.json {
+            let place = place.json(target, value);
+            output::json(&WriteJson { place, written: !self.dry_run, read_back })?;
+        } else if self.dry_run {
+            let all = format!("{:#x}", change.register);
+            let register = if place.field.is_some() { format!(", all of the register {all}") } else { String::new() };
+            output::line(&format!("would write {}{register}", place.line(target, value)))?;
+        } else if let Some(read) = differs {
+            let read = place.part(read);
+            let (label, read) = (place.label(target), place.value_text(read));
+            output::line(&format!("{label}: wrote {}, read back {read}", place.value_text(value)))?;
+        }
+        Ok(if differs.is_some() { Answer::No } else { Answer::Yes })
+    }
+}
+
+/// A value for a place: a number, or the name of one.
+fn number(place: &Place, text: &str) -> anyhow::Result<u64> {
+    let values = place.field.map_or(&[][..], |field| field.values);
+    match values.iter().find(|(_, name)| name.eq_ignore_ascii_case(text)) {
+        Some((value, _)) => Ok(*value),
+        None => target::number(text).map_err(anyhow::Error::msg),
+    }
+}
+
+/// Refuses what can't be read back, or would change the device by that, or reads as something else.
+fn verifiable(place: &Place) -> anyhow::Result<()> {
+    let Some((register, _)) = place.register.filter(|(register, _)| !register.is_modifiable()) else { return Ok(()) };
+    anyhow::bail!(
+        "the register {} does not read as it was written ({}, {}), so it can't be verified",
+        register.name,
+        register.read,
+        register.write
+    )
+}
+
+/// What is to be written so that the bits that are meant have the value, and all others stay as they are.
+fn change(place: &Place, bus: &dyn RegisterIo, value: u64, bits: u64) -> anyhow::Result<Change> {
+    let (mask, wanted) = match place.field {
+        Some(field) => (field.mask() & (bits << field.shift.min(63)), field.with(0, value)),
+        None => (place.width.max() & bits, value),
+    };
+    let plain = |register: &Register| anyhow::anyhow!("the register {} can't be written", register.name);
+    let all = mask == place.width.max();
+    let register = match place.register.map(|(register, _)| (register, register.write, register.read)) {
+        Some((register, Write::None, _)) => return Err(plain(register)),
+        // Zeros keep bits there, and here ones.
+        Some((_, Write::OnesClear | Write::OnesSet, _)) => wanted & mask,
+        Some((_, Write::ZerosClear, _)) => (wanted & mask) | (place.width.max() & !mask),
+        _ if all => wanted,
+        None | Some((_, Write::Plain, Read::Pure)) => (place.read(bus)? & !mask) | (wanted & mask),
+        Some((register, ..)) => anyhow::bail!(
+            "the register {} does not tell its other bits ({}, {}): write all of it",
+            register.name,
+            register.read,
+            register.write
+        ),
+    };
+    Ok(Change { register, mask })
+}
+
+fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
+
+/// Asks on the terminal; only a yes is one.
+fn ask(question: &str) -> anyhow::Result<bool> {
+    let mut stderr = io::stderr().lock();
+    write!(stderr, "mapio: {} [y/N] ", output::printable(question)).context("asking on the terminal")?;
+    stderr.flush().context("asking on the terminal")?;
+    let mut answer = String::new();
+    io::stdin().lock().read_line(&mut answer).context("reading standard input")?;
+    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use mapio_device::model::{Memory, Simulated};
+    use mapio_device::registers;
+
+    use super::*;
+
+    registers! {
+        /// One register of each kind.
+        block Kinds "kinds", 0x8 bytes {
+            /// Plain.
+            plain: Plain "PLAIN" @ 0: u8 { read pure, write plain } fields {
+                /// The low half.
+                low with_low "LOW" [0; 4] = { 2 "two" },
+                /// The high half.
+                high with_high "HIGH" [4; 4],
+            }
+            /// Ones clear.
+            clear: Clear "CLEAR" @ 1: u8 { read pure, write ones_clear } fields {
+                /// A bit.
+                bit with_bit "BIT" [2],
+            }
+            /// Zeros clear.
+            zeros: Zeros "ZEROS" @ 2: u8 { read pure, write zeros_clear } fields {
+                /// A bit.
+                one with_one "BIT" [2],
+            }
+            /// Can't be read.
+            blind: Blind "BLIND" @ 3: u8 { read none, write plain } fields {
+                /// A bit.
+                only with_only "BIT" [2],
+            }
+            /// Can't be written.
+            fixed: Fixed "FIXED" @ 4: u8 { read pure, write none }
+            /// Reading takes it.
+            queue: Queue "QUEUE" @ 5: u8 { read effect, write plain }
+        }
+    }
+
+    fn place(register: &str, field: Option<&str>) -> Place {
+        let register = Kinds::BLOCK.register(register).expect("there is one");
+        let register = Kinds::BLOCK.registers.iter().find(|known| *known == register).expect("the same");
+        let field = field.map(|field| register.field(field).expect("there is one"));
+        Place { field, ..Place::of(register, 0) }
+    }
+
+    #[test]
+    fn a_field_keeps_what_is_beside_it() {
+        let bus = Simulated::new(Memory::new(vec![0x5a; 8]));
+        let change = |register: &str, field: Option<&str>, value: u64, bits: u64| {
+            change(&place(register, field), &bus, value, bits).map(|change| (change.register, change.mask))
+        };
+        for (register, field, value, bits, wanted) in [
+            ("PLAIN", None, 0x12, u64::MAX, (0x12, 0xff)),
+            ("PLAIN", None, 0x12, 0x0f, (0x52, 0x0f)),
+            ("PLAIN", Some("HIGH"), 0x1, u64::MAX, (0x1a, 0xf0)),
+            ("PLAIN", Some("HIGH"), 0xf, 0x2, (0x7a, 0x20)),
+            ("CLEAR", Some("BIT"), 1, u64::MAX, (0x04, 0x04)),
+            ("ZEROS", Some("BIT"), 0, u64::MAX, (0xfb, 0x04)),
+            ("ZEROS", Some("BIT"), 1, u64::MAX, (0xff, 0x04)),
+            ("BLIND", None, 7, u64::MAX, (7, 0xff)),
+            ("QUEUE", None, 7, u64::MAX, (7, 0xff)),
+        ] {
+            let made = change(register, field, value, bits).unwrap_or_else(|error| panic!("{register}: {error}"));
+            assert_eq!(made, wanted, "{register} {field:?} {value:#x} {bits:#x}");
+        }
+        let refused = |register: &str, field| change(register, field, 1, 0x0f).expect_err(register).to_string();
+        assert_eq!(refused("FIXED", None), "the register FIXED can't be written");
+        let blind = "the register BLIND does not tell its other bits (no read, write): write all of it";
+        assert_eq!((refused("BLIND", Some("BIT")), refused("BLIND", None)), (blind.to_owned(), blind.to_owned()));
+        assert!(refused("QUEUE", None).contains("(read with effect, write)"));
+        assert_eq!(bus.model().bytes(), [0x5a; 8]);
+    }
+
+    #[test]
+    fn only_what_reads_as_it_was_written_is_verified() {
+        assert!(verifiable(&place("PLAIN", None)).is_ok());
+        for register in ["CLEAR", "ZEROS", "BLIND", "QUEUE"] {
+            assert!(verifiable(&place(register, None)).is_err(), "{register}");
+        }
+    }
+
+    #[test]
+    fn values_are_numbers_or_names_of_the_field() {
+        let low = place("PLAIN", Some("LOW"));
+        let read = |text: &str| number(&low, text).ok();
+        assert_eq!(
+            [read("3"), read("0x3"), read("TWO"), read("three"), read("-1")],
+            [Some(3), Some(3), Some(2), None, None]
+        );
+    }
+}

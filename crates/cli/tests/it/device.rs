@@ -1,0 +1,301 @@
+//! `mapio device` on models, on regular files, and in a folder that looks like a machine.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::symlink;
+use std::process::{Command, Stdio};
+
+use mapio_testkit::skip;
+use serde_json::Value;
+
+use crate::support::{Folder, MAPIO};
+
+/// The header of a PCI function: 1234:11e8, memory and bus master on, its first BAR at 0xfea00000.
+fn header() -> Vec<u8> {
+    let mut bytes = vec![0; 0x40];
+    bytes[..8].copy_from_slice(&[0x34, 0x12, 0xe8, 0x11, 0x06, 0x00, 0x10, 0x08]);
+    bytes[0x08..0x0c].copy_from_slice(&[0x10, 0x00, 0xff, 0x00]);
+    bytes[0x10..0x14].copy_from_slice(&0xfea0_0000_u32.to_le_bytes());
+    bytes[0x3d] = 1;
+    bytes
+}
+
+/// A folder with `machine`, in which are a PCI device, a UIO device, serial and parallel ports, a framebuffer, /dev/mem and
+/// /dev/port.
+fn machine() -> Folder {
+    let folder = Folder::new();
+    let file = |path: &str, bytes: &[u8]| {
+        let path = folder.path("machine").join(path);
+        fs::create_dir_all(path.parent().expect("a file is in a folder")).expect("room");
+        fs::write(path, bytes).expect("room");
+    };
+    let line = |path: &str, text: &str| file(path, format!("{text}\n").as_bytes());
+    let edu = "sys/bus/pci/devices/0000:00:04.0";
+    for (name, text) in [("vendor", "0x1234"), ("device", "0x11e8"), ("class", "0x00ff00"), ("revision", "0x10")] {
+        line(&format!("{edu}/{name}"), text);
+    }
+    line(&format!("{edu}/resource"), "0x00000000fea00000 0x00000000fea00fff 0x0000000000040200\n0x0 0x0 0x0");
+    line(&format!("{edu}/enable"), "0");
+    file(&format!("{edu}/config"), &header());
+    file(&format!("{edu}/resource0"), &[0x11; 0x1000]);
+    fs::create_dir_all(folder.path("machine/sys/bus/pci/drivers/edu")).expect("room");
+    let driver = folder.path("machine").join(edu).join("driver");
+    symlink(folder.path("machine/sys/bus/pci/drivers/edu"), driver).expect("room");
+    let uio = "sys/class/uio/uio2";
+    for (name, text) in [("name", "sampler"), ("version", "1.0"), ("maps/map0/name", "registers")] {
+        line(&format!("{uio}/{name}"), text);
+    }
+    for (name, text) in [("addr", "0xfe010000"), ("size", "0x1000"), ("offset", "0x0")] {
+        line(&format!("{uio}/maps/map0/{name}"), text);
+    }
+    file("dev/uio2", &[0x22; 0x1000]);
+    file("dev/mem", &(0..=255).collect::<Vec<u8>>());
+    file("dev/port", &[0x33; 0x400]);
+    file("dev/fb0", &[0x44; 0x100]);
+    for (name, text) in [("name", "VESA VGA"), ("virtual_size", "16,4"), ("stride", "64"), ("bits_per_pixel", "32")] {
+        line(&format!("sys/class/graphics/fb0/{name}"), text);
+    }
+    for (name, text) in [("type", "4"), ("port", "0x3F8"), ("irq", "4"), ("iomem_base", "0x0")] {
+        line(&format!("sys/class/tty/ttyS0/{name}"), text);
+    }
+    line("sys/class/tty/ttyS1/type", "0");
+    line("proc/ioports", "0000-0cf7 : PCI Bus\n  0378-037a : parport0");
+    line("usr/share/misc/pci.ids", "1234  Technical Corp.\n\t11e8  Educational Device\nC 00  Unclassified");
+    folder
+}
+
+fn json(said: &str) -> Vec<Value> {
+    said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+fn devices_of_all_kinds_are_listed() {
+    let folder = machine();
+    let said = folder.done(&["device", "list", "--root", "machine"]);
+    for part in [
+        "pci:0000:00:04.0  1234:11e8 Technical Corp. Educational Device, Unclassified, driver edu\n",
+        "    bar0 memory of 32 bits at 0xfea00000, 0x1000 bytes\n",
+        "uio:2  sampler 1.0\n    map0 registers at 0xfe010000, 0x1000 bytes\n",
+        "fb:0  VESA VGA, 16x4, 32 bits a pixel\n",
+        "/dev/ttyS0  serial port, 16550A at port:0x3f8, interrupt 4\n",
+        "/dev/parport0  parallel port at port:0x378\n",
+        "block pci  The header of a PCI function's configuration space.",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    assert!(!said.contains("ttyS1"), "{said}");
+    let items = json(&folder.done(&["device", "list", "--root", "machine", "--json"]));
+    let kinds: Vec<_> = items.iter().map(|item| item["kind"].as_str().expect("a kind")).collect();
+    assert_eq!(kinds[..6], ["pci", "uio", "framebuffer", "serial", "parallel", "block"]);
+    assert_eq!((&items[0]["bars"][0]["bytes"], &items[0]["device"]), (&Value::from(0x1000), &Value::from(0x11e8)));
+    folder.write("machine/sys/bus/pci/devices/0000:00:04.0/vendor", "none");
+    let output = folder.mapio(&["device", "list", "--root", "machine"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("uio:2"), "the others are listed");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("vendor: it holds \"none\""), "{output:?}");
+}
+
+#[test]
+fn targets_of_each_kind_are_read() {
+    let folder = machine();
+    let read = |words: &[&str]| folder.done(&[&["device", "read", "--root", "machine"], words].concat());
+    assert_eq!(read(&["0x10"]), "0x0010 = 0x13121110\n");
+    assert_eq!(read(&["0x10", "--width", "64"]), "0x0010 = 0x1716151413121110\n");
+    assert_eq!(read(&["0x10+2", "--width", "16", "--count", "2"]), "0x0012 = 0x1312\n0x0014 = 0x1514\n");
+    assert_eq!(read(&["0x10", "--mask", "0xff00"]), "0x0010 = 0x00001100\n");
+    assert_eq!(read(&["port:0x2f8"]), "0x02f8 = 0x33\n");
+    assert_eq!(read(&["pci:0000:00:04.0/bar0+0xffc"]), "0x0ffc = 0x11111111\n");
+    assert_eq!(read(&["pci:1234:11e8/bar0", "--width", "8"]), "0x0000 = 0x11\n");
+    assert_eq!(read(&["pci:1234:11e8.COMMAND.BUS_MASTER"]), "COMMAND.BUS_MASTER = 0x1\n");
+    assert_eq!(read(&["uio:2"]), "0x0000 = 0x22222222\n");
+    assert_eq!(read(&["fb:0+0xf8"]), "0x00f8 = 0x44444444\n");
+    folder.write("image", header());
+    assert_eq!(read(&["file:image.BAR[0].SPACE", "--block", "pci"]), "BAR[0].SPACE = 0x0 (memory)\n");
+    assert_eq!(read(&["file:image.INTERRUPT_PIN", "--block", "PCI"]), "INTERRUPT_PIN = 0x01 PIN=1 (INTA)\n");
+    assert_eq!(read(&["sim:pci", "--width", "16"]), "VENDOR = 0x0000\n");
+    assert_eq!(read(&["sim:pci+8", "--width", "8"]), "0x0008 = 0x00\n");
+    let values = json(&read(&["file:image.STATUS", "--block", "pci", "--json"]));
+    assert_eq!(values[0]["value"], 0x0810);
+    assert_eq!(
+        (&values[0]["register"], &values[0]["offset"], &values[0]["width"]),
+        (&"STATUS".into(), &6.into(), &16.into())
+    );
+    let aborted =
+        values[0]["fields"].as_array().expect("fields").iter().find(|field| field["name"] == "SIGNALED_TARGET_ABORT");
+    assert_eq!(aborted.expect("a field")["value"], 1);
+}
+
+#[test]
+fn what_can_t_be_read_is_explained_in_one_line() {
+    let folder = machine();
+    folder.write("image", header());
+    for (words, parts) in [
+        (&["com9"][..], &["'com9' is no target"][..]),
+        (&["sim:toaster"], &["there is no block 'toaster'"]),
+        (&["file:image.COMMAND"], &["file:image has no names of its own", "--block"]),
+        (&["file:image.TURBO", "--block", "pci"], &["the block 'pci' has no register 'TURBO'"]),
+        (&["file:image.COMMAND.TURBO", "--block", "pci"], &["the register COMMAND has no field 'TURBO'"]),
+        (&["file:image.BAR[6]", "--block", "pci"], &["there are 6 registers BAR"]),
+        (&["file:image.BAR[5]", "--block", "pci", "--count", "2"], &["there are 6 registers BAR"]),
+        (
+            &["file:image.COMMAND", "--block", "pci", "--width", "32"],
+            &["the register COMMAND has 16 bits, and not 32 bits"],
+        ),
+        (&["file:image+0x3e", "--width", "32"], &["file:image+0x3e has 0x40 bytes", "0x3e"]),
+        (&["file:image+0x100"], &["has 0x40 bytes, and none at offset 0x100"]),
+        (&["file:image+1", "--width", "16"], &["16 bits at offset 0x1", "aligned"]),
+        (&["file:image", "--width", "12"], &["an access has 8, 16, 32 or 64 bits"]),
+        (&["file:missing"], &["missing", "No such file"]),
+        (&["pci:dead:beef"], &["PCI device dead:beef: there is no such device"]),
+        (&["pci:1234:11e8/bar1"], &["BAR 1: there is no such device"]),
+        (&["uio:7"], &["/dev/uio7: there is no such device"]),
+        (&["fb:7"], &["fb7", "No such file"]),
+        (&["port:0xffff", "--count", "2"], &["there are no ports"]),
+    ] {
+        folder.fails(&[&["device", "read", "--root", "machine"], words].concat(), parts);
+    }
+}
+
+#[test]
+fn writing_changes_the_field_and_nothing_beside_it() {
+    let folder = machine();
+    folder.write("image", header());
+    let write = |words: &[&str]| folder.done(&[&["device", "write", "--block", "pci"], words].concat());
+    assert_eq!(write(&["file:image.COMMAND.INTERRUPT_DISABLE=1", "--verify"]), "");
+    assert_eq!(folder.read("image")[4..8], [0x06, 0x04, 0x10, 0x08]);
+    write(&["file:image.COMMAND.BUS_MASTER", "0"]);
+    assert_eq!(folder.read("image")[4..8], [0x02, 0x04, 0x10, 0x08]);
+    // Of a register that ones clear, all but the field are zeros.
+    write(&["file:image.STATUS.SIGNALED_TARGET_ABORT=1"]);
+    assert_eq!(folder.read("image")[4..8], [0x02, 0x04, 0x00, 0x08]);
+    write(&["file:image.BAR[1].SPACE=ports"]);
+    assert_eq!(folder.read("image")[0x14], 1);
+    write(&["file:image+0x20", "0x12345678", "--mask", "0xffff", "--count", "2"]);
+    assert_eq!(folder.read("image")[0x20..0x28], [0x78, 0x56, 0, 0, 0x78, 0x56, 0, 0]);
+    let before = folder.read("image");
+    let said = write(&["file:image.COMMAND.IO=1", "--dry-run"]);
+    assert_eq!(said, "would write COMMAND.IO = 0x1, all of the register 0x403\n");
+    let told = json(&write(&["file:image.COMMAND.IO=1", "--dry-run", "--json"]));
+    assert_eq!(
+        (&told[0]["written"], &told[0]["value"], &told[0]["read_back"]),
+        (&false.into(), &1.into(), &Value::Null)
+    );
+    for (words, parts) in [
+        (&["file:image.VENDOR=1"][..], &["the register VENDOR can't be written"][..]),
+        (&["file:image.COMMAND.IO=2"], &["COMMAND.IO holds at most 0x1, and not 0x2"]),
+        (&["file:image+2", "0x10000", "--width", "8"], &["0x0002 holds at most 0xff, and not 0x10000"]),
+        (&["file:image.STATUS=1", "--verify"], &["the register STATUS does not read as it was written"]),
+        (&["file:image.BAR[0].SPACE=disk"], &["'disk' is not a number"]),
+        (&["file:image.COMMAND"], &["there is no value"]),
+    ] {
+        folder.fails(&[&["device", "write", "--block", "pci"], words].concat(), parts);
+    }
+    assert_eq!(folder.read("image"), before);
+}
+
+#[test]
+fn hardware_is_written_to_only_when_that_was_said() {
+    let folder = machine();
+    let write = |words: &[&'static str]| [&["device", "write", "--root", "machine"], words].concat();
+    for target in ["0x10", "port:0x20", "pci:1234:11e8/bar0", "pci:1234:11e8.CACHE_LINE", "uio:2", "fb:0"] {
+        folder.fails(&write(&[target, "0x7f"]), &["is hardware", "--yes"]);
+        folder.done(&write(&[target, "0x7f", "--dry-run"]));
+        assert_eq!(folder.done(&write(&[target, "0x7f", "--yes", "--verify"])), "", "{target}");
+    }
+    let byte = |file: &str, at: usize| folder.read(&format!("machine/{file}"))[at];
+    let edu = "sys/bus/pci/devices/0000:00:04.0";
+    let written = [byte("dev/mem", 0x10), byte("dev/port", 0x20), byte(&format!("{edu}/resource0"), 0)];
+    assert_eq!(written, [0x7f; 3]);
+    assert_eq!([byte(&format!("{edu}/config"), 0xc), byte("dev/uio2", 0), byte("dev/fb0", 0)], [0x7f; 3]);
+    assert_eq!((byte("dev/port", 0x21), byte("dev/mem", 0x14)), (0x33, 0x14));
+}
+
+#[test]
+fn reading_back_something_else_is_a_no() {
+    // What is written to /dev/zero is gone.
+    let folder = Folder::new();
+    fs::create_dir_all(folder.path("machine/dev")).expect("room");
+    symlink("/dev/zero", folder.path("machine/dev/port")).expect("room");
+    let words = ["device", "write", "--root", "machine", "--yes", "--verify", "port:0x80", "0x55"];
+    let output = folder.mapio(&words);
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(1), 0), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "0x0080: wrote 0x55, read back 0x00\n");
+}
+
+#[test]
+fn a_dump_shows_registers_fields_and_meanings_or_bytes() {
+    let folder = machine();
+    let said = folder.done(&["device", "dump", "--root", "machine", "pci:1234:11e8"]);
+    for part in [
+        "0x0000 VENDOR = 0x1234  Who made it.\n",
+        "0x0004 COMMAND = 0x0006  What it may do.\n         IO = 0x0  Whether it answers to ports.\n",
+        "         TIMING = 0x0 (fast)  How fast it answers when it is selected.\n",
+        "0x0010 BAR[0] = 0xfea00000  Where its registers are.\n         SPACE = 0x0 (memory)",
+        "0x0024 BAR[5] = 0x00000000",
+    ] {
+        assert!(said.contains(part), "{part} is not in {said}");
+    }
+    let values = json(&folder.done(&["device", "dump", "--root", "machine", "pci:1234:11e8", "--json"]));
+    assert_eq!(values.len(), 27, "each register, and each BAR");
+    assert_eq!((&values[1]["register"], &values[1]["hex"]), (&"DEVICE".into(), &"0x11e8".into()));
+    let bytes = folder.done(&["device", "dump", "--root", "machine", "0x40", "--len", "24", "--width", "8"]);
+    let wanted = "00000040  40 41 42 43 44 45 46 47 48 49 4a 4b 4c 4d 4e 4f  |@ABCDEFGHIJKLMNO|\n\
+                  00000050  50 51 52 53 54 55 56 57                          |PQRSTUVW|\n";
+    assert_eq!(bytes, wanted);
+    folder.write("image", header());
+    let words = folder.done(&["device", "dump", "file:image"]);
+    assert_eq!(words.lines().count(), 4, "{words}");
+    assert!(words.starts_with("00000000  11e81234 08100006 00ff0010 00000000  |4..."), "{words}");
+    folder.fails(&["device", "dump", "file:image", "--len", "65"], &["file:image has 0x40 bytes, and not 0x41"]);
+    folder.fails(&["device", "dump", "sim:pci.COMMAND"], &["a dump is of all registers"]);
+    folder.fails(
+        &["device", "dump", "file:image+4", "--block", "pci"],
+        &["has 0x40 bytes, and not 0x40 from offset 0x4"],
+    );
+}
+
+#[test]
+fn a_trace_tells_each_access_and_its_register() {
+    let folder = Folder::new();
+    folder.write("image", header());
+    let words = ["device", "write", "--trace", "--block", "pci", "file:image.COMMAND.BUS_MASTER=0", "--verify"];
+    let output = folder.mapio(&words);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0), "{output:?}");
+    let text = String::from_utf8_lossy(&output.stderr);
+    let told: Vec<_> = text.lines().map(|line| line.trim_start().split_once(' ').expect("a time").1).collect();
+    let starts =
+        ["read  16 bits 0x0004 COMMAND = 0x0006 IO=0 MEMORY=1 BUS_MASTER=1", "write 16 bits 0x0004 COMMAND = 0x0002"];
+    assert_eq!(told.len(), 3, "{text}");
+    assert!(told[0].starts_with(starts[0]) && told[1].starts_with(starts[1]), "{text}");
+    assert!(told[2].starts_with("read  16 bits 0x0004 COMMAND = 0x0002"), "{text}");
+}
+
+#[test]
+fn watching_tells_all_and_then_what_has_changed() {
+    let folder = Folder::new();
+    folder.write("image", header());
+    let looks = ["--count", "2", "--interval", "0.001"];
+    let said = folder.done(&[&["device", "watch", "file:image.COMMAND.MEMORY", "--block", "pci"], &looks[..]].concat());
+    assert_eq!(said, "COMMAND.MEMORY = 0x1\n", "nothing has changed");
+    let block = folder.done(&[&["device", "watch", "sim:pci", "--json"], &looks[..]].concat());
+    assert_eq!(json(&block).len(), 27, "each register, and each BAR");
+    if mapio_testkit::runner().is_some() {
+        return skip("watching_tells_all_and_then_what_has_changed", "the command needs a runner here");
+    }
+    let mut child = Command::new(MAPIO)
+        .args(["device", "watch", "file:image+0x3c", "--interval", "0.001", "--width", "8", "--json"])
+        .current_dir(folder.root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+    let mut next = || json(&lines.next().expect("a line").expect("UTF-8"))[0]["value"].clone();
+    assert_eq!(next(), 0);
+    // In place: a file that gets shorter has no bytes for a moment.
+    let file = fs::OpenOptions::new().write(true).open(folder.path("image")).expect("a file");
+    std::os::unix::fs::FileExt::write_all_at(&file, &[9], 0x3c).expect("room");
+    assert_eq!(next(), 9);
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .expect("it runs");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}

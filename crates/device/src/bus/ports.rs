@@ -1,0 +1,88 @@
+//! Ports: the registers of x86 that are not at memory addresses.
+#![expect(unsafe_code, reason = "accesses to ports that the kernel has allowed")]
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Range;
+
+use super::{RegisterIo, check};
+use crate::arch;
+use crate::error::Error;
+use crate::width::Width;
+
+/// Ports of an x86 processor, accessed by its `in` and `out` instructions.
+///
+/// An access is one instruction, in order with all others: ports are not cached, and the processor waits for each
+/// (Intel SDM volume 1, 19.6 "Ordering I/O"). There are no accesses of 64 bits.
+///
+/// The kernel allows ports to a thread, so this can't be sent to, or used by, another. What was allowed stays allowed when
+/// this is dropped, because another `Ports` of the same thread may have some of the same ports.
+///
+/// Invariant: this thread is allowed `first..first + len`, and the end of that is at most 0x10000.
+pub struct Ports {
+    first: u16,
+    len: usize,
+    /// Keeps it in its thread.
+    thread: PhantomData<*const ()>,
+}
+
+impl Ports {
+    /// Asks the kernel for ports, of 0 to 0xffff: `0x3f8..0x400` for the first serial port. See ioperm(2).
+    ///
+    /// # Errors
+    /// [`Error::Os`]: `EPERM` without `CAP_SYS_RAWIO`, or while the kernel is locked down; `ENOSYS` from kernels without
+    /// it. [`Error::Invalid`] for a range that is empty or ends behind 0x10000.
+    ///
+    /// # Platforms
+    /// x86-64; elsewhere [`Error::Os`] with `Unsupported`.
+    pub fn open(ports: Range<u32>) -> Result<Self, Error> {
+        let name = format!("ports {:#x}..{:#x}", ports.start, ports.end);
+        let outside = || Error::invalid(&*name, "ports are numbered from 0 to 0xffff, and at least one is needed");
+        if ports.is_empty() || ports.end > 0x1_0000 {
+            return Err(outside());
+        }
+        let first = u16::try_from(ports.start).map_err(|_| outside())?;
+        let len = usize::try_from(ports.end - ports.start).map_err(|_| outside())?;
+        arch::allow_ports(&ports).map_err(|source| Error::os("asking for", name, source))?;
+        Ok(Self { first, len, thread: PhantomData })
+    }
+
+    /// The port of an access that lies inside, of a width that ports have.
+    fn port(&self, offset: usize, width: Width) -> Result<u16, Error> {
+        check(self.len, offset, width)?;
+        if width == Width::U64 {
+            return Err(Error::Refused { offset, width, reason: "ports have at most 32 bits" });
+        }
+        let port = u16::try_from(offset).ok().and_then(|offset| self.first.checked_add(offset));
+        Ok(port.unwrap_or_else(|| unreachable!("by the invariant, the last port is 0xffff")))
+    }
+}
+
+impl RegisterIo for Ports {
+    fn len(&self) -> usize {
+        self.len
+    }
+
+    fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
+        let port = self.port(offset, width)?;
+        // SAFETY:
+        // 1. `port` has checked that all bytes of the access lie inside, which this thread is allowed by the invariant; it
+        //    is that thread, because `Ports` is neither `Send` nor `Sync`.
+        // 2. Devices are driven at the word of who opened them, as with /dev/mem: to make one write to this process's
+        //    memory takes an address of it, and the kernel hands out none but to its administrator.
+        Ok(unsafe { arch::port_read(port, width) })
+    }
+
+    fn write(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
+        let port = self.port(offset, width)?;
+        // SAFETY: as in `read`.
+        unsafe { arch::port_write(port, width, value) };
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Ports {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ports").field("first", &self.first).field("len", &self.len).finish_non_exhaustive()
+    }
+}
