@@ -21,13 +21,12 @@ use rustix::event::Timespec;
 use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
-pub use memory::Memory;
-
 use crate::bus::{RegisterIo, check};
 use crate::error::Error;
 use crate::interrupt::{Interrupt, timespec, wait_readable};
 use crate::width::Width;
 
+pub use memory::Memory;
 pub use ns16550::Ns16550;
 pub use pl011::Pl011;
 
