@@ -22,18 +22,29 @@ pub use trace::Trace;
 use crate::error::Error;
 use crate::width::{Value, Width};
 
+/// Bytes of the widest access.
+pub(crate) const WIDEST_BYTES: usize = Width::U64.bytes();
+
 /// Carries accesses to the registers of a device.
 ///
 /// An access has exactly the width that is asked for: it is never split, joined, repeated or left out. Accesses of one
-/// thread through one bus reach the device in program order, and a write reaches it after everything that the thread
-/// has written to ordinary memory before: what Linux calls `readl` and `writel`
-/// (Documentation/driver-api/device-io.rst). The `relaxed` forms are ordered among themselves only.
+/// thread through one bus reach the device in program order, a write reaches it after everything that the thread has
+/// stored to ordinary memory before, and what comes behind a read is loaded after it: what Linux calls `readl` and `writel`
+/// (Documentation/driver-api/device-io.rst). Before a write that gives back a buffer which was *read*, a fence of all
+/// accesses is needed. The `relaxed` forms are ordered among themselves only.
 ///
 /// Nothing blocks but the device itself. Another program that uses the same device is not kept away.
 #[expect(clippy::len_without_is_empty, reason = "a device without registers is none")]
 pub trait RegisterIo {
     /// Bytes that there are. Always the same for one bus.
     fn len(&self) -> usize;
+
+    /// What the address of offset 0 is a multiple of, in bytes; at most 8, which is enough for all widths. An access that
+    /// is wider is refused as misaligned. Always the same for one bus.
+    #[inline(always)]
+    fn alignment(&self) -> usize {
+        WIDEST_BYTES
+    }
 
     /// Reads a register.
     ///
@@ -111,19 +122,20 @@ pub fn write<T: Value>(bus: &(impl RegisterIo + ?Sized), offset: usize, value: T
     bus.write(offset, T::WIDTH, value.to_bits())
 }
 
-/// Checks the place of an access: inside, and at a multiple of its width.
+/// Checks the place of an access on a bus: inside, and at an address that is a multiple of its width.
 #[inline(always)]
-pub(crate) fn check(len: usize, offset: usize, width: Width) -> Result<(), Error> {
-    let inside = len.checked_sub(width.bytes()).is_some_and(|last| offset <= last);
-    if inside && offset.is_multiple_of(width.bytes()) { Ok(()) } else { Err(misplaced(len, offset, width)) }
+pub(crate) fn check(bus: &(impl RegisterIo + ?Sized), offset: usize, width: Width) -> Result<(), Error> {
+    check_within(bus.len(), offset, width)?;
+    if width.bytes() <= bus.alignment() { Ok(()) } else { Err(Error::Misaligned { offset, width }) }
 }
 
-#[cold]
-fn misplaced(len: usize, offset: usize, width: Width) -> Error {
-    if len.checked_sub(width.bytes()).is_some_and(|last| offset <= last) {
-        return Error::Misaligned { offset, width };
+/// Checks the place of an access in so many bytes: inside, and at a multiple of its width.
+#[inline(always)]
+pub(crate) fn check_within(len: usize, offset: usize, width: Width) -> Result<(), Error> {
+    if len.checked_sub(width.bytes()).is_none_or(|last| offset > last) {
+        return Err(Error::OutOfBounds { offset, width, len });
     }
-    Error::OutOfBounds { offset, width, len }
+    if offset.is_multiple_of(width.bytes()) { Ok(()) } else { Err(Error::Misaligned { offset, width }) }
 }
 
 macro_rules! forward {
@@ -134,6 +146,11 @@ macro_rules! forward {
                 #[inline(always)]
                 fn len(&self) -> usize {
                     (**self).len()
+                }
+
+                #[inline(always)]
+                fn alignment(&self) -> usize {
+                    (**self).alignment()
                 }
 
                 #[inline(always)]

@@ -13,12 +13,12 @@ mod pl011;
 pub mod serial;
 
 use std::fmt;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::Timespec;
-use rustix::io::Errno;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
 use crate::bus::{RegisterIo, check};
@@ -30,13 +30,14 @@ pub use memory::Memory;
 pub use ns16550::Ns16550;
 pub use pl011::Pl011;
 
-/// A device's state, and how it answers.
+/// A device's state, and how it answers. The times that it is told never go back.
 #[expect(clippy::len_without_is_empty, reason = "a device without registers is none")]
 pub trait Model: Send {
     /// Bytes of registers. Always the same.
     fn len(&self) -> usize;
 
-    /// What a read at that time answers, and does. The place is inside and aligned.
+    /// What a read at that time answers, and does. The place is inside and aligned; bits that the width does not have are
+    /// cut off.
     ///
     /// # Errors
     /// Why the device refuses it, such as `there is no register of this width`.
@@ -57,11 +58,11 @@ pub trait Model: Send {
 }
 
 /// A bus to a model. Clones are buses to the same one.
-pub struct Simulated<M: ?Sized> {
+pub struct Simulated<M> {
     shared: Arc<Shared<M>>,
 }
 
-struct Shared<M: ?Sized> {
+struct Shared<M> {
     timer: Arc<Mutex<Timer>>,
     len: usize,
     model: Mutex<M>,
@@ -87,11 +88,12 @@ impl<M: Model> Simulated<M> {
     }
 }
 
-impl<M: Model + ?Sized> Simulated<M> {
+impl<M: Model> Simulated<M> {
     /// The model itself, to look at what a driver has done to it, or to do what the world does. The interrupt follows
-    /// when the guard is dropped.
+    /// when the guard is dropped; until then every access waits, and one by the same thread for ever.
+    #[must_use = "what holds everybody up is to be used"]
     pub fn model(&self) -> Guard<'_, M> {
-        Guard { bus: self, model: Some(lock(&self.shared.model)) }
+        Guard { bus: self, model: lock(&self.shared.model) }
     }
 
     /// The device's interrupt, armed.
@@ -141,8 +143,13 @@ impl Timer {
         Ok(Arc::clone(self.fd.insert(Arc::new(fd))))
     }
 
+    /// Sets the descriptor to be readable from then on, or not any more. Nobody reads it: this alone makes it forget that
+    /// it has expired (timerfd_settime(2)), so that it is as `set_to` says.
     fn set(&mut self, wanted: Option<Instant>, now: Instant) -> Result<(), Error> {
-        let Some(fd) = self.fd.as_ref().filter(|_| wanted != self.set_to) else { return Ok(()) };
+        // A line that has gone up before stays up: the timer has expired, or is about to.
+        let both_past = wanted.zip(self.set_to).is_some_and(|(wanted, set_to)| wanted.max(set_to) <= now);
+        let is_set = wanted == self.set_to || both_past;
+        let Some(fd) = self.fd.as_ref().filter(|_| !is_set) else { return Ok(()) };
         // 0 would switch it off.
         let after = wanted.map(|at| at.saturating_duration_since(now).max(Duration::from_nanos(1)));
         let it_value = after.map_or(Timespec { tv_sec: 0, tv_nsec: 0 }, timespec);
@@ -181,112 +188,91 @@ impl Waker {
 
     /// Forgets what was set and what has come.
     pub(crate) fn clear(&self) {
-        // As in `wake_at`. Setting a timer also forgets that it has expired (timerfd_settime(2)).
+        // As in `wake_at`.
         let _ = lock(&self.timer).set(None, Instant::now());
     }
 }
 
-impl<M: Model + ?Sized> RegisterIo for Simulated<M> {
+impl<M: Model> RegisterIo for Simulated<M> {
     fn len(&self) -> usize {
         self.shared.len
     }
 
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
-        check(self.len(), offset, width)?;
-        let now = Instant::now();
+        check(self, offset, width)?;
         let mut model = lock(&self.shared.model);
-        let read = model.read(offset, width, now).map_err(|reason| Error::Refused { offset, width, reason });
-        self.follow(&mut model)?;
-        read
+        let read = model.read(offset, width, Instant::now());
+        // Fails only if the kernel does not set a timer, and then what was taken out of the device is still answered.
+        let _ = self.follow(&mut model);
+        read.map(|value| value & width.max()).map_err(|reason| Error::Refused { offset, width, reason })
     }
 
     fn write(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
-        check(self.len(), offset, width)?;
-        let now = Instant::now();
+        check(self, offset, width)?;
         let mut model = lock(&self.shared.model);
-        let written = model.write(offset, width, value & width.max(), now);
-        self.follow(&mut model)?;
-        written.map_err(|reason| Error::Refused { offset, width, reason })
+        let written = model.write(offset, width, value & width.max(), Instant::now());
+        let followed = self.follow(&mut model);
+        written.map_err(|reason| Error::Refused { offset, width, reason })?;
+        followed
     }
 }
 
-impl<M: ?Sized> Clone for Simulated<M> {
+impl<M> Clone for Simulated<M> {
     fn clone(&self) -> Self {
         Self { shared: Arc::clone(&self.shared) }
     }
 }
 
-impl<M: ?Sized> fmt::Debug for Simulated<M> {
+impl<M> fmt::Debug for Simulated<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulated").field("len", &self.shared.len).finish_non_exhaustive()
     }
 }
 
 /// A model that nobody else accesses meanwhile.
-pub struct Guard<'a, M: Model + ?Sized> {
+pub struct Guard<'a, M: Model> {
     bus: &'a Simulated<M>,
-    /// `None` once it is dropped.
-    model: Option<MutexGuard<'a, M>>,
+    model: MutexGuard<'a, M>,
 }
 
-impl<M: Model + ?Sized> std::ops::Deref for Guard<'_, M> {
+impl<M: Model> Deref for Guard<'_, M> {
     type Target = M;
 
     fn deref(&self) -> &M {
-        self.model.as_ref().unwrap_or_else(|| unreachable!("only dropping takes it"))
+        &self.model
     }
 }
 
-impl<M: Model + ?Sized> std::ops::DerefMut for Guard<'_, M> {
+impl<M: Model> DerefMut for Guard<'_, M> {
     fn deref_mut(&mut self) -> &mut M {
-        self.model.as_mut().unwrap_or_else(|| unreachable!("only dropping takes it"))
+        &mut self.model
     }
 }
 
-impl<M: Model + ?Sized> Drop for Guard<'_, M> {
+impl<M: Model> Drop for Guard<'_, M> {
     fn drop(&mut self) {
-        if let Some(model) = &mut self.model {
-            // Setting a timer fails for times that are none, which these are not.
-            let _ = self.bus.follow(model);
-        }
+        // Setting a timer fails for times that are none, which these are not.
+        let _ = self.bus.follow(&mut self.model);
     }
 }
 
 /// The interrupt of a model.
-pub struct SimulatedInterrupt<M: Model + ?Sized> {
+pub struct SimulatedInterrupt<M: Model> {
     bus: Simulated<M>,
     fd: Arc<OwnedFd>,
 }
 
-impl<M: Model + ?Sized> Interrupt for SimulatedInterrupt<M> {
+impl<M: Model> Interrupt for SimulatedInterrupt<M> {
     fn wait(&mut self, timeout: Option<Duration>) -> Result<u64, Error> {
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let fail = |source: Errno| Error::os("waiting for", "a simulated interrupt", source);
         loop {
-            if !wait_readable(&self.fd, end).map_err(fail)? {
-                return Ok(0);
-            }
-            // Another handle of the same interrupt may have been faster.
-            let mut expirations = [0; 8];
-            match rustix::io::read(&self.fd, &mut expirations) {
-                Ok(_) => {}
-                Err(Errno::AGAIN | Errno::INTR) => continue,
-                Err(source) => return Err(fail(source)),
-            }
-            // Before the model is looked at: whoever changes it later sets the timer again.
-            lock(&self.bus.shared.timer).set_to = None;
-            let mut model = lock(&self.bus.shared.model);
-            let now = Instant::now();
-            let is_up = model.interrupts_at(now).is_some_and(|at| at <= now);
-            let mut timer = lock(&self.bus.shared.timer);
-            if is_up && !timer.masked {
-                timer.masked = true;
-                timer.set(None, now)?;
+            if self.take()? {
                 return Ok(1);
             }
-            drop(timer);
-            // It was served meanwhile, by one who polls.
-            self.bus.follow(&mut model)?;
+            let ready = wait_readable(&self.fd, end);
+            if !ready.map_err(|source| Error::os("waiting for", "a simulated interrupt", source))? {
+                return Ok(0);
+            }
         }
     }
 
@@ -297,13 +283,36 @@ impl<M: Model + ?Sized> Interrupt for SimulatedInterrupt<M> {
     }
 }
 
-impl<M: Model + ?Sized> AsFd for SimulatedInterrupt<M> {
+impl<M: Model> SimulatedInterrupt<M> {
+    /// Takes the interrupt if the line is up and nobody has taken it before. If not, the descriptor is readable no more,
+    /// until the model says so again: somebody who polls has served the device, or another handle was faster.
+    fn take(&self) -> Result<bool, Error> {
+        let mut model = lock(&self.bus.shared.model);
+        let wakes = lock(&self.bus.shared.timer).wakes;
+        let now = Instant::now();
+        let is_up = model.interrupts_at(now).is_some_and(|at| at <= now);
+        let mut timer = lock(&self.bus.shared.timer);
+        if is_up && !timer.masked {
+            timer.masked = true;
+            timer.set(None, now)?;
+            return Ok(true);
+        }
+        // Unless another model has changed the answer since it was given.
+        if timer.wakes == wakes {
+            timer.set(None, now)?;
+        }
+        drop(timer);
+        self.bus.follow(&mut model).map(|()| false)
+    }
+}
+
+impl<M: Model> AsFd for SimulatedInterrupt<M> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
     }
 }
 
-impl<M: Model + ?Sized> fmt::Debug for SimulatedInterrupt<M> {
+impl<M: Model> fmt::Debug for SimulatedInterrupt<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SimulatedInterrupt").field("fd", &self.fd).finish_non_exhaustive()
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::ioctl::{Getter, NoArg, Opcode, Setter, ioctl, opcode};
 
-use crate::bus::{RegisterIo, check};
+use crate::bus::{RegisterIo, check_within};
 use crate::error::Error;
 use crate::interrupt::{Interrupt, wait_readable};
 use crate::width::Width;
@@ -94,7 +94,7 @@ impl Ppdev {
 
 /// That parallel ports have nothing but bytes.
 fn check_width(offset: usize, width: Width) -> Result<(), Error> {
-    check(3, offset, width)?;
+    check_within(3, offset, width)?;
     match width {
         Width::U8 => Ok(()),
         _ => Err(Error::Refused { offset, width, reason: "a parallel port has registers of 8 bits" }),

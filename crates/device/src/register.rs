@@ -178,10 +178,35 @@ impl Register {
         matches!((self.read, self.write), (Read::Pure, Write::Plain))
     }
 
-    /// The byte behind the last one.
+    /// The byte behind the last one; `None` for a description that is none.
     #[must_use]
-    pub const fn end(&self) -> usize {
-        self.offset + (self.count - 1) * self.stride + self.width.bytes()
+    pub const fn end(&self) -> Option<usize> {
+        let Some(last) = self.count.checked_sub(1) else { return None };
+        let Some(last) = last.checked_mul(self.stride) else { return None };
+        let Some(last) = last.checked_add(self.offset) else { return None };
+        last.checked_add(self.width.bytes())
+    }
+
+    /// Whether it, or all of the array, lies inside of a block of `len` bytes, each at a multiple of its width.
+    #[must_use]
+    pub const fn is_within(&self, len: usize) -> bool {
+        let width = self.width.bytes();
+        let aligned = self.offset.is_multiple_of(width) && self.stride.is_multiple_of(width);
+        aligned && matches!(self.end(), Some(end) if end <= len)
+    }
+
+    /// Whether each field has a bit, and all its bits are the register's.
+    #[must_use]
+    pub const fn has_its_fields(&self) -> bool {
+        let mut rest = self.fields;
+        while let [field, others @ ..] = rest {
+            let fits = matches!(field.shift.checked_add(field.bits), Some(end) if end <= self.width.bits());
+            if !fits || field.bits == 0 {
+                return false;
+            }
+            rest = others;
+        }
+        true
     }
 
     /// The bits that are in a field.
@@ -274,6 +299,21 @@ pub trait Settable: Spec {}
 
 /// A bus that has room for a block of `LEN` bytes, which was checked once.
 ///
+/// A register that is not within the block, not at a multiple of its width, or without room for its fields, does not
+/// compile when it is used:
+/// ```compile_fail,E0080
+/// mapio_device::registers! {
+///     /// A block of four bytes.
+///     block Short "short", 4 bytes {
+///         /// Its last byte would be the seventh.
+///         late: Late "LATE" @ 0x3: u32 { read pure, write none }
+///     }
+/// }
+///
+/// let memory = mapio_device::model::Simulated::new(mapio_device::model::Memory::new(vec![0; 8]));
+/// let _ = Short::new(memory).unwrap().late().read();
+/// ```
+///
 /// Invariant: `LEN` is at most the bus's `len()`, which never changes, and the bus is never handed out to be changed.
 #[derive(Debug)]
 pub struct Bounded<B, const LEN: usize> {
@@ -281,13 +321,19 @@ pub struct Bounded<B, const LEN: usize> {
 }
 
 impl<B: RegisterIo, const LEN: usize> Bounded<B, LEN> {
-    /// Checks that there is room.
+    /// Checks that there is room, and that the bus begins where the widest register is aligned.
     ///
     /// # Errors
-    /// [`Error::Invalid`] if the bus is shorter.
-    pub fn new(bus: B, name: &str) -> Result<Self, Error> {
+    /// [`Error::Invalid`] if not.
+    pub fn new(bus: B, block: &Block) -> Result<Self, Error> {
         if bus.len() < LEN {
-            return Err(Error::invalid(name, format!("it has {LEN:#x} bytes, and the bus only {:#x}", bus.len())));
+            let reason = format!("it has {LEN:#x} bytes, and the bus only {:#x}", bus.len());
+            return Err(Error::invalid(block.name, reason));
+        }
+        let widest = block.registers.iter().map(|register| register.width.bytes()).max().unwrap_or(1);
+        if bus.alignment() < widest {
+            let reason = format!("the bus does not begin at a multiple of {widest} bytes, as its registers do");
+            return Err(Error::invalid(block.name, reason));
         }
         Ok(Self { bus })
     }
@@ -307,7 +353,7 @@ impl<B: RegisterIo, const LEN: usize> Bounded<B, LEN> {
     #[must_use]
     #[inline(always)]
     pub fn register<R: Spec>(&self) -> Handle<'_, B, R> {
-        const { assert!(R::REGISTER.end() <= LEN, "the register is outside of the block") };
+        const { Self::assert_is_of_the_block::<R>() };
         Handle { bus: &self.bus, offset: R::REGISTER.offset, register: PhantomData }
     }
 
@@ -315,15 +361,26 @@ impl<B: RegisterIo, const LEN: usize> Bounded<B, LEN> {
     #[must_use]
     #[inline(always)]
     pub fn element<R: Spec>(&self, index: usize) -> Option<Handle<'_, B, R>> {
-        const { assert!(R::REGISTER.end() <= LEN, "the last register is outside of the block") };
-        let offset = R::REGISTER.offset + index.min(R::REGISTER.count) * R::REGISTER.stride;
-        (index < R::REGISTER.count).then_some(Handle { bus: &self.bus, offset, register: PhantomData })
+        const { Self::assert_is_of_the_block::<R>() };
+        if index >= R::REGISTER.count {
+            return None;
+        }
+        // It ends before the array does, which has an end.
+        let offset = R::REGISTER.offset + index * R::REGISTER.stride;
+        Some(Handle { bus: &self.bus, offset, register: PhantomData })
+    }
+
+    /// What a [`Handle`] stands on, at compile time: neither `Spec` nor the description in it is believed.
+    const fn assert_is_of_the_block<R: Spec>() {
+        assert!(R::REGISTER.width.bytes() == R::Bits::WIDTH.bytes(), "the register has another width than its value");
+        assert!(R::REGISTER.is_within(LEN), "the register is not within the block, or not aligned");
+        assert!(R::REGISTER.has_its_fields(), "a field is not within the register");
     }
 }
 
 /// A register of a device, to be accessed.
 ///
-/// Invariant: `offset` and the register's width lie inside the bus.
+/// Invariant: `offset` and the width of `R::Bits` lie inside the bus.
 #[derive(Debug)]
 pub struct Handle<'a, B, R> {
     bus: &'a B,
@@ -334,7 +391,8 @@ pub struct Handle<'a, B, R> {
 impl<B: RegisterIo, R: Spec> Handle<'_, B, R> {
     #[inline(always)]
     fn load(&self) -> Result<R, Error> {
-        // SAFETY: 1: by the invariant, which `Bounded` establishes: all of the register is within `LEN` bytes.
+        // SAFETY: 1: by the invariant, which `Bounded` establishes: it has asserted that all of the register is within
+        // `LEN` bytes, and that its width is this one.
         unsafe { self.bus.read_unchecked(self.offset, R::Bits::WIDTH) }.map(|bits| R::Bits::from_bits(bits).into())
     }
 

@@ -83,9 +83,10 @@ macro_rules! registers {
             /// The block at the start of a bus.
             ///
             /// # Errors
-            /// [`Error::Invalid`]($crate::Error::Invalid) if the bus is shorter.
+            /// [`Error::Invalid`]($crate::Error::Invalid) if the bus is shorter, or begins where the widest register would be
+            /// misaligned.
             $vis fn new(bus: B) -> Result<Self, $crate::Error> {
-                Ok(Self { registers: $crate::register::Bounded::new(bus, $block_name)? })
+                Ok(Self { registers: $crate::register::Bounded::new(bus, &$block::<()>::BLOCK)? })
             }
 
             /// The bus.

@@ -540,14 +540,15 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The fault of a store of `len` bytes at `offset`, which tells nothing itself. It is not tried again, since a
-    /// store that is done in pieces could be seen torn: adding nothing to its first and its last byte tells as much,
-    /// and changes nothing.
+    /// The fault of a store at `offset`, as far as it is known without touching a byte.
     #[cold]
     fn untouched_store_fault(&self, offset: usize) -> Fault {
         self.fault(FaultWord::new(self.address(offset).addr(), None), offset, Access::Write)
     }
 
+    /// The fault of a store of `len` bytes at `offset`, which tells nothing itself. It is not tried again, since a
+    /// store that is done in pieces could be seen torn: adding nothing to its first and its last byte tells as much,
+    /// and changes nothing.
     #[cold]
     fn store_fault(&self, offset: usize, len: usize) -> Fault {
         for byte in [offset, offset + len - 1] {

@@ -109,7 +109,7 @@ impl Options {
     pub(super) fn open(&self, target: &Target, places: &[Place]) -> anyhow::Result<Box<dyn RegisterIo>> {
         let block = self.block(target)?;
         let conditions = places.iter().filter_map(|place| block?.condition(place.register?.0));
-        let ends = conditions.map(|condition| condition.register.end());
+        let ends = conditions.filter_map(|condition| condition.register.end());
         let ends = ends.chain(places.iter().map(|place| place.offset.saturating_add(place.width.bytes())));
         let bus = self.open_room(target, Room::Exactly(ends.max().unwrap_or(0)))?;
         // By a name, all of them are of one register; by an offset, whichever is there is meant.

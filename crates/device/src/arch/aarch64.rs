@@ -4,6 +4,9 @@
 
 use std::arch::asm;
 
+/// Whether an access to mapped memory is one instruction, whose fault is an error.
+pub(crate) const HAS_MMIO: bool = true;
+
 /// Orders a read of a register before everything behind it.
 #[inline(always)]
 pub(crate) fn after_read() {
@@ -11,7 +14,8 @@ pub(crate) fn after_read() {
     unsafe { asm!("dmb oshld", options(nostack, preserves_flags)) };
 }
 
-/// Orders everything before it before a write to a register.
+/// Orders all stores before it before a write to a register. Loads are not ordered: a buffer that was read is given back by
+/// a fence of all accesses first.
 #[inline(always)]
 pub(crate) fn before_write() {
     // SAFETY: a barrier between stores, for the outer shareable domain.

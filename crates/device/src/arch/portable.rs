@@ -2,6 +2,9 @@
 
 use std::sync::atomic::{Ordering, fence};
 
+/// Whether an access to mapped memory is one instruction, whose fault is an error.
+pub(crate) const HAS_MMIO: bool = false;
+
 /// Orders a read of a register before everything behind it.
 #[inline(always)]
 pub(crate) fn after_read() {

@@ -9,6 +9,9 @@ use std::sync::atomic::{Ordering, compiler_fence};
 
 use crate::width::Width;
 
+/// Whether an access to mapped memory is one instruction, whose fault is an error.
+pub(crate) const HAS_MMIO: bool = true;
+
 /// Orders a read of a register before everything behind it.
 #[inline(always)]
 pub(crate) fn after_read() {

@@ -2,13 +2,16 @@
 #![expect(unsafe_code, reason = "accesses to registers whose place was checked before")]
 
 use std::fmt;
+use std::fs::OpenOptions;
+use std::io;
 use std::ops::Range;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use mapio_map::{Fault, MapOptions, Mapping, OwnedView};
 
-use super::{RegisterIo, check};
+use super::{RegisterIo, WIDEST_BYTES, check};
 use crate::arch;
 use crate::error::Error;
 use crate::width::Width;
@@ -21,34 +24,48 @@ use crate::width::Width;
 /// On x86-64, [`read`](RegisterIo::read) and [`write`](RegisterIo::write) are ordered by the processor, and so are the
 /// relaxed forms; write-combining memory ([`flush`](Self::flush)) is not. On aarch64 `dmb oshld` follows a read and `dmb
 /// oshst` precedes a write, as in Linux.
+///
+/// # Platforms
+/// x86-64 and aarch64. Elsewhere accesses would be system calls, which the kernel refuses for devices, and making one
+/// answers `Unsupported`.
 #[derive(Clone)]
 pub struct Mmio {
     view: OwnedView,
+    /// What the address of the first byte is a multiple of; at most [`WIDEST_BYTES`].
+    alignment: usize,
     name: Arc<str>,
 }
 
 impl Mmio {
     /// Maps bytes of a file that stands for a device, for reading and writing: `range` counts from the start of it, for
-    /// /dev/mem from address 0. Nothing but the range is accessible through it, though whole pages are mapped.
+    /// /dev/mem from address 0. Nothing but the range is accessible through it, though whole pages are mapped. It is opened
+    /// with `O_SYNC`, by which /dev/mem maps uncached what would be cached otherwise.
     ///
     /// # Errors
-    /// [`Error::Os`] when it can't be opened, `EACCES` and `EPERM` for those who may not; [`Error::Map`] with what
-    /// mmap(2) says: `EPERM` from a kernel that keeps programs away from a device that it drives itself
-    /// (`iomem=relaxed`), `EINVAL` for I/O ports that are not in memory.
+    /// [`Error::Os`] when it can't be opened: `EACCES` and `EPERM` for those who may not. [`Error::Map`] with what mmap(2)
+    /// says: `EPERM` from a kernel that keeps programs away from a device that it drives itself (`iomem=relaxed`), `EINVAL`
+    /// for I/O ports that are not in memory.
     pub fn open(path: impl AsRef<Path>, range: Range<u64>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.display().to_string();
         let len = range.end.checked_sub(range.start).and_then(|len| usize::try_from(len).ok());
         let len = len.ok_or_else(|| Error::invalid(&*name, "the range ends before it begins, or is too long"))?;
-        let mapped = MapOptions::read_write().offset(range.start).len(len).open(path);
+        let opened = OpenOptions::new().read(true).write(true).custom_flags(libc::O_SYNC).open(path);
+        let file = opened.map_err(|source| Error::os("opening", &*name, source))?;
+        let mapped = MapOptions::read_write().offset(range.start).len(len).map(&file);
         let mapping = mapped.map_err(|source| Error::Map { object: name.clone(), source })?;
-        Ok(Self::new(mapping, &name))
+        Self::new(mapping, &name)
     }
 
     /// All of a mapping; `name` is what errors call it.
-    #[must_use]
-    pub fn new(mapping: Mapping, name: &str) -> Self {
-        Self { view: OwnedView::from(mapping), name: name.into() }
+    ///
+    /// # Errors
+    /// [`Error::Os`] `Unsupported` on other processors.
+    pub fn new(mapping: Mapping, name: &str) -> Result<Self, Error> {
+        if !arch::HAS_MMIO {
+            return Err(Error::os("mapping", name, io::Error::from(io::ErrorKind::Unsupported)));
+        }
+        Ok(Self::of(OwnedView::from(mapping), name.into()))
     }
 
     /// A part of it, whose first byte has offset 0.
@@ -57,8 +74,14 @@ impl Mmio {
     /// [`Error::Invalid`] for a part outside.
     pub fn part(&self, range: Range<usize>) -> Result<Self, Error> {
         let outside = || Error::invalid(&*self.name, format!("there are no bytes {range:?}, it has {}", self.len()));
-        let view = self.view.part(range.clone()).map_err(|_| outside())?;
-        Ok(Self { view, name: Arc::clone(&self.name) })
+        Ok(Self::of(self.view.part(range.clone()).map_err(|_| outside())?, Arc::clone(&self.name)))
+    }
+
+    fn of(view: OwnedView, name: Arc<str>) -> Self {
+        // A mapping keeps the place in the page, so the address is aligned as the offset in the file is.
+        let first = view.mapping().file_offset_of(view.view().offset());
+        let alignment = 1 << first.trailing_zeros().min(WIDEST_BYTES.trailing_zeros());
+        Self { view, alignment, name }
     }
 
     /// What errors call it.
@@ -87,29 +110,34 @@ impl RegisterIo for Mmio {
     }
 
     #[inline(always)]
+    fn alignment(&self) -> usize {
+        self.alignment
+    }
+
+    #[inline(always)]
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
-        check(self.len(), offset, width)?;
+        check(self, offset, width)?;
         // SAFETY: 1: `check` has found it inside.
         unsafe { self.read_unchecked(offset, width) }
     }
 
     #[inline(always)]
     fn write(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
-        check(self.len(), offset, width)?;
+        check(self, offset, width)?;
         // SAFETY: as in `read`.
         unsafe { self.write_unchecked(offset, width, value) }
     }
 
     #[inline(always)]
     fn read_relaxed(&self, offset: usize, width: Width) -> Result<u64, Error> {
-        check(self.len(), offset, width)?;
+        check(self, offset, width)?;
         // SAFETY: as in `read`.
         unsafe { self.load(offset, width) }
     }
 
     #[inline(always)]
     fn write_relaxed(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
-        check(self.len(), offset, width)?;
+        check(self, offset, width)?;
         // SAFETY: as in `read`.
         unsafe { self.store(offset, width, value) }
     }

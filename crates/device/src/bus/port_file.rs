@@ -54,7 +54,7 @@ impl PortFile {
 
     /// Where in the file the access is.
     fn place(&self, offset: usize, width: Width) -> Result<u64, Error> {
-        check(self.len, offset, width)?;
+        check(self, offset, width)?;
         if width > self.widest {
             let reason = match self.widest {
                 Width::U8 => "the kernel would take it apart into bytes",

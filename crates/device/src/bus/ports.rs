@@ -49,7 +49,7 @@ impl Ports {
 
     /// The port of an access that lies inside, of a width that ports have.
     fn port(&self, offset: usize, width: Width) -> Result<u16, Error> {
-        check(self.len, offset, width)?;
+        check(self, offset, width)?;
         if width == Width::U64 {
             return Err(Error::Refused { offset, width, reason: "ports have at most 32 bits" });
         }

@@ -29,7 +29,7 @@ impl<B: RegisterIo> Strided<B> {
     }
 
     fn place(&self, offset: usize, width: Width) -> Result<usize, Error> {
-        check(self.len, offset, width)?;
+        check(self, offset, width)?;
         if width != Width::U8 {
             return Err(Error::Refused { offset, width, reason: "the registers are bytes that stand apart" });
         }
