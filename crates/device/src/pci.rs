@@ -2,6 +2,22 @@
 //!
 //! A device is found, enabled, and its base address registers (BARs), which say where its registers are, are opened as
 //! buses. To get its interrupts it is taken from its driver and given to `uio_pci_generic`, see [`uio`](crate::uio).
+//!
+//! ```no_run
+//! use mapio_device::pci::{self, Caching, UIO_DRIVER};
+//! use mapio_device::uio::Uio;
+//! use mapio_device::{Interrupt, RegisterIo, System, Width};
+//!
+//! let device = pci::find(&System::default(), "1234:11e8".parse()?)?;
+//! device.bind(UIO_DRIVER)?;
+//! let registers = device.map_bar(0, Caching::Uncached)?;
+//! let number = device.uio()?.expect("the driver has it");
+//! let mut interrupt = Uio::open(format!("/dev/uio{number}"))?.interrupt()?;
+//! registers.write(0x60, Width::U32, 1)?;
+//! assert_eq!(interrupt.wait(None)?, 1);
+//! device.give_back()?;
+//! # Ok::<(), mapio_device::Error>(())
+//! ```
 
 mod address;
 pub mod header;

@@ -45,6 +45,16 @@ const CONTROL_INPUT: u8 = 0x20;
 /// refused.
 ///
 /// It is claimed as long as this or its interrupt is there.
+///
+/// ```no_run
+/// use mapio_device::ppdev::Ppdev;
+/// use mapio_device::{RegisterIo, Width};
+///
+/// let port = Ppdev::open("/dev/parport0")?;
+/// port.write(0, Width::U8, 0x55)?;
+/// let is_busy = port.read(1, Width::U8)? & 0x80 == 0;
+/// # Ok::<(), mapio_device::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Ppdev {
     file: Arc<File>,

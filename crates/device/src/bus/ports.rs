@@ -18,6 +18,14 @@ use crate::width::Width;
 /// The kernel allows ports to a thread, so this can't be sent to, or used by, another. What was allowed stays allowed when
 /// this is dropped, because another `Ports` of the same thread may have some of the same ports.
 ///
+/// ```no_run
+/// use mapio_device::{Ports, RegisterIo, Width};
+///
+/// let uart = Ports::open(0x2f8..0x300)?;
+/// uart.write(3, Width::U8, 0x03)?; // Bytes of 8 bits.
+/// # Ok::<(), mapio_device::Error>(())
+/// ```
+///
 /// Invariant: this thread is allowed `first..first + len`, and the end of that is at most 0x10000.
 pub struct Ports {
     first: u16,
