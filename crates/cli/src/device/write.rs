@@ -15,11 +15,13 @@ use crate::output::{self, Answer};
 
 /// Write registers
 ///
-/// VALUE is a number, or the name that a field's value has. A field, and --mask, keep the register's other bits: they are
-/// read first, and two accesses are made. Of a register whose bits are cleared or set by ones, only the field's are written.
+/// VALUE is a number, or the name that a field's value has. A field, and --mask, keep the register's other bits: they
+/// are read first, and two accesses are made. Of a register whose bits are cleared or set by ones, only the field's
+/// are written.
 ///
-/// Writing to hardware can lose data and stop the machine, so each write is asked about on a terminal, and refused without
-/// one, unless there is --yes. Exit status: 0 written, 1 not wanted, or --verify has read something else, 2 error.
+/// Writing to hardware can lose data and stop the machine, so each write is asked about on a terminal, and refused
+/// without one, unless there is --yes. Exit status: 0 written, 1 not wanted, or --verify has read something else, 2
+/// error.
 ///
 /// Example: mapio device write com2.LCR.DLAB=1 --verify
 /// Example: mapio device write 0xfe000000 0x55 --width 8 --yes

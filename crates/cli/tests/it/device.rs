@@ -23,8 +23,8 @@ fn header() -> Vec<u8> {
     bytes
 }
 
-/// A folder with `machine`, in which are a PCI device, a UIO device, serial and parallel ports, a framebuffer, /dev/mem and
-/// /dev/port.
+/// A folder with `machine`, in which are a PCI device, a UIO device, serial and parallel ports, a framebuffer,
+/// /dev/mem and /dev/port.
 fn machine() -> Folder {
     let folder = Folder::new();
     let file = |path: &str, bytes: &[u8]| {

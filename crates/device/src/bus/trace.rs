@@ -175,8 +175,8 @@ impl State {
         }
     }
 
-    /// Which register an access is of: one whose condition is known to hold, else one without a condition, else the first
-    /// whose condition is not known to fail.
+    /// Which register an access is of: one whose condition is known to hold, else one without a condition, else the
+    /// first whose condition is not known to fail.
     fn register(
         &self,
         block: &'static Block,
