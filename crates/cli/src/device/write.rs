@@ -190,7 +190,9 @@ fn can_ask() -> bool {
 /// Asks on the terminal; only a yes is one.
 fn ask(question: &str) -> anyhow::Result<bool> {
     let mut stderr = io::stderr().lock();
-    write!(stderr, "mapio: {} [y/N] ", output::printable(question)).context("asking on the terminal")?;
+    // By one write, so that nothing comes between.
+    let question = format!("mapio: {} [y/N] ", output::printable(question));
+    stderr.write_all(question.as_bytes()).context("asking on the terminal")?;
     stderr.flush().context("asking on the terminal")?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).context("reading standard input")?;
