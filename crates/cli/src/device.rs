@@ -1,7 +1,7 @@
 //! `mapio device`: registers of devices, real and simulated, by address and by name.
 //!
-//! A file for each verb. What is accessed is in `target.rs`, which of its registers in `place.rs`, and the models of this
-//! process in `simulated.rs`.
+//! A file for each verb. What is accessed is in `target.rs`, which of its registers in `place.rs`, and the models of
+//! this process in `simulated.rs`.
 
 mod dump;
 mod list;
@@ -18,9 +18,10 @@ use crate::output::Answer;
 
 /// List devices, and read, write, dump and watch their registers
 ///
-/// TARGET is 0xADDRESS of /dev/mem, port:0x2f8, pci:0000:00:03.0/bar0 or pci:VENDOR:DEVICE/bar0, pci:.../config, uio:0/map0,
-/// fb:0, file:PATH (a memory image), sim:BLOCK (a simulated one), or com1 to com4, lpt1 to lpt3. Behind it +OFFSET in bytes,
-/// .REGISTER, .REGISTER[INDEX] or .REGISTER.FIELD, by the names of its block; mapio device list has the blocks.
+/// TARGET is 0xADDRESS of /dev/mem, port:0x2f8, pci:0000:00:03.0/bar0 or pci:VENDOR:DEVICE/bar0, pci:.../config,
+/// uio:0/map0, fb:0, file:PATH (a memory image), sim:BLOCK (a simulated one), or com1 to com4, lpt1 to lpt3. Behind
+/// it +OFFSET in bytes, .REGISTER, .REGISTER[INDEX] or .REGISTER.FIELD, by the names of its block; mapio device list
+/// has the blocks.
 ///
 /// Exit status: 0 done, 1 the answer is no, 2 error.
 ///

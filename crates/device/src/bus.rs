@@ -50,8 +50,8 @@ pub trait RegisterIo {
     ///
     /// # Errors
     /// [`Error::OutOfBounds`], [`Error::Misaligned`]: nothing was read. [`Error::Fault`] where the hardware refuses,
-    /// [`Error::Refused`] where a model does, or the bus has no accesses of this width; [`Error::Os`] where the kernel does
-    /// them.
+    /// [`Error::Refused`] where a model does, or the bus has no accesses of this width; [`Error::Os`] where the
+    /// kernel does them.
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error>;
 
     /// Writes a register; bits that the width does not have are cut off.

@@ -2,6 +2,22 @@
 //!
 //! A device is found, enabled, and its base address registers (BARs), which say where its registers are, are opened as
 //! buses. To get its interrupts it is taken from its driver and given to `uio_pci_generic`, see [`uio`](crate::uio).
+//!
+//! ```no_run
+//! use mapio_device::pci::{self, Caching, UIO_DRIVER};
+//! use mapio_device::uio::Uio;
+//! use mapio_device::{Interrupt, RegisterIo, System, Width};
+//!
+//! let device = pci::find(&System::default(), "1234:11e8".parse()?)?;
+//! device.bind(UIO_DRIVER)?;
+//! let registers = device.map_bar(0, Caching::Uncached)?;
+//! let number = device.uio()?.expect("the driver has it");
+//! let mut interrupt = Uio::open(format!("/dev/uio{number}"))?.interrupt()?;
+//! registers.write(0x60, Width::U32, 1)?;
+//! assert_eq!(interrupt.wait(None)?, 1);
+//! device.give_back()?;
+//! # Ok::<(), mapio_device::Error>(())
+//! ```
 
 mod address;
 pub mod header;
@@ -141,20 +157,18 @@ impl PciDevice {
         Ok(system::numbered(&self.folder.join("uio"), "uio")?.first().map(|(number, _)| *number))
     }
 
-    /// Wakes it, and lets it answer to the addresses of its BARs. A device that a driver has is enabled by that.
+    /// Wakes it, and lets it answer to the addresses of its BARs, unless that has been done: by this, or by the driver
+    /// that has it. It stays so.
     ///
     /// # Errors
     /// [`Error::Os`]: `EPERM` without `CAP_SYS_ADMIN`, `EBUSY` if a driver has it and has not enabled it.
     pub fn enable(&self) -> Result<(), Error> {
         let path = self.folder.join("enable");
-        match system::store(&path, "1") {
-            Err(Error::Os { source, .. })
-                if Errno::from_io_error(&source) == Some(Errno::BUSY) && system::number::<u64>(&path)? > 0 =>
-            {
-                Ok(())
-            }
-            enabled => enabled,
+        // The kernel counts how often it was asked, and would have to be asked as often to disable it.
+        if system::number::<u64>(&path)? > 0 {
+            return Ok(());
         }
+        system::store(&path, "1")
     }
 
     /// Its configuration space, as a bus: 64 bytes for those who are not the administrator, else 256 or 4096.
@@ -168,7 +182,8 @@ impl PciDevice {
         PortFile::open(path, 0..len)
     }
 
-    /// The header of its configuration space, by name: `header()?.command().modify(|command| command.with_bus_master(1))`.
+    /// The header of its configuration space, by name, such as
+    /// `header()?.command().modify(|command| command.with_bus_master(1))`.
     ///
     /// # Errors
     /// [`Error::Os`]; [`Error::Invalid`] if the configuration space is shorter than its header.

@@ -1,4 +1,5 @@
-//! Parallel ports through the kernel: /dev/parportN (Linux's Documentation/driver-api/parport-lowlevel.rst, drivers/char/ppdev.c).
+//! Parallel ports through the kernel: /dev/parportN (Linux's Documentation/driver-api/parport-lowlevel.rst,
+//! drivers/char/ppdev.c).
 #![expect(unsafe_code, reason = "ioctl(2)")]
 
 use std::fs::{File, OpenOptions};
@@ -40,11 +41,21 @@ const CONTROL_INPUT: u8 = 0x20;
 
 /// A parallel port that the kernel drives: data, status and control at offsets 0, 1 and 2, as at the real port's.
 ///
-/// An access is an ioctl(2). Of the control register, bits 4 (interrupt) and 5 (data lines are inputs) are read as they were
-/// last written: bit 5 is passed on, and the kernel lets interrupts through whatever bit 4 says. Writing to status is
-/// refused.
+/// An access is an ioctl(2). Of the control register, bits 4 (interrupt) and 5 (data lines are inputs) are read as
+/// they were last written: bit 5 is passed on, and the kernel lets interrupts through whatever bit 4 says. Writing to
+/// status is refused.
 ///
 /// It is claimed as long as this or its interrupt is there.
+///
+/// ```no_run
+/// use mapio_device::ppdev::Ppdev;
+/// use mapio_device::{RegisterIo, Width};
+///
+/// let port = Ppdev::open("/dev/parport0")?;
+/// port.write(0, Width::U8, 0x55)?;
+/// let is_busy = port.read(1, Width::U8)? & 0x80 == 0;
+/// # Ok::<(), mapio_device::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Ppdev {
     file: Arc<File>,
@@ -65,8 +76,9 @@ impl Ppdev {
         let file = opened.map_err(|source| Error::os("opening", &*name, source))?;
         // SAFETY: PPCLAIM has no argument.
         let claim = unsafe { NoArg::<PPCLAIM>::new() };
-        // SAFETY: the opcode and the absence of an argument are those of ppdev.h; to what is no parallel port the number
-        // means nothing, as its letter belongs to ppdev (Linux's Documentation/userspace-api/ioctl/ioctl-number.rst).
+        // SAFETY: the opcode and the absence of an argument are those of ppdev.h; to what is no parallel port the
+        // number means nothing, as its letter belongs to ppdev (Linux's
+        // Documentation/userspace-api/ioctl/ioctl-number.rst).
         unsafe { ioctl(&file, claim) }.map_err(|source| Error::os("claiming", &*name, source))?;
         Ok(Self { file: Arc::new(file), name, control: AtomicU8::new(0) })
     }

@@ -143,8 +143,8 @@ impl Uio {
     /// Opens `/dev/uioN`.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for another name; [`Error::NotFound`], [`Error::Os`], [`Error::Unexpected`] where the kernel tells
-    /// what can't be read.
+    /// [`Error::Invalid`] for another name; [`Error::NotFound`], [`Error::Os`], [`Error::Unexpected`] where the
+    /// kernel tells what can't be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.file_name().and_then(|name| name.to_str());

@@ -17,8 +17,9 @@ const SHOWN: usize = 256;
 
 /// Show all registers of a block with their fields, or a range of bytes
 ///
-/// With names where the block is known, by what the target is or by --block; otherwise in hexadecimal and as text. A register
-/// is left out, and it is said why, if reading it would change the device, or if it is not there as the device is set up.
+/// With names where the block is known, by what the target is or by --block; otherwise in hexadecimal and as text. A
+/// register is left out, and it is said why, if reading it would change the device, or if it is not there as the
+/// device is set up.
 ///
 /// Example: mapio device dump com1
 /// Example: mapio device dump 0xfed00000 --len 1k --width 32

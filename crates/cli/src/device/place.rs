@@ -264,3 +264,99 @@ impl FieldJson {
         Self { name: field.name, value, meaning: field.value_name(value) }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mapio_device::model::{Memory, Simulated};
+    use mapio_device::registers;
+
+    use super::*;
+
+    registers! {
+        /// A first register that is one of two.
+        block Banked "banked", 0x10 bytes {
+            /// As long as the bit is 0.
+            first: First "FIRST" @ 0: u8 { read effect, write plain } when "CTRL.BANK=0"
+            /// As long as it is 1.
+            second: Second "SECOND" @ 0: u8 { read pure, write plain } when "CTRL.BANK=1"
+            /// Chooses.
+            control: Control "CTRL" @ 4: u16 { read pure, write plain } fields {
+                /// Which.
+                bank with_bank "BANK" [15] = { 0 "first", 1 "second" },
+            }
+            /// Three.
+            triple: Triple "TRIPLE" @ 8 [3; 2]: u16 { read pure, write plain }
+        }
+    }
+
+    const BANKED: &Block = &Banked::BLOCK;
+
+    fn options(width: Option<Width>) -> Options {
+        Options { block: Some(BANKED), width, trace: false, root: None }
+    }
+
+    fn target(text: &str) -> Target {
+        target::parse(text).expect("a target")
+    }
+
+    #[test]
+    fn places_are_registers_by_name_or_accesses_by_offset() {
+        let at = |text: &str, width, count| {
+            let target = target(text);
+            let places = options(width).places(&target, count)?;
+            Ok(places.iter().map(|place| (place.offset, place.width, place.label(&target))).collect::<Vec<_>>())
+        };
+        let good =
+            |text: &str, width, count| at(text, width, count).unwrap_or_else(|error: anyhow::Error| panic!("{error}"));
+        assert_eq!(
+            good("sim:pci.TRIPLE[1]", None, 2),
+            [(10, Width::U16, "TRIPLE[1]".into()), (12, Width::U16, "TRIPLE[2]".into())]
+        );
+        assert_eq!(good("sim:pci.ctrl.bank", None, 1), [(4, Width::U16, "CTRL.BANK".into())]);
+        // Two registers of one byte are at 0, and none of four.
+        assert_eq!(
+            good("0x1000", Some(Width::U8), 2),
+            [(0, Width::U8, "0x1000".into()), (1, Width::U8, "0x1001".into())]
+        );
+        assert_eq!(good("0x1000", None, 1), [(0, Width::U32, "0x1000".into())]);
+        assert_eq!(good("0x1000", Some(Width::U16), 3)[2], (4, Width::U16, "CTRL".into()));
+        for (text, width, count) in
+            [("sim:pci.TRIPLE[2]", None, 2), ("sim:pci.FIRST", None, 2), ("sim:pci.FIRST", Some(Width::U16), 1)]
+        {
+            assert!(at(text, width, count).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_register_that_is_not_there_is_not_accessed_by_its_name() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("image");
+        let open = |register: &str, control: u16| {
+            let mut bytes = [0; 0x10];
+            bytes[4..6].copy_from_slice(&control.to_le_bytes());
+            std::fs::write(&path, bytes).expect("room");
+            let target = target(&format!("file:{}.{register}", path.display()));
+            let places = options(None).places(&target, 1).expect("there is one");
+            options(None).open(&target, &places).map(|bus| bus.len()).map_err(|error| error.to_string())
+        };
+        let absent = |text: &str| Err(text.to_owned());
+        assert_eq!(open("FIRST", 0), Ok(6), "with what decides");
+        assert_eq!(open("FIRST", 0x8000), absent("the register FIRST is only there when CTRL.BANK=0"));
+        assert_eq!(open("SECOND", 0), absent("the register SECOND is only there when CTRL.BANK=1"));
+        assert_eq!((open("SECOND", 0x8000), open("TRIPLE", 0)), (Ok(6), Ok(10)));
+        let bus = Simulated::new(Memory::new(vec![0; 0x10]));
+        let there = BANKED.registers.iter().map(|register| is_there(BANKED, register, &bus)).collect::<Vec<_>>();
+        assert_eq!(there, [true, false, true, true]);
+    }
+
+    #[test]
+    fn values_are_shown_in_their_width_with_meanings() {
+        let control = Place::of(&BANKED.registers[2], 0);
+        let target = target("sim:pci");
+        assert_eq!(control.line(&target, 0x8001), "CTRL = 0x8001 BANK=1 (second)");
+        let bank = Place { field: BANKED.registers[2].field("BANK"), ..control };
+        assert_eq!((bank.part(0x8001), bank.line(&target, 1)), (1, "CTRL.BANK = 0x1 (second)".to_owned()));
+        let json = serde_json::to_value(control.json(&target, 0x8000)).expect("JSON");
+        assert_eq!((&json["hex"], &json["fields"][0]["meaning"]), (&"0x8000".into(), &"second".into()));
+    }
+}

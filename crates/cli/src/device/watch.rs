@@ -22,9 +22,9 @@ const PLAIN: &str = "\x1b[0m";
 
 /// Show registers again and again until Ctrl-C
 ///
-/// Those that are named, or all of a block that can be read without an effect. On a terminal they are drawn in place, with
-/// what has changed since the last look highlighted; elsewhere first all, then a line for each change. Changes that are
-/// undone between two looks are not seen.
+/// Those that are named, or all of a block that can be read without an effect. On a terminal they are drawn in place,
+/// with what has changed since the last look highlighted; elsewhere first all, then a line for each change. Changes
+/// that are undone between two looks are not seen.
 ///
 /// Example: mapio device watch com1 --interval 100ms
 #[derive(Debug, Args)]
@@ -136,4 +136,30 @@ fn look(place: &Place, block: Option<&'static Block>, bus: &dyn RegisterIo) -> a
         return Ok(None);
     }
     Ok(Some(place.part(place.read(bus)?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use mapio_device::blocks;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Words {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    #[test]
+    fn what_has_changed_is_highlighted_and_what_is_gone_is_told() {
+        let Words { arguments } = Words::parse_from(["watch", "sim:pci"]);
+        let block = blocks::find("pci").expect("it is built in");
+        let places = [Place::of(&block.registers[0], 0), Place::of(&block.registers[4], 0)];
+        let first = arguments.drawn(&places, None, &[Some(1), Some(2)]);
+        assert_eq!(first, "VENDOR = 0x0001\x1b[K\nREVISION = 0x02\x1b[K\n");
+        let second = arguments.drawn(&places, Some(&[Some(1), Some(2)]), &[Some(1), None]);
+        let wanted = "\x1b[2AVENDOR = 0x0001\x1b[K\n\x1b[7mREVISION is not there now\x1b[0m\x1b[K\n";
+        assert_eq!(second, wanted);
+    }
 }

@@ -15,11 +15,13 @@ use crate::output::{self, Answer};
 
 /// Write registers
 ///
-/// VALUE is a number, or the name that a field's value has. A field, and --mask, keep the register's other bits: they are
-/// read first, and two accesses are made. Of a register whose bits are cleared or set by ones, only the field's are written.
+/// VALUE is a number, or the name that a field's value has. A field, and --mask, keep the register's other bits: they
+/// are read first, and two accesses are made. Of a register whose bits are cleared or set by ones, only the field's
+/// are written.
 ///
-/// Writing to hardware can lose data and stop the machine, so each write is asked about on a terminal, and refused without
-/// one, unless there is --yes. Exit status: 0 written, 1 not wanted, or --verify has read something else, 2 error.
+/// Writing to hardware can lose data and stop the machine, so each write is asked about on a terminal, and refused
+/// without one, unless there is --yes. Exit status: 0 written, 1 not wanted, or --verify has read something else, 2
+/// error.
 ///
 /// Example: mapio device write com2.LCR.DLAB=1 --verify
 /// Example: mapio device write 0xfe000000 0x55 --width 8 --yes
@@ -188,7 +190,9 @@ fn can_ask() -> bool {
 /// Asks on the terminal; only a yes is one.
 fn ask(question: &str) -> anyhow::Result<bool> {
     let mut stderr = io::stderr().lock();
-    write!(stderr, "mapio: {} [y/N] ", output::printable(question)).context("asking on the terminal")?;
+    // By one write, so that nothing comes between.
+    let question = format!("mapio: {} [y/N] ", output::printable(question));
+    stderr.write_all(question.as_bytes()).context("asking on the terminal")?;
     stderr.flush().context("asking on the terminal")?;
     let mut answer = String::new();
     io::stdin().lock().read_line(&mut answer).context("reading standard input")?;

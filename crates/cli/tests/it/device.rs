@@ -1,11 +1,14 @@
 //! `mapio device` on models, on regular files, and in a folder that looks like a machine.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 use mapio_testkit::skip;
+use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use serde_json::Value;
 
 use crate::support::{Folder, MAPIO};
@@ -20,8 +23,8 @@ fn header() -> Vec<u8> {
     bytes
 }
 
-/// A folder with `machine`, in which are a PCI device, a UIO device, serial and parallel ports, a framebuffer, /dev/mem and
-/// /dev/port.
+/// A folder with `machine`, in which are a PCI device, a UIO device, serial and parallel ports, a framebuffer,
+/// /dev/mem and /dev/port.
 fn machine() -> Folder {
     let folder = Folder::new();
     let file = |path: &str, bytes: &[u8]| {
@@ -298,4 +301,69 @@ fn watching_tells_all_and_then_what_has_changed() {
     rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
         .expect("it runs");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+/// A terminal: the side of the person, and that of the program.
+fn terminal() -> (File, OwnedFd) {
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let person = openpt(flags).expect("a terminal");
+    grantpt(&person).and_then(|()| unlockpt(&person)).expect("a terminal");
+    let program = ioctl_tiocgptpeer(&person, flags).expect("a terminal");
+    (File::from(person), program)
+}
+
+/// What has been written to a terminal that no program has open any more.
+fn shown(mut person: File) -> String {
+    let mut bytes = Vec::new();
+    // The end is EIO.
+    let _ = person.read_to_end(&mut bytes);
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+#[test]
+fn on_a_terminal_a_write_to_hardware_is_asked_about() {
+    if mapio_testkit::runner().is_some() {
+        return skip("on_a_terminal_a_write_to_hardware_is_asked_about", "the command needs a runner here");
+    }
+    for (answer, status, wanted) in [("n\n", 1, 0x10), ("\n", 1, 0x10), ("\u{4}", 1, 0x10), ("yes\n", 0, 0x7f)] {
+        let folder = machine();
+        let (mut person, program) = terminal();
+        let mut child = Command::new(MAPIO)
+            .args(["device", "write", "--root", "machine", "--width", "8", "0x10", "0x7f"])
+            .current_dir(folder.root())
+            .stdin(program.try_clone().expect("a descriptor"))
+            .stderr(program)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        let (mut asked, mut byte) = (Vec::new(), [0]);
+        while !asked.ends_with(b"[y/N] ") {
+            person.read_exact(&mut byte).expect("it asks before it ends");
+            asked.push(byte[0]);
+        }
+        assert_eq!(String::from_utf8_lossy(&asked), "mapio: write 0x7f to 0x0010 of 0x10? [y/N] ");
+        person.write_all(answer.as_bytes()).expect("a terminal");
+        assert_eq!(child.wait().expect("it ends").code(), Some(status), "{answer:?}");
+        assert_eq!(folder.read("machine/dev/mem")[0x10], wanted, "{answer:?}");
+    }
+}
+
+#[test]
+fn on_a_terminal_registers_are_drawn_in_place() {
+    if mapio_testkit::runner().is_some() {
+        return skip("on_a_terminal_registers_are_drawn_in_place", "the command needs a runner here");
+    }
+    let folder = Folder::new();
+    folder.write("image", header());
+    let (person, program) = terminal();
+    let mut child = Command::new(MAPIO)
+        .args(["device", "watch", "file:image.BAR[0].SPACE", "--block", "pci", "--count", "2", "--interval", "0.001"])
+        .current_dir(folder.root())
+        .stdin(Stdio::null())
+        .stdout(program)
+        .spawn()
+        .expect("it runs");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    let line = "BAR[0].SPACE = 0x0 (memory)\u{1b}[K\r\n";
+    assert_eq!(shown(person), format!("{line}\u{1b}[1A{line}"));
 }

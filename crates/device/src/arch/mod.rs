@@ -1,7 +1,7 @@
 //! What processors differ in: the order of accesses to devices, and ports.
 //!
-//! Each file has `after_read`, `before_write` and `flush_writes`; those of processors with ports, and `no_ports.rs` for all
-//! others, `allow_ports`, `port_read` and `port_write`.
+//! Each file has `after_read`, `before_write` and `flush_writes`; those of processors with ports, and `no_ports.rs`
+//! for all others, `allow_ports`, `port_read` and `port_write`.
 
 cfg_select! {
     target_arch = "x86_64" => {

@@ -11,12 +11,14 @@ use super::{RegisterIo, check};
 use crate::error::Error;
 use crate::width::Width;
 
-/// Registers behind a file of which each pread(2) and pwrite(2) is an access: /dev/port, where ports have their numbers as
-/// offsets; `resourceN` of a PCI device whose BAR has ports; `config`, the configuration space of a PCI device.
+/// Registers behind a file of which each pread(2) and pwrite(2) is an access: /dev/port, where ports have their
+/// numbers as offsets; `resourceN` of a PCI device whose BAR has ports; `config`, the configuration space of a PCI
+/// device.
 ///
-/// It takes a system call an access, and goes where [`Ports`](super::Ports) does not: to other threads, and into programs
-/// that may open the file and nothing else. It has the widths that the kernel passes on as they are: one byte for /dev/port,
-/// which takes anything wider apart (`read_port` in Linux's drivers/char/mem.c), up to 32 bits for those of PCI.
+/// It takes a system call an access, and goes where [`Ports`](super::Ports) does not: to other threads, and into
+/// programs that may open the file and nothing else. It has the widths that the kernel passes on as they are: one
+/// byte for /dev/port, which takes anything wider apart (`read_port` in Linux's drivers/char/mem.c), up to 32 bits
+/// for those of PCI.
 pub struct PortFile {
     file: File,
     name: String,

@@ -15,8 +15,16 @@ use crate::width::Width;
 /// An access is one instruction, in order with all others: ports are not cached, and the processor waits for each
 /// (Intel SDM volume 1, 19.6 "Ordering I/O"). There are no accesses of 64 bits.
 ///
-/// The kernel allows ports to a thread, so this can't be sent to, or used by, another. What was allowed stays allowed when
-/// this is dropped, because another `Ports` of the same thread may have some of the same ports.
+/// The kernel allows ports to a thread, so this can't be sent to, or used by, another. What was allowed stays allowed
+/// when this is dropped, because another `Ports` of the same thread may have some of the same ports.
+///
+/// ```no_run
+/// use mapio_device::{Ports, RegisterIo, Width};
+///
+/// let uart = Ports::open(0x2f8..0x300)?;
+/// uart.write(3, Width::U8, 0x03)?; // Bytes of 8 bits.
+/// # Ok::<(), mapio_device::Error>(())
+/// ```
 ///
 /// Invariant: this thread is allowed `first..first + len`, and the end of that is at most 0x10000.
 pub struct Ports {
@@ -30,8 +38,8 @@ impl Ports {
     /// Asks the kernel for ports, of 0 to 0xffff: `0x3f8..0x400` for the first serial port. See ioperm(2).
     ///
     /// # Errors
-    /// [`Error::Os`]: `EPERM` without `CAP_SYS_RAWIO`, or while the kernel is locked down; `ENOSYS` from kernels without
-    /// it. [`Error::Invalid`] for a range that is empty or ends behind 0x10000.
+    /// [`Error::Os`]: `EPERM` without `CAP_SYS_RAWIO`, or while the kernel is locked down; `ENOSYS` from kernels
+    /// without it. [`Error::Invalid`] for a range that is empty or ends behind 0x10000.
     ///
     /// # Platforms
     /// x86-64; elsewhere [`Error::Os`] with `Unsupported`.
@@ -66,8 +74,8 @@ impl RegisterIo for Ports {
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
         let port = self.port(offset, width)?;
         // SAFETY:
-        // 1. `port` has checked that all bytes of the access lie inside, which this thread is allowed by the invariant; it
-        //    is that thread, because `Ports` is neither `Send` nor `Sync`.
+        // 1. `port` has checked that all bytes of the access lie inside, which this thread is allowed by the
+        //    invariant; it is that thread, because `Ports` is neither `Send` nor `Sync`.
         // 2. Devices are driven at the word of who opened them, as with /dev/mem: to make one write to this process's
         //    memory takes an address of it, and the kernel hands out none but to its administrator.
         Ok(unsafe { arch::port_read(port, width) })

@@ -46,6 +46,17 @@ pub struct Record {
 ///
 /// Traced accesses do what they do without; those of one thread are told in their order. The last records are kept in
 /// memory, as many as are asked for; a callback gets all of them.
+///
+/// ```
+/// use mapio_device::model::{Memory, Simulated};
+/// use mapio_device::{RegisterIo, Trace, Width, blocks};
+///
+/// let bus = Trace::new(Simulated::new(Memory::new(vec![0; 64]))).block(blocks::find("pci").unwrap());
+/// bus.write(0x0c, Width::U8, 0x10)?;
+/// let text = bus.take()[0].to_string();
+/// assert!(text.ends_with("write 8 bits 0x000c CACHE_LINE = 0x10"), "{text}");
+/// # Ok::<(), mapio_device::Error>(())
+/// ```
 pub struct Trace<B> {
     bus: B,
     block: Option<&'static Block>,
@@ -164,8 +175,8 @@ impl State {
         }
     }
 
-    /// Which register an access is of: one whose condition is known to hold, else one without a condition, else the first
-    /// whose condition is not known to fail.
+    /// Which register an access is of: one whose condition is known to hold, else one without a condition, else the
+    /// first whose condition is not known to fail.
     fn register(
         &self,
         block: &'static Block,

@@ -5,8 +5,8 @@ use std::time::Instant;
 use super::Model;
 use crate::width::Width;
 
-/// Registers that hold what is written to them, in every width: to try something out on, when it is not the device that is
-/// the matter.
+/// Registers that hold what is written to them, in every width: to try something out on, when it is not the device
+/// that is the matter.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Memory {
     bytes: Vec<u8>,

@@ -1,7 +1,7 @@
 //! The instructions that an access takes, in the code that was built.
 //!
-//! Functions of this file are read back from the executable and followed from their first instruction to their return, on
-//! the way that is taken when nothing faults.
+//! Functions of this file are read back from the executable and followed from their first instruction to their
+//! return, on the way that is taken when nothing faults.
 
 use std::fmt::Pointer;
 use std::fs::{self, File};
@@ -104,7 +104,8 @@ fn an_access_through_an_accessor_is_one_instruction() {
     assert_ne!(steps(code_2(read_anywhere)), read(1));
 }
 
-/// The branch to what is done about a fault, which is not taken, is all that there is beside the access and its barrier.
+/// The branch to what is done about a fault, which is not taken, is all that there is beside the access and its
+/// barrier.
 fn read(bytes: u32) -> Vec<Step> {
     let barrier = cfg!(not(target_arch = "x86_64")).then_some(Step::LoadBarrier);
     [Step::Load(bytes), Step::Branch].into_iter().chain(barrier).collect()

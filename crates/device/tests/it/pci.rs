@@ -65,6 +65,9 @@ fn bars_are_buses_of_their_kind() {
     let edu = edu(&machine);
     edu.enable().expect("a file");
     assert_eq!(machine.read(&format!("{EDU}/enable")), "1\n");
+    machine.file(&format!("{EDU}/enable"), "2\n");
+    edu.enable().expect("a file");
+    assert_eq!(machine.read(&format!("{EDU}/enable")), "2\n", "it is enabled");
     let registers = edu.map_bar(0, Caching::Uncached).expect("a file");
     registers.write(0xffc, Width::U32, 0x6465_6667).expect("inside");
     assert!(machine.read(&format!("{EDU}/resource0")).ends_with("gfed"));

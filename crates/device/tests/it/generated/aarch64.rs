@@ -1,5 +1,5 @@
-//! The instructions of aarch64, as far as they matter here (Arm Architecture Reference Manual, C4.1 "A64 instruction set
-//! encoding"). Each has four bytes.
+//! The instructions of aarch64, as far as they matter here (Arm Architecture Reference Manual, C4.1 "A64 instruction
+//! set encoding"). Each has four bytes.
 
 use super::Step;
 
@@ -9,8 +9,8 @@ const DMB_OSHLD: u32 = 0xd503_31bf;
 const DMB_OSHST: u32 = 0xd503_32bf;
 const RET: u32 = 0xd65f_03c0;
 
-/// What the instructions do up to the return. The function's first argument points to what it may look at; whatever else
-/// is accessed, but for the stack, is the device.
+/// What the instructions do up to the return. The function's first argument points to what it may look at; whatever
+/// else is accessed, but for the stack, is the device.
 pub(crate) fn follow(code: &[u8]) -> Option<Vec<Step>> {
     let words: Vec<_> = code.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("four"))).collect();
     let mut steps = Vec::new();

@@ -4,8 +4,8 @@ use iced_x86::{Decoder, DecoderOptions, FlowControl, Instruction, Mnemonic, OpKi
 
 use super::Step;
 
-/// What the instructions do up to the return. The function's first argument points to what it may look at; whatever else
-/// is accessed, but for the stack, is the device.
+/// What the instructions do up to the return. The function's first argument points to what it may look at; whatever
+/// else is accessed, but for the stack, is the device.
 pub(crate) fn follow(code: &[u8]) -> Option<Vec<Step>> {
     let mut decoder = Decoder::with_ip(64, code, 0, DecoderOptions::NONE);
     let mut steps = Vec::new();
