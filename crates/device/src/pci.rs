@@ -215,7 +215,12 @@ impl PciDevice {
             (BarKind::Memory { .. }, Caching::WriteCombining) => "_wc",
             (BarKind::Memory { .. }, Caching::Uncached) => "",
         };
-        Mmio::open(self.folder.join(format!("resource{index}{suffix}")), 0..bar.len)
+        // The kernel maps whole pages, from the beginning of the one in which the BAR begins.
+        let outside = || self.unfit(index, "its addresses have no end");
+        let lead = bar.addr % u64::try_from(mapio_map::page_bytes()).unwrap_or(1);
+        let end = lead.checked_add(bar.len).ok_or_else(outside)?;
+        let pages = Mmio::open(self.folder.join(format!("resource{index}{suffix}")), 0..end)?;
+        pages.part(usize::try_from(lead).map_err(|_| outside())?..pages.len())
     }
 
     /// Opens a BAR of ports.
@@ -249,19 +254,27 @@ impl PciDevice {
     /// [`give_back`](Self::give_back) no other driver gets it, even after this process has ended.
     ///
     /// # Errors
-    /// [`Error::Os`]; [`Error::Unexpected`] if the driver did not take it: it is not loaded, or not for this device.
+    /// [`Error::NotFound`] if there is no such driver; nothing was done then. [`Error::Os`]; [`Error::Unexpected`] if the
+    /// driver did not take it; it was given back then.
     pub fn bind(&self, driver: &str) -> Result<(), Error> {
         if self.driver().as_deref() == Some(driver) {
             return Ok(());
         }
+        if !self.system.path("/sys/bus/pci/drivers").join(driver).is_dir() {
+            return Err(Error::NotFound { object: format!("the driver {driver}: is its module loaded?") });
+        }
         system::store(&self.folder.join("driver_override"), &format!("{driver}\n"))?;
-        self.unbind()?;
-        self.probe()?;
-        match self.driver() {
+        let bound = self.unbind().and_then(|()| self.probe()).and_then(|()| match self.driver() {
             Some(now) if now == driver => Ok(()),
             Some(now) => Err(unexpected(&self.folder, format!("{now} has taken it instead of {driver}"))),
-            None => Err(unexpected(&self.folder, format!("{driver} has not taken it: is its module loaded?"))),
+            None => Err(unexpected(&self.folder, format!("{driver} has not taken it"))),
+        });
+        // A device that one driver has lost, and the other not taken, is nobody's.
+        if bound.is_err() {
+            // Nothing more can be done if that fails, too, and the first error says why.
+            let _ = self.give_back();
         }
+        bound
     }
 
     /// Takes it from the driver that was bound, and lets the kernel choose one again.

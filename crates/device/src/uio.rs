@@ -18,6 +18,9 @@ use crate::interrupt::{Interrupt, wait_readable};
 use crate::pci::header::Header;
 use crate::system::{self, System, unexpected};
 
+/// What is read of a PCI device that does not answer.
+const ABSENT: u16 = u16::MAX;
+
 /// A UIO device, as it was when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -273,7 +276,14 @@ impl Interrupt for UioInterrupt {
             Rearm::Enable => enable_interrupt(&self.file)
                 .map_err(io::Error::from)
                 .map_err(|source| Error::os("arming the interrupt of", &*self.name, source)),
-            Rearm::Command(header) => header.command().modify(|command| command.with_interrupt_disable(0)),
+            Rearm::Command(header) => {
+                let command = header.command().read()?;
+                if u16::from(command) == ABSENT {
+                    let reason = "its configuration space does not answer: it is gone, or without power".to_owned();
+                    return Err(Error::Unexpected { object: self.name.clone(), reason });
+                }
+                header.command().write(command.with_interrupt_disable(0))
+            }
             Rearm::Nothing => Ok(()),
         }
     }
@@ -341,11 +351,15 @@ mod tests {
         assert_eq!(u32::from_ne_bytes(written), 1);
         let folder = tempfile::tempdir().expect("a folder");
         let config = folder.path().join("config");
-        std::fs::write(&config, [0xff; 0x40]).expect("room");
+        let mut bytes = [0xff; 0x40];
+        bytes[4] = 0xef;
+        std::fs::write(&config, bytes).expect("room");
         let header = Header::new(PortFile::open(&config, 0..0x40).expect("a file")).expect("room");
         let (mut masked, _kernel) = interrupt(None, Rearm::Command(header));
         masked.rearm().expect("a file");
         let bytes = std::fs::read(&config).expect("a file");
-        assert_eq!((&bytes[..4], &bytes[4..6], &bytes[6..]), (&[0xff; 4][..], &[0xff, 0xfb][..], &[0xff; 0x3a][..]));
+        assert_eq!((&bytes[..4], &bytes[4..6], &bytes[6..]), (&[0xff; 4][..], &[0xef, 0xfb][..], &[0xff; 0x3a][..]));
+        std::fs::write(&config, [0xff; 0x40]).expect("room");
+        assert!(matches!(masked.rearm(), Err(Error::Unexpected { .. })), "it is gone");
     }
 }

@@ -106,17 +106,21 @@ fn a_device_goes_to_a_driver_and_back() {
     let serial = PciDevice::open(&machine.system(), "00:03.0".parse().expect("an address")).expect("it is there");
     let driver = machine.path(&format!("{SERIAL}/driver"));
     let (unbind, probe) = (driver.join("unbind"), machine.path("sys/bus/pci/drivers_probe"));
+    let wanted = machine.path(&format!("{SERIAL}/driver_override"));
+    let drivers = machine.path("sys/bus/pci/drivers");
+    let new = drivers.join(UIO_DRIVER);
+    let asked = fs::read_to_string(&wanted).ok();
+    assert!(matches!(serial.bind(UIO_DRIVER), Err(Error::NotFound { .. })), "its module is not loaded");
+    assert_eq!(fs::read_to_string(&wanted).ok(), asked, "nothing was done");
+    fs::create_dir(&new).expect("room");
     let taken = serial.bind(UIO_DRIVER).expect_err("the folder does nothing by itself").to_string();
     assert!(taken.ends_with("0000:00:03.0: serial has taken it instead of uio_pci_generic"), "{taken}");
+    assert_eq!(fs::read_to_string(&wanted).expect("a file"), "\n", "it was given back");
     for pipe in [&unbind, &probe] {
         fs::remove_file(pipe).expect("a file");
         mkfifoat(CWD, pipe, Mode::RUSR | Mode::WUSR).expect("room");
     }
     // What the kernel does: it gives a device that was unbound to the driver that is wanted.
-    let wanted = machine.path(&format!("{SERIAL}/driver_override"));
-    let drivers = machine.path("sys/bus/pci/drivers");
-    let new = drivers.join(UIO_DRIVER);
-    fs::create_dir(&new).expect("room");
     let kernel = thread::spawn(move || {
         let unbound = fs::read_to_string(&unbind).expect("a pipe");
         fs::remove_file(&driver).expect("a link");
