@@ -6,6 +6,7 @@ mod edu;
 mod framebuffer;
 mod host;
 mod machine;
+mod models;
 mod serial;
 mod uio;
 

@@ -44,7 +44,7 @@ pub(crate) fn pci_interrupt(host: &mut Host) -> Result<String> {
 }
 
 /// The device, taken from the kernel's own driver.
-fn open() -> Result<PciDevice> {
+pub(crate) fn open() -> Result<PciDevice> {
     let device = pci::find(&System::default(), ID)?;
     device.bind(pci::UIO_DRIVER)?;
     device.enable()?;

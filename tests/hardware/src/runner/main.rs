@@ -9,7 +9,7 @@ mod photograph;
 mod qemu;
 mod wire;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -89,8 +89,8 @@ fn run(arguments: &Arguments) -> Result<bool> {
     Ok(all_passed)
 }
 
-/// Prepares a machine, runs it and counts; what a skip would count is not an error.
-fn run_machine(machine: &'static Machine, target: &std::path::Path, arguments: &Arguments) -> Result<Tally> {
+/// Prepares a machine, runs it and counts. What is not to be had on this computer is skipped.
+fn run_machine(machine: &'static Machine, target: &Path, arguments: &Arguments) -> Result<Tally> {
     let start = Instant::now();
     println!("\nmachine {}: {}", machine.name, machine.text);
     let folder = target.join("hardware").join(machine.name);

@@ -123,9 +123,9 @@ impl Guest {
     /// Takes a picture of the screen: the file, in the form `ppm`, and if wanted another one as PNG.
     pub(crate) fn photograph(&mut self, png: Option<&Path>) -> Result<PathBuf> {
         let path = self.folder.join("screen.ppm");
-        self.command(Some(&format!("screendump {}", path.display())))?;
+        self.command(Some(&format!("screendump \"{}\"", path.display())))?;
         if let Some(png) = png {
-            self.command(Some(&format!("screendump {} -f png", png.display())))?;
+            self.command(Some(&format!("screendump \"{}\" -f png", png.display())))?;
         }
         Ok(path)
     }

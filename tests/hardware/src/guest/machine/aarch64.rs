@@ -5,7 +5,7 @@ use mapio_device::serial::{Pl011, Polled, Serial, Settings};
 use mapio_device::{Error, Mmio, RegisterIo, Width};
 
 use crate::host::Host;
-use crate::{Check, command, edu, framebuffer, serial};
+use crate::{Check, command, edu, framebuffer, models, serial};
 
 /// Where the PL011 is (QEMU's hw/arm/virt.c).
 const UART: std::ops::Range<u64> = 0x0900_0000..0x0900_1000;
@@ -19,6 +19,8 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("edu.interrupt", edu::interrupt),
     ("edu.latency", edu::latency),
     ("edu.trace", edu::trace),
+    ("models.edu", models::educational),
+    ("models.16550", model),
     ("serial.pl011", pl011),
     ("serial.pci_polled", serial::pci_polled),
     ("serial.pci_interrupt", serial::pci_interrupt),
@@ -59,4 +61,11 @@ fn dump(host: &mut Host) -> Result<String> {
 /// The command is not killed by a fault, either.
 fn fault(_: &mut Host) -> Result<String> {
     command::refused(&["read", "pci:1234:11e8/bar0", "--width", "8"])
+}
+
+fn model(_: &mut Host) -> Result<String> {
+    let device = serial::open()?;
+    let walked = models::ns16550(&device.open_bar_ports(0)?);
+    device.give_back()?;
+    walked
 }

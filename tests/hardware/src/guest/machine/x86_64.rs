@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use mapio_device::{PortFile, Ports, RegisterIo, Width};
 
 use crate::host::Host;
-use crate::{Check, command, edu, framebuffer, serial};
+use crate::{Check, command, edu, framebuffer, models, serial};
 
 /// The second serial port.
 const COM2: std::ops::Range<u32> = 0x2f8..0x300;
@@ -20,6 +20,8 @@ pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("edu.latency", edu::latency),
     ("edu.dma", dma::copies),
     ("edu.trace", edu::trace),
+    ("models.edu", models::educational),
+    ("models.16550", model),
     ("serial.ports", serial_ports),
     ("serial.port_file", serial_port_file),
     ("serial.pci_polled", serial::pci_polled),
@@ -51,4 +53,8 @@ fn serial_port_file(host: &mut Host) -> Result<String> {
 
 fn dump(host: &mut Host) -> Result<String> {
     command::dump(host, &["com2"], &["LCR", "LSR", "MCR"])
+}
+
+fn model(_: &mut Host) -> Result<String> {
+    models::ns16550(&Ports::open(COM2)?)
 }

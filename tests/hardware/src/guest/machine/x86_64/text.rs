@@ -24,8 +24,12 @@ registers! {
     }
 }
 
-/// Bytes of the screen: 80 by 25 cells of two bytes.
-const SCREEN_BYTES: usize = 80 * 25 * 2;
+/// Cells of a row, and rows.
+const COLUMNS: usize = 80;
+const ROWS: usize = 25;
+
+/// Bytes of the screen: two a cell.
+const SCREEN_BYTES: usize = COLUMNS * ROWS * 2;
 
 /// Sequencer register 4: odd and even addresses are no longer different planes.
 const MEMORY_MODE: (u8, u8) = (4, 0x06);
@@ -47,13 +51,32 @@ pub(crate) fn screen(host: &mut Host) -> Result<String> {
     Ok("every pixel of 80 by 25 cells".into())
 }
 
-/// Every character in every pair of colours, somewhere.
+/// Prints a page with every character, and every pair of colours.
 fn print(bus: &Mmio) -> Result<(), Error> {
-    for cell in 0..80 * 25_usize {
-        let value = u64::try_from(cell % 256 + (cell % 256 * 7 + cell / 256) % 256 * 256).unwrap_or_default();
-        bus.write(cell * 2, Width::U16, value)?;
+    let put = |row: usize, column: usize, attribute: u8, text: &[u8]| {
+        text.iter().enumerate().try_for_each(|(index, character)| {
+            let cell = u16::from_le_bytes([*character, attribute]);
+            bus.write((row * COLUMNS + column + index) * 2, Width::U16, cell.into())
+        })
+    };
+    for row in 0..ROWS {
+        put(row, 0, 0x17, &[b' '; COLUMNS])?;
     }
-    Ok(())
+    put(
+        0,
+        0,
+        0x4f,
+        format!("{:^COLUMNS$}", "Each place on the screen is a place in memory, from 0xb8000 on").as_bytes(),
+    )?;
+    let characters = (0..=u8::MAX).collect::<Vec<_>>();
+    for (row, line) in characters.chunks(64).enumerate() {
+        put(2 + row, 8, 0x1e, line)?;
+    }
+    for attribute in 0..=u8::MAX {
+        let (row, column) = (usize::from(attribute >> 4), usize::from(attribute & 0xf));
+        put(7 + row, 8 + column * 4, attribute, format!(" {attribute:02x} ").as_bytes())?;
+    }
+    put(24, 0, 0x70, format!("{:^COLUMNS$}", "a character and its two colours: one write of 16 bits").as_bytes())
 }
 
 /// Reads the font: 256 characters of 16 bytes, each in the first half of 32.
