@@ -115,7 +115,7 @@ fn a_device_goes_to_a_driver_and_back() {
     fs::create_dir(&new).expect("room");
     let taken = serial.bind(UIO_DRIVER).expect_err("the folder does nothing by itself").to_string();
     assert!(taken.ends_with("0000:00:03.0: serial has taken it instead of uio_pci_generic"), "{taken}");
-    assert_eq!(fs::read_to_string(&wanted).expect("a file"), "\n", "it was given back");
+    assert!(fs::read_to_string(&wanted).expect("a file").starts_with('\n'), "it was given back");
     for pipe in [&unbind, &probe] {
         fs::remove_file(pipe).expect("a file");
         mkfifoat(CWD, pipe, Mode::RUSR | Mode::WUSR).expect("room");
