@@ -7,6 +7,7 @@ mod dump;
 mod list;
 mod place;
 mod read;
+mod serial;
 mod simulated;
 mod target;
 mod watch;
@@ -38,6 +39,7 @@ enum Verb {
     Write(write::Arguments),
     Dump(dump::Arguments),
     Watch(watch::Arguments),
+    Serial(serial::Arguments),
 }
 
 impl Arguments {
@@ -48,6 +50,7 @@ impl Arguments {
             Verb::Write(arguments) => arguments.run(),
             Verb::Dump(arguments) => arguments.run(),
             Verb::Watch(arguments) => arguments.run(),
+            Verb::Serial(arguments) => arguments.run(),
         }
     }
 }
