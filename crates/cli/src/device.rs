@@ -7,6 +7,7 @@ mod dump;
 mod list;
 mod place;
 mod read;
+mod serial;
 mod simulated;
 mod target;
 mod watch;
@@ -39,6 +40,7 @@ enum Verb {
     Write(write::Arguments),
     Dump(dump::Arguments),
     Watch(watch::Arguments),
+    Serial(serial::Arguments),
 }
 
 impl Arguments {
@@ -49,6 +51,7 @@ impl Arguments {
             Verb::Write(arguments) => arguments.run(),
             Verb::Dump(arguments) => arguments.run(),
             Verb::Watch(arguments) => arguments.run(),
+            Verb::Serial(arguments) => arguments.run(),
         }
     }
 }

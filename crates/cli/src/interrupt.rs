@@ -4,6 +4,7 @@
 //! nobody had caught the first.
 
 use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -72,6 +73,13 @@ impl Interrupt {
             }
         }
         Ok(())
+    }
+}
+
+impl AsFd for Interrupt {
+    /// Is readable once a signal has come.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
     }
 }
 

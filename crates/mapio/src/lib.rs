@@ -35,7 +35,8 @@
 //!
 //! Programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through two
 //! mappings; `producer.rs` leaves a message in shared memory, which `consumer.rs` reads; `channel_tokio.rs`
-//! receives messages of another process beside other things.
+//! receives messages of another process beside other things; `serial_polled.rs` and `serial_interrupt.rs` drive a serial
+//! port, real or simulated, in the two ways there are.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use mapio_copy as copy;

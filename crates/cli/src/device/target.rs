@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Context;
 use mapio_device::pci::{self, Address, Caching, Id, PciDevice};
 use mapio_device::register::Block;
-use mapio_device::uio::UioDevice;
+use mapio_device::uio::{UioDevice, UioInterrupt};
 use mapio_device::{Error, Mmio, PortFile, Ports, RegisterIo, System, Width, blocks};
 
 use super::simulated;
@@ -214,6 +214,31 @@ impl Target {
         !matches!(self.device, Device::Simulated(_) | Device::File(_))
     }
 
+    /// Whether it is a model of this process.
+    pub(super) fn is_simulated(&self) -> bool {
+        matches!(self.device, Device::Simulated(_))
+    }
+
+    /// The device's interrupt, where the kernel hands it to programs.
+    pub(super) fn interrupt(&self, system: &System) -> anyhow::Result<UioInterrupt> {
+        let number = match &self.device {
+            Device::Uio(number, _) => *number,
+            Device::Pci(which, _) => {
+                let number = Self::pci(system, *which)?.uio()?;
+                number.with_context(|| format!("{} was not given to uio_pci_generic", self.name))?
+            }
+            _ => anyhow::bail!("{} has no interrupt that a program can wait for", self.name),
+        };
+        Ok(UioDevice::find(system, number)?.open()?.interrupt()?)
+    }
+
+    fn pci(system: &System, which: Which) -> anyhow::Result<PciDevice> {
+        Ok(match which {
+            Which::At(address) => PciDevice::open(system, address)?,
+            Which::Like(id) => pci::find(system, id)?,
+        })
+    }
+
     /// The width that most of its registers have.
     pub(super) fn usual_width(&self) -> Width {
         if self.device == Device::Ports { Width::U8 } else { Width::U32 }
@@ -250,10 +275,7 @@ impl Target {
         Ok(match &self.device {
             Device::Memory | Device::Ports => unreachable!("they are opened in part"),
             Device::Pci(which, space) => {
-                let device = match which {
-                    Which::At(address) => PciDevice::open(system, *address)?,
-                    Which::Like(id) => pci::find(system, *id)?,
-                };
+                let device = Self::pci(system, *which)?;
                 match space {
                     PciSpace::Config => Box::new(device.config()?),
                     PciSpace::Bar(index) => {

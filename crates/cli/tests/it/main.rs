@@ -8,5 +8,6 @@ mod device;
 mod docs;
 mod log;
 mod pages;
+mod serial;
 mod shared;
 mod support;

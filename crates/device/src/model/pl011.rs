@@ -205,9 +205,9 @@ impl Pl011 {
     }
 
     fn forget(&mut self, bits: u32, now: Instant) {
-        self.follow(now);
+        // What is not there yet is not forgotten.
+        self.forgotten |= self.raw(now) & bits & 0x7c0;
         self.has_drained &= bits & SPACE == 0;
-        self.forgotten |= bits & 0x7c0;
         if bits & MODEM != 0 {
             let (mut wire, end) = self.port.at(now);
             let changed = &mut wire.end(end).changed;

@@ -102,6 +102,8 @@ pub(crate) struct Line {
 pub(crate) struct End {
     /// The transmitter: the byte on the line first, then its FIFO.
     to_send: VecDeque<Symbol>,
+    /// How many of them have errors.
+    broken: usize,
     /// When the first will have been sent; `None` while nothing is being sent.
     sent_at: Option<Instant>,
     /// What a byte takes.
@@ -138,6 +140,7 @@ impl End {
     fn new() -> Self {
         Self {
             to_send: VecDeque::new(),
+            broken: 0,
             sent_at: None,
             frame: Duration::ZERO,
             heeds_cts: false,
@@ -209,6 +212,7 @@ impl Line {
     /// Gives a byte to a transmitter.
     pub(crate) fn send(&mut self, end: usize, symbol: Symbol, now: Instant) {
         self.ends[end].to_send.push_back(symbol);
+        self.ends[end].broken += usize::from(symbol.error.is_some());
         self.start(end, now);
         let to = self.destination(end);
         if let (Some(at), Some(waker)) = (self.ends[end].sent_at, self.ends[to].waker.as_ref()) {
@@ -228,6 +232,7 @@ impl Line {
     pub(crate) fn clear_to_send(&mut self, end: usize) {
         let end = &mut self.ends[end];
         end.to_send.truncate(usize::from(end.sent_at.is_some()));
+        end.broken = end.to_send.iter().filter(|symbol| symbol.error.is_some()).count();
     }
 
     /// A break reaches the other end.
@@ -293,6 +298,9 @@ impl Line {
             return Some(now);
         }
         let from = &self.ends[self.source(end)?];
+        if from.broken == 0 {
+            return None;
+        }
         let place = from.to_send.iter().position(|symbol| symbol.error.is_some())?;
         Some(from.sent_at? + from.frame * factor(place))
     }
@@ -312,6 +320,7 @@ impl Line {
         let end = &mut self.ends[from];
         end.sent_at = None;
         let Some(mut symbol) = end.to_send.pop_front() else { return };
+        end.broken -= usize::from(symbol.error.is_some());
         let (sent, expected) = (end.frame, self.ends[to].frame);
         if !sent.is_zero() && !expected.is_zero() && sent.abs_diff(expected) * 20 > expected {
             symbol.error = Some(LineError::Framing);

@@ -34,6 +34,18 @@ fn run(name: &str, arguments: &[&str]) -> Output {
 }
 
 #[test]
+fn serial_ports_answer_on_the_simulated_bus_and_refuse_what_is_none() {
+    for (name, line) in [("serial_polled", "hello, polling!\n"), ("serial_interrupt", "hello, sleeping\n")] {
+        let output = run(name, &[]);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), line);
+        let output = run(name, &["com9"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with(&format!("{name}: com9: use sim")), "{output:?}");
+    }
+}
+
+#[test]
 fn messages_of_one_process_are_received_by_another_beside_other_things() {
     let name = format!("mapio-test-tokio-{}", std::process::id());
     // The channel is there for whoever comes first, and stays until it is removed.

@@ -1,0 +1,207 @@
+//! `mapio device serial`.
+
+mod terminal;
+mod world;
+
+use std::time::Duration;
+
+use anyhow::bail;
+use clap::{Args, ValueEnum};
+use mapio_device::model::serial::{Peer, Timing, Uart};
+use mapio_device::model::{self, Simulated};
+use mapio_device::serial::{
+    Chip, DataBits, Driven, Flow, Ns16550, PC_CLOCK_HZ, Parity, Pl011, Polled, Serial, Settings, StopBits,
+};
+use mapio_device::{Interrupt, System};
+
+use super::target::{self, Room, Target};
+use crate::duration::duration;
+use crate::output::Answer;
+use terminal::Terminal;
+use world::World;
+
+/// UARTCLK of QEMU's machines, in hertz.
+const PL011_CLOCK_HZ: u32 = 24_000_000;
+/// The clock of a simulated 16550, in hertz: it makes fast speeds too.
+const SIMULATED_CLOCK_HZ: u32 = 48_000_000;
+
+/// Talk to a serial port
+///
+/// On a terminal, keys go to the port and its bytes to the screen, until Ctrl-]. Else standard input is sent, and what comes
+/// goes to standard output, until nothing has come for the time of --linger.
+///
+/// TARGET is a 16550 or a PL011: com1 to com4, port:0x2f8, pci:0000:00:04.0/bar0, uio:0, 0xADDRESS, or sim:16550 or sim:pl011, whose
+/// other end sends everything back, or is a pseudo-terminal with --pty.
+///
+/// Exit status: 0 done, 2 error.
+///
+/// Example: mapio device serial com2 --baud 9600
+/// Example: mapio device serial sim:pl011 --pty
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// The port
+    #[arg(value_parser = target::parse)]
+    target: Target,
+    /// Bits a second; default: 115200
+    #[arg(long, value_name = "N", default_value_t = 115_200, hide_default_value = true)]
+    baud: u32,
+    /// Data bits of a byte, 5 to 8; default: 8
+    #[arg(long, value_name = "N", default_value = "8", hide_default_value = true, value_parser = data_bits)]
+    bits: DataBits,
+    /// The check bit; default: none
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = ParityKind::None, hide_default_value = true)]
+    parity: ParityKind,
+    /// Stop bits, 1 or 2; default: 1
+    #[arg(long, value_name = "N", default_value = "1", hide_default_value = true, value_parser = stop_bits)]
+    stop: StopBits,
+    /// How the receiver stops the sender; default: none
+    #[arg(long, value_enum, value_name = "KIND", default_value_t = FlowKind::None, hide_default_value = true)]
+    flow: FlowKind,
+    /// Which chip it is, where the target does not say so; default: 16550
+    #[arg(long, value_enum, value_name = "CHIP")]
+    chip: Option<ChipKind>,
+    /// Hertz of the chip's clock; default: that of PCs, 1843200, or of QEMU's PL011, 24000000
+    #[arg(long, value_name = "HZ")]
+    clock: Option<u32>,
+    /// Ask the chip again and again (the default where there is no interrupt)
+    #[arg(long)]
+    poll: bool,
+    /// Sleep until the device interrupts: sim:, uio:, and pci: with uio_pci_generic
+    #[arg(long, conflicts_with = "poll")]
+    interrupt: bool,
+    /// Make a pseudo-terminal the other end of a simulated port, and print its name to standard error
+    #[arg(long)]
+    pty: bool,
+    /// Without a terminal: how long to wait for more at the end of the input; default: 500ms
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "500ms", hide_default_value = true)]
+    linger: Duration,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ParityKind {
+    None,
+    Odd,
+    Even,
+    Mark,
+    Space,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum FlowKind {
+    None,
+    RtsCts,
+    XonXoff,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ChipKind {
+    #[value(name = "16550")]
+    Ns16550,
+    Pl011,
+}
+
+impl Arguments {
+    pub(super) fn run(self) -> anyhow::Result<Answer> {
+        let chip = self.chip_kind()?;
+        if self.target.is_simulated() {
+            return match chip {
+                ChipKind::Ns16550 => {
+                    let clock_hz = self.clock.unwrap_or(SIMULATED_CLOCK_HZ);
+                    let bus = Simulated::new(model::Ns16550::with_clock(Timing::Real, clock_hz));
+                    self.simulated(&bus, Ns16550::new(bus.clone(), clock_hz)?.with_automatic_flow())
+                }
+                ChipKind::Pl011 => {
+                    let clock_hz = self.clock.unwrap_or(PL011_CLOCK_HZ);
+                    let bus = Simulated::new(model::Pl011::with_clock(Timing::Real, clock_hz));
+                    self.simulated(&bus, Pl011::new(bus.clone(), clock_hz)?)
+                }
+            };
+        }
+        if self.pty {
+            bail!("--pty is for simulated ports: {} has another end of its own", self.target.name);
+        }
+        let system = System::default();
+        match chip {
+            ChipKind::Ns16550 => {
+                let bus = self.target.open(&system, Room::Exactly(8))?;
+                self.real(&system, Ns16550::new(bus, self.clock.unwrap_or(PC_CLOCK_HZ))?)
+            }
+            ChipKind::Pl011 => {
+                let bus = self.target.open(&system, Room::Exactly(0x1000))?;
+                self.real(&system, Pl011::new(bus, self.clock.unwrap_or(PL011_CLOCK_HZ))?)
+            }
+        }
+    }
+
+    fn simulated<M: Uart + 'static>(&self, bus: &Simulated<M>, chip: impl Chip) -> anyhow::Result<Answer> {
+        let peer = Peer::of(bus);
+        if matches!(self.flow, FlowKind::RtsCts) {
+            peer.heed_cts();
+        }
+        let world = if self.pty { World::pty(peer)? } else { World::echo(peer)? };
+        if self.poll { self.polled(chip, world) } else { self.driven(chip, bus.interrupt()?, world) }
+    }
+
+    fn real(&self, system: &System, chip: impl Chip) -> anyhow::Result<Answer> {
+        if self.interrupt {
+            let interrupt = self.target.interrupt(system)?;
+            return self.driven(chip, interrupt, World::Real);
+        }
+        self.polled(chip, World::Real)
+    }
+
+    fn polled(&self, chip: impl Chip, world: World) -> anyhow::Result<Answer> {
+        Terminal::new(Serial::new(chip, Polled, self.settings())?, world, self.linger)?.run()
+    }
+
+    fn driven(&self, chip: impl Chip, interrupt: impl Interrupt, world: World) -> anyhow::Result<Answer> {
+        Terminal::new(Serial::new(chip, Driven::new(interrupt), self.settings())?, world, self.linger)?.run()
+    }
+
+    fn chip_kind(&self) -> anyhow::Result<ChipKind> {
+        let told = match self.target.block {
+            None => return Ok(self.chip.unwrap_or(ChipKind::Ns16550)),
+            Some("16550") => ChipKind::Ns16550,
+            Some("pl011") => ChipKind::Pl011,
+            Some(other) => bail!("{} is no serial port but {other}", self.target.name),
+        };
+        match self.chip {
+            Some(chip) if chip != told => bail!("{} is another chip than --chip says", self.target.name),
+            _ => Ok(told),
+        }
+    }
+
+    fn settings(&self) -> Settings {
+        let parity = match self.parity {
+            ParityKind::None => Parity::None,
+            ParityKind::Odd => Parity::Odd,
+            ParityKind::Even => Parity::Even,
+            ParityKind::Mark => Parity::Mark,
+            ParityKind::Space => Parity::Space,
+        };
+        let flow = match self.flow {
+            FlowKind::None => Flow::None,
+            FlowKind::RtsCts => Flow::RtsCts,
+            FlowKind::XonXoff => Flow::XonXoff,
+        };
+        Settings { baud: self.baud, data_bits: self.bits, parity, stop_bits: self.stop, flow }
+    }
+}
+
+fn data_bits(text: &str) -> Result<DataBits, String> {
+    Ok(match text {
+        "5" => DataBits::Five,
+        "6" => DataBits::Six,
+        "7" => DataBits::Seven,
+        "8" => DataBits::Eight,
+        _ => return Err(format!("'{text}' is not 5, 6, 7 or 8")),
+    })
+}
+
+fn stop_bits(text: &str) -> Result<StopBits, String> {
+    match text {
+        "1" => Ok(StopBits::One),
+        "2" => Ok(StopBits::Two),
+        _ => Err(format!("'{text}' is neither 1 nor 2")),
+    }
+}
