@@ -3,12 +3,13 @@
 //! | part | what it is |
 //! |---|---|
 //! | [`Chip`] | the registers of a UART: [`Ns16550`], [`Pl011`] |
-//! | [`Wait`] | how is waited: [`Polled`] asks again and again, [`Driven`] sleeps until the device interrupts |
+//! | [`Waiting`] | how is waited: [`Polled`](crate::Polled) asks again and again, [`Driven`] sleeps until the device interrupts |
 //! | [`Serial`] | a port: both, with time-outs, flow control and errors |
 //!
 //! ```
 //! use mapio_device::model::{Simulated, serial::{Peer, Timing}, Ns16550 as Model};
-//! use mapio_device::serial::{Ns16550, PC_CLOCK_HZ, Polled, Serial, Settings};
+//! use mapio_device::Polled;
+//! use mapio_device::serial::{Ns16550, PC_CLOCK_HZ, Serial, Settings};
 //!
 //! # fn main() -> Result<(), mapio_device::Error> {
 //! let bus = Simulated::new(Model::new(Timing::Instant));
@@ -27,7 +28,6 @@ mod embedded;
 pub mod ns16550;
 pub mod pl011;
 mod settings;
-mod wait;
 
 use std::collections::VecDeque;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -38,10 +38,10 @@ pub use chip::{Chip, Control, Events, ModemLines, Received};
 pub use ns16550::{Ns16550, PC_CLOCK_HZ};
 pub use pl011::Pl011;
 pub use settings::{DataBits, Flow, Parity, Settings, StopBits};
-pub use wait::{Driven, Polled, Wait};
 
 use crate::error::{Error, LineError};
 use crate::interrupt::Interrupt;
+use crate::waiting::{Driven, Waiting};
 
 /// Received bytes that are kept until somebody reads them.
 const QUEUE_BYTES: usize = 1024;
@@ -70,7 +70,7 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Serial<C, W> {
     chip: C,
-    wait: W,
+    waiting: W,
     settings: Settings,
     timeout: Duration,
     control: Control,
@@ -85,15 +85,15 @@ pub struct Serial<C, W> {
     urgent: Option<u8>,
 }
 
-impl<C: Chip, W: Wait> Serial<C, W> {
+impl<C: Chip, W: Waiting> Serial<C, W> {
     /// Opens a port: sets it up, and raises DTR, and RTS if it is not for flow control.
     ///
     /// # Errors
     /// Those of [`Chip::configure`].
-    pub fn new(chip: C, wait: W, settings: Settings) -> Result<Self, Error> {
+    pub fn new(chip: C, waiting: W, settings: Settings) -> Result<Self, Error> {
         let mut serial = Self {
             chip,
-            wait,
+            waiting,
             settings,
             timeout: DEFAULT_TIMEOUT,
             control: Control::default(),
@@ -228,7 +228,7 @@ impl<C: Chip, W: Wait> Serial<C, W> {
                 return Ok(());
             }
             let left = self.left(start)?;
-            self.wait.pause(self.settings.frame_time().min(left));
+            self.waiting.pause(self.settings.frame_time().min(left));
         }
     }
 
@@ -256,9 +256,12 @@ impl<C: Chip, W: Wait> Serial<C, W> {
     /// # Errors
     /// Those of the bus.
     pub fn serve(&mut self) -> Result<(), Error> {
-        while self.has_room()
-            && let Some(received) = self.chip.receive()?
-        {
+        // A chip that always has another byte, as one that is broken, is left for the next call.
+        for _ in 0..QUEUE_BYTES {
+            if !self.has_room() {
+                break;
+            }
+            let Some(received) = self.chip.receive()? else { break };
             self.keep(received);
         }
         if self.settings.flow == Flow::XonXoff {
@@ -307,7 +310,7 @@ impl<C: Chip, W: Wait> Serial<C, W> {
     pub fn send_break(&mut self, duration: Duration) -> Result<(), Error> {
         self.flush()?;
         self.chip.control(Control { send_break: true, ..self.control })?;
-        self.wait.pause(duration);
+        self.waiting.pause(duration);
         self.chip.control(self.control)
     }
 
@@ -331,7 +334,7 @@ impl<C: Chip, W: Wait> Serial<C, W> {
 
     /// Takes the parts out again. What was received and not read is lost.
     pub fn into_parts(self) -> (C, W) {
-        (self.chip, self.wait)
+        (self.chip, self.waiting)
     }
 
     fn test_in_loopback(&mut self) -> Result<(), Error> {
@@ -366,10 +369,30 @@ impl<C: Chip, W: Wait> Serial<C, W> {
         Ok(())
     }
 
-    /// Waits for what is left of the time-out, which is an error when there is nothing left.
+    /// Waits for what is left of the time-out, which is an error when there is nothing left, or until one of the events may
+    /// have come. Who calls it looks at the chip afterwards.
     fn wait_for(&mut self, events: Events, start: Instant) -> Result<(), Error> {
         let left = self.left(start)?;
-        self.wait.wait(&mut self.chip, events, left)
+        let chip = &mut self.chip;
+        if W::INTERRUPTS {
+            chip.enable(events)?;
+        }
+        let waited = self.waiting.wait_for(chip.name(), left, || {
+            if !chip.has_come(events)? {
+                return Ok(None);
+            }
+            if W::INTERRUPTS {
+                // The line falls, and the interrupt can be armed for the next time.
+                chip.enable(Events::default())?;
+                chip.acknowledge()?;
+            }
+            Ok(Some(()))
+        });
+        match waited {
+            Err(Error::Timeout { .. }) if W::INTERRUPTS => self.chip.enable(Events::default()),
+            Err(Error::Timeout { .. }) => Ok(()),
+            waited => waited,
+        }
     }
 
     fn left(&self, start: Instant) -> Result<Duration, Error> {
@@ -464,12 +487,16 @@ impl<C: Chip, I: Interrupt> Serial<C, Driven<I>> {
         self.chip.acknowledge()?;
         self.set_rts(true)?;
         let events = Events { received: self.has_room(), space: self.urgent.is_some(), lines: false };
-        self.wait.listen(&mut self.chip, events)
+        let interrupt = self.waiting.interrupt();
+        // One that has come before is forgotten; if its cause is still there, it comes again.
+        interrupt.wait(Some(Duration::ZERO))?;
+        self.chip.enable(events)?;
+        interrupt.rearm()
     }
 }
 
 impl<C, I: AsFd> AsFd for Serial<C, Driven<I>> {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.wait.as_fd()
+        self.waiting.as_fd()
     }
 }

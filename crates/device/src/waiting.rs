@@ -1,19 +1,22 @@
 //! Waiting: how a driver waits until its device is ready. The driver is the same either way.
 
+use std::hint;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::Error;
 use crate::interrupt::Interrupt;
 
-/// How often a device is looked at after its interrupt before the next one is waited for: some interrupt a moment
-/// before their registers say why.
+/// How often a device is looked at after its interrupt, at most, before the next one is waited for: some interrupt a
+/// moment before their registers say why.
 const LOOKS: usize = 8;
 
 /// How long nobody looks at a device that does not interrupt: so much time costs an interrupt that was lost.
 const LOST: Duration = Duration::from_millis(50);
 
 /// How often a device is looked at before another program gets the processor.
-const SPINS: u32 = 1000;
+const SPINS: u32 = 16;
 
 /// How a driver waits.
 pub trait Waiting {
@@ -31,6 +34,9 @@ pub trait Waiting {
         timeout: Duration,
         look: impl FnMut() -> Result<Option<T>, Error>,
     ) -> Result<T, Error>;
+
+    /// Lets about so much time pass, for what no interrupt tells.
+    fn pause(&mut self, time: Duration);
 }
 
 /// Looks at the device again and again: the fastest answer, and a busy processor.
@@ -67,21 +73,29 @@ impl Waiting for Polled {
         mut look: impl FnMut() -> Result<Option<T>, Error>,
     ) -> Result<T, Error> {
         let end = End::after(timeout);
-        for spins in 1_u32.. {
+        let mut spins = 0_u32;
+        loop {
             let is_over = end.left().is_zero();
             if let Some(found) = look()? {
                 return Ok(found);
             }
             if is_over {
-                break;
+                return Err(Error::Timeout { object: object.to_owned(), after: timeout });
             }
+            spins = spins.wrapping_add(1);
             if spins.is_multiple_of(SPINS) {
-                std::thread::yield_now();
+                thread::yield_now();
             } else {
-                std::hint::spin_loop();
+                hint::spin_loop();
             }
         }
-        Err(Error::Timeout { object: object.to_owned(), after: timeout })
+    }
+
+    fn pause(&mut self, time: Duration) {
+        let start = Instant::now();
+        while start.elapsed() < time {
+            thread::yield_now();
+        }
     }
 }
 
@@ -97,23 +111,32 @@ impl<I: Interrupt> Waiting for Driven<I> {
         let end = End::after(timeout);
         loop {
             let left = end.left();
-            for _ in 0..LOOKS {
-                if let Some(found) = look()? {
-                    return Ok(found);
-                }
+            if let Some(found) = look()? {
+                return Ok(found);
             }
             if left.is_zero() {
                 return Err(Error::Timeout { object: object.to_owned(), after: timeout });
             }
             if self.interrupt.wait(Some(left.min(LOST)))? > 0 {
-                // Served first, then armed: a line that is still up would interrupt at once.
-                let found = look()?;
+                let served = (0..LOOKS).find_map(|_| look().transpose());
+                // Served first, then armed: a line that is still up would interrupt at once. And armed in any case: what
+                // could not be served now is waited for later.
                 self.interrupt.rearm()?;
-                if let Some(found) = found {
-                    return Ok(found);
+                if let Some(found) = served {
+                    return found;
                 }
             }
         }
+    }
+
+    fn pause(&mut self, time: Duration) {
+        thread::sleep(time);
+    }
+}
+
+impl<I: AsFd> AsFd for Driven<I> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.interrupt.as_fd()
     }
 }
 
@@ -132,8 +155,6 @@ impl End {
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::{AsFd, BorrowedFd};
-
     use super::*;
 
     /// Interrupts as often as it is told to, and writes down what is done to it.
@@ -162,7 +183,7 @@ mod tests {
                 self.interrupts = left;
                 return Ok(1);
             }
-            std::thread::sleep(timeout.expect("all waits are bounded"));
+            thread::sleep(timeout.expect("all waits are bounded"));
             Ok(0)
         }
 
@@ -206,7 +227,7 @@ mod tests {
         let mut looks = 0;
         let third = || {
             looks += 1;
-            Ok((looks == 2 * LOOKS + 2).then_some(()))
+            Ok((looks == LOOKS + 3).then_some(()))
         };
         driven.wait_for("a device", Duration::from_secs(60), third).expect("it comes");
         assert_eq!(driven.interrupt().calls, ["wait", "rearm", "wait", "rearm"]);
@@ -217,6 +238,13 @@ mod tests {
         let mut driven = Driven::new(Told::new(1));
         let fails = || Err::<Option<()>, _>(Error::invalid("a device", "it is broken"));
         assert!(matches!(driven.wait_for("a device", Duration::MAX, fails), Err(Error::Invalid { .. })));
+        let mut looks = 0;
+        let fails_then = || {
+            looks += 1;
+            if looks == 1 { Ok(None::<()>) } else { Err(Error::invalid("a device", "it is broken")) }
+        };
+        assert!(matches!(driven.wait_for("a device", Duration::MAX, fails_then), Err(Error::Invalid { .. })));
+        assert_eq!(driven.interrupt().calls, ["wait", "rearm"], "it interrupts again, once it is mended");
         assert!(matches!(Polled.wait_for("a device", Duration::MAX, fails), Err(Error::Invalid { .. })));
     }
 }

@@ -10,10 +10,11 @@ use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use mapio::device::Driven;
 use mapio::device::model::serial::{Peer, Timing};
 use mapio::device::model::{Ns16550 as Model, Simulated};
 use mapio::device::pci::{self, Caching};
-use mapio::device::serial::{Chip, Driven, Ns16550, PC_CLOCK_HZ, Serial, Settings};
+use mapio::device::serial::{Chip, Ns16550, PC_CLOCK_HZ, Serial, Settings};
 use mapio::device::uio::UioDevice;
 use mapio::device::{Error, Interrupt, System};
 

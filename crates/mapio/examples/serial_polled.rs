@@ -11,9 +11,10 @@ use std::env;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use mapio::device::Polled;
 use mapio::device::model::serial::{Peer, Timing};
 use mapio::device::model::{Ns16550 as Model, Simulated};
-use mapio::device::serial::{Chip, Ns16550, PC_CLOCK_HZ, Pl011, Polled, Serial, Settings};
+use mapio::device::serial::{Chip, Ns16550, PC_CLOCK_HZ, Pl011, Serial, Settings};
 use mapio::device::{Error, Mmio, Ports};
 
 /// UARTCLK of QEMU's arm64 machine, in hertz.

@@ -12,7 +12,8 @@ use anyhow::{Context, ensure};
 use clap::Parser;
 use mapio_device::model::serial::{Peer, Timing};
 use mapio_device::model::{Ns16550 as Model, Simulated};
-use mapio_device::serial::{Driven, Flow, Ns16550, Polled, Serial, Settings, Wait};
+use mapio_device::{Driven, Polled, Waiting};
+use mapio_device::serial::{Flow, Ns16550, Serial, Settings};
 use mapio_map::Usage;
 
 /// The chip's clock: it makes both speeds.
@@ -81,7 +82,7 @@ fn interrupt(bus: &Simulated<Model>) -> Driven<mapio_device::model::SimulatedInt
     Driven::new(bus.interrupt().expect("a descriptor"))
 }
 
-fn port<W: Wait>(
+fn port<W: Waiting>(
     baud: u32,
     wait: impl FnOnce(&Simulated<Model>) -> W,
 ) -> anyhow::Result<(Serial<Ns16550<Simulated<Model>>, W>, Peer)> {
@@ -105,7 +106,7 @@ fn measured(run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<(f64, f6
     Ok((seconds, processor.as_secs_f64()))
 }
 
-fn sending<W: Wait>(
+fn sending<W: Waiting>(
     baud: u32,
     bytes: usize,
     name: &'static str,
@@ -121,7 +122,7 @@ fn sending<W: Wait>(
     Ok(Row { baud, direction: "send", wait: name, seconds, bytes, processor_seconds, latency_us: None })
 }
 
-fn receiving<W: Wait>(
+fn receiving<W: Waiting>(
     baud: u32,
     bytes: usize,
     probes: usize,

@@ -9,10 +9,8 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use mapio_device::model::serial::{Peer, Timing, Uart};
 use mapio_device::model::{self, Simulated};
-use mapio_device::serial::{
-    Chip, DataBits, Driven, Flow, Ns16550, PC_CLOCK_HZ, Parity, Pl011, Polled, Serial, Settings, StopBits,
-};
-use mapio_device::{Interrupt, System};
+use mapio_device::serial::{Chip, DataBits, Flow, Ns16550, PC_CLOCK_HZ, Parity, Pl011, Serial, Settings, StopBits};
+use mapio_device::{Driven, Interrupt, Polled, System};
 
 use super::target::{self, Room, Target};
 use crate::duration::duration;

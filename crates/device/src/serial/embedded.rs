@@ -3,7 +3,8 @@
 use embedded_io::{ErrorKind, ErrorType, Read, ReadReady, Write, WriteReady};
 
 use crate::error::Error;
-use crate::serial::{Chip, Serial, Wait};
+use crate::serial::{Chip, Serial};
+use crate::waiting::Waiting;
 
 impl embedded_io::Error for Error {
     fn kind(&self) -> ErrorKind {
@@ -19,23 +20,23 @@ impl embedded_io::Error for Error {
     }
 }
 
-impl<C: Chip, W: Wait> ErrorType for Serial<C, W> {
+impl<C: Chip, W: Waiting> ErrorType for Serial<C, W> {
     type Error = Error;
 }
 
-impl<C: Chip, W: Wait> Read for Serial<C, W> {
+impl<C: Chip, W: Waiting> Read for Serial<C, W> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         Self::read(self, buffer)
     }
 }
 
-impl<C: Chip, W: Wait> ReadReady for Serial<C, W> {
+impl<C: Chip, W: Waiting> ReadReady for Serial<C, W> {
     fn read_ready(&mut self) -> Result<bool, Error> {
         self.is_readable()
     }
 }
 
-impl<C: Chip, W: Wait> Write for Serial<C, W> {
+impl<C: Chip, W: Waiting> Write for Serial<C, W> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Error> {
         Self::write(self, bytes)
     }
@@ -45,7 +46,7 @@ impl<C: Chip, W: Wait> Write for Serial<C, W> {
     }
 }
 
-impl<C: Chip, W: Wait> WriteReady for Serial<C, W> {
+impl<C: Chip, W: Waiting> WriteReady for Serial<C, W> {
     fn write_ready(&mut self) -> Result<bool, Error> {
         self.is_writable()
     }

@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use mapio_device::model::serial::{Timing, Uart};
 use mapio_device::model::{Ns16550 as Ns16550Model, Pl011 as Pl011Model, Simulated, SimulatedInterrupt};
-use mapio_device::serial::{Chip, Driven, Ns16550, Pl011, Polled, Serial, Settings, Wait};
+use mapio_device::serial::{Chip, Ns16550, Pl011, Serial, Settings};
+use mapio_device::{Driven, Polled, Waiting};
 
 /// Of both chips, so that a megabaud is in reach.
 const CLOCK_HZ: u32 = 48_000_000;
@@ -61,7 +62,7 @@ impl Kind for Arm {
 
 /// A way to wait for a model.
 trait Way<M: Uart> {
-    type Wait: Wait;
+    type Wait: Waiting;
     const NAME: &'static str;
     fn of(bus: &Simulated<M>) -> Self::Wait;
 }

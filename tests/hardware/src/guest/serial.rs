@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use mapio_device::pci::{self, Id, PciDevice};
-use mapio_device::serial::{Chip, Driven, Ns16550, PC_CLOCK_HZ, Polled, Serial, Settings, Wait};
+use mapio_device::serial::{Chip, Ns16550, PC_CLOCK_HZ, Serial, Settings};
+use mapio_device::{Driven, Polled, Waiting};
 use mapio_device::{RegisterIo, System};
 
 use crate::host::Host;
@@ -53,7 +54,7 @@ pub(crate) fn open() -> Result<PciDevice> {
 
 /// Sends every byte there is, several times more than a FIFO holds, and receives them. What is sent is compared by the
 /// runner, what is received here.
-pub(crate) fn exchange<C: Chip, W: Wait>(host: &mut Host, port: &mut Serial<C, W>, wire: &str) -> Result<String> {
+pub(crate) fn exchange<C: Chip, W: Waiting>(host: &mut Host, port: &mut Serial<C, W>, wire: &str) -> Result<String> {
     port.set_timeout(Duration::from_secs(10));
     let bytes = (0..=u8::MAX).cycle().take(2 * 256).collect::<Vec<_>>();
     let start = Instant::now();

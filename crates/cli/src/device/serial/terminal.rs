@@ -5,7 +5,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use mapio_device::serial::{Chip, Driven, Polled, Serial, Wait};
+use mapio_device::serial::{Chip, Serial};
+use mapio_device::{Driven, Polled, Waiting};
 use mapio_device::{Error, Interrupt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -22,7 +23,7 @@ const QUIT: u8 = 0x1d;
 const SOON: Duration = Duration::from_millis(1);
 
 /// A way to wait for a port and other things at once.
-pub(super) trait Listen: Wait + Sized {
+pub(super) trait Listen: Waiting + Sized {
     /// What becomes readable when bytes come; `None`: only asking tells.
     fn listen<C: Chip>(port: &mut Serial<C, Self>) -> Result<Option<BorrowedFd<'_>>, Error>;
 }

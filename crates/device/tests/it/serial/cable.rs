@@ -2,9 +2,10 @@
 
 use std::thread;
 
+use mapio_device::Waiting;
 use mapio_device::model::Simulated;
 use mapio_device::model::serial::{Timing, null_modem};
-use mapio_device::serial::{Chip, Flow, Ns16550, Serial, Settings, Wait};
+use mapio_device::serial::{Chip, Flow, Ns16550, Serial, Settings};
 use mapio_device::{Error, LineError};
 use mapio_testkit::pattern;
 
@@ -36,13 +37,13 @@ impl Stops for Arm {
     }
 }
 
-fn send<C: Chip>(mut port: Serial<C, impl Wait>, count: usize) {
+fn send<C: Chip>(mut port: Serial<C, impl Waiting>, count: usize) {
     port.set_timeout(HANG_GUARD);
     port.write_all(&pattern(count)).expect("the other end reads");
     port.flush().expect("the other end reads");
 }
 
-fn receive<C: Chip>(mut port: Serial<C, impl Wait>, count: usize) {
+fn receive<C: Chip>(mut port: Serial<C, impl Waiting>, count: usize) {
     port.set_timeout(HANG_GUARD);
     let mut received = vec![0; count];
     port.read_exact(&mut received).expect("the other end sends");

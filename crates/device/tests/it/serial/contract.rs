@@ -261,8 +261,7 @@ fn a_byte_takes_start_data_parity_and_stop_bits() {
 fn a_listening_port_has_a_readable_descriptor_when_bytes_come() {
     fn case<K: Kind>()
     where
-        ByInterrupt:
-            Way<K::Model, Wait = mapio_device::serial::Driven<mapio_device::model::SimulatedInterrupt<K::Model>>>,
+        ByInterrupt: Way<K::Model, Wait = mapio_device::Driven<mapio_device::model::SimulatedInterrupt<K::Model>>>,
     {
         use rustix::event::{PollFd, PollFlags, Timespec, poll};
         let bus = K::model(Timing::Real);

@@ -2,7 +2,8 @@
 
 use mapio_device::model::serial::{Fault, Peer, Timing, Uart};
 use mapio_device::model::{Model, Simulated};
-use mapio_device::serial::{Driven, Ns16550, Pl011, Polled, Serial, Settings};
+use mapio_device::serial::{Ns16550, Pl011, Serial, Settings};
+use mapio_device::{Driven, Polled};
 use mapio_device::{Error, RegisterIo, Width};
 
 use super::{Arm, ByInterrupt, ByPolling, Kind, Pc, SHORT, Way, for_each_port, port};

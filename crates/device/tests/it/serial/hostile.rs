@@ -3,9 +3,10 @@
 use std::cell::Cell;
 use std::time::Duration;
 
+use mapio_device::Polled;
 use mapio_device::model::Simulated;
 use mapio_device::model::serial::{Peer, Timing};
-use mapio_device::serial::{Chip, Control, Flow, Ns16550, Pl011, Polled, Serial, Settings};
+use mapio_device::serial::{Chip, Control, Flow, Ns16550, Pl011, Serial, Settings};
 use mapio_device::{Error, LineError, RegisterIo, Width};
 use proptest::prelude::{Strategy, any, prop};
 use proptest::test_runner::{Config, TestRunner};

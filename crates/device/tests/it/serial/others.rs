@@ -3,9 +3,10 @@
 
 use std::time::Instant;
 
+use mapio_device::Polled;
 use mapio_device::model::serial::{Peer, Timing};
 use mapio_device::model::{Model, Simulated};
-use mapio_device::serial::{Ns16550, PC_CLOCK_HZ, Polled, Serial, Settings, Uart16550Backend};
+use mapio_device::serial::{Ns16550, PC_CLOCK_HZ, Serial, Settings, Uart16550Backend};
 use mapio_device::{RegisterIo, Width};
 use uart_16550::{BaudRate, Config, Uart16550};
 

@@ -1,7 +1,8 @@
 //! The Arm.
 
 use anyhow::{Result, bail, ensure};
-use mapio_device::serial::{Pl011, Polled, Serial, Settings};
+use mapio_device::Polled;
+use mapio_device::serial::{Pl011, Serial, Settings};
 use mapio_device::{Error, Mmio, RegisterIo, Width};
 
 use crate::host::Host;
