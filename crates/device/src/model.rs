@@ -318,6 +318,11 @@ impl<M: Model> fmt::Debug for SimulatedInterrupt<M> {
     }
 }
 
+/// So much later; in 136 years if that is too far away to be told.
+pub(crate) fn later(now: Instant, after: Duration) -> Instant {
+    now.checked_add(after).unwrap_or_else(|| now + Duration::from_secs(u64::from(u32::MAX)))
+}
+
 /// Locks, also what was left behind by a panic: a model has no state in between.
 fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)

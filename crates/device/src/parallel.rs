@@ -11,6 +11,7 @@
 
 pub mod registers;
 
+use std::hint;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -78,9 +79,9 @@ impl<B: RegisterIo, W: Waiting> ParallelPort<B, W> {
     /// Those of [`drain`](Self::drain).
     pub fn reset(&mut self) -> Result<(), Error> {
         self.registers.control().write(Control::default().with_select_in(1))?;
-        hold(RESET);
+        self.hold(RESET)?;
         self.control(Control::default())?;
-        hold(RESET);
+        self.hold(RESET)?;
         self.drain()
     }
 
@@ -126,11 +127,21 @@ impl<B: RegisterIo, W: Waiting> ParallelPort<B, W> {
     fn send_byte(&mut self, byte: u8) -> Result<(), Error> {
         self.drain()?;
         self.registers.data().write(byte)?;
-        hold(SETUP);
+        self.hold(SETUP)?;
         self.control(Control::default().with_strobe(1))?;
-        hold(SETUP);
+        self.hold(SETUP)?;
         self.control(Control::default())?;
-        hold(SETUP);
+        self.hold(SETUP)
+    }
+
+    /// Lets what was written stand for so short a time that sleeping would take longer.
+    fn hold(&self, time: Duration) -> Result<(), Error> {
+        // A write may still be on its way; when something was read, it has arrived.
+        self.registers.control().read()?;
+        let start = Instant::now();
+        while start.elapsed() < time {
+            hint::spin_loop();
+        }
         Ok(())
     }
 
@@ -151,14 +162,6 @@ fn trouble(status: Status) -> Option<PrinterError> {
         Some(PrinterError::Offline)
     } else {
         None
-    }
-}
-
-/// Waits so short a time that sleeping would take longer.
-fn hold(duration: Duration) {
-    let start = Instant::now();
-    while start.elapsed() < duration {
-        std::hint::spin_loop();
     }
 }
 

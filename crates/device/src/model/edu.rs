@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::Model;
+use super::{Model, later};
 use crate::edu::registers::{DmaCommand, Status};
 use crate::edu::{BUFFER_LEN, DMA_END};
 use crate::width::Width;
@@ -194,7 +194,7 @@ impl Edu {
             0x08 if self.status.computing() == 0 => {
                 self.factorial = low;
                 self.status = self.status.with_computing(1);
-                self.factorial_at = Some(now + self.times.factorial);
+                self.factorial_at = Some(later(now, self.times.factorial));
             }
             0x20 => self.status = self.status.with_interrupt(Status(low).interrupt()),
             0x60 => self.raise(low, now),
@@ -211,7 +211,7 @@ impl Edu {
             0x90 => self.count = value,
             0x98 if DmaCommand(low).run() == 1 => {
                 self.command = DmaCommand(low);
-                self.dma_at = Some(now + self.times.dma);
+                self.dma_at = Some(later(now, self.times.dma));
             }
             _ => {}
         }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::Model;
+use super::{Model, later};
 use crate::parallel::registers::{Control, Status};
 use crate::width::Width;
 
@@ -90,7 +90,7 @@ impl Printer {
             )
         );
         let is_busy = is_stopped || self.busy_until.is_some() || self.control.no_init() == 0;
-        let acknowledges = !is_stopped && self.busy_until.is_some_and(|at| at <= now + ACK);
+        let acknowledges = !is_stopped && self.busy_until.is_some_and(|at| at <= later(now, ACK));
         Status::default()
             .with_no_interrupt(u8::from(self.interrupt.is_none()))
             .with_no_fault(u8::from(!self.fails_by(PrinterFailure::Fault)))
@@ -108,7 +108,7 @@ impl Printer {
             (self.busy_until, self.interrupt) = (None, None);
         } else if rises && control.select_in() == 1 && self.status(now).not_busy() == 1 {
             self.received.push(self.data);
-            self.busy_until = Some(now + self.byte_time);
+            self.busy_until = Some(later(now, self.byte_time));
         }
     }
 }

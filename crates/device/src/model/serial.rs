@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, LineError};
-use crate::model::{Model, Simulated, Waker, lock};
+use crate::model::{Model, Simulated, Waker, later, lock};
 use crate::serial::ModemLines;
 
 /// How long bytes take.
@@ -458,7 +458,7 @@ impl Peer {
     /// Waits until so many bytes have come, and takes all that have; fewer when the time was over.
     #[must_use]
     pub fn take_at_least(&self, count: usize, timeout: Duration) -> Vec<u8> {
-        let end = Instant::now() + timeout;
+        let end = later(Instant::now(), timeout);
         let mut taken = self.take();
         while taken.len() < count && Instant::now() < end {
             std::thread::sleep(Duration::from_micros(100));
