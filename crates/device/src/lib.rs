@@ -35,6 +35,7 @@ pub mod pci;
 pub mod ppdev;
 pub mod register;
 mod registers;
+pub mod screen;
 pub mod serial;
 mod system;
 pub mod uio;

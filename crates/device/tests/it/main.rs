@@ -9,5 +9,6 @@ mod pci;
 mod registers;
 mod serial;
 mod system;
+mod text_screen;
 mod trace;
 mod uio;
