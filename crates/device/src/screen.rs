@@ -9,14 +9,22 @@
 //! [`model::screen`](crate::model::screen) makes. What is on them is read back, and becomes a [`Picture`], which is saved as
 //! PNG.
 
+pub mod bochs;
 pub mod code_page;
 mod colour;
 pub mod cursor;
+pub mod fbdev;
+mod format;
+mod framebuffer;
 mod picture;
 mod text;
 
 pub use colour::{Attribute, Colour};
+/// Points, sizes, colours, and what can be drawn on: the types of `embedded-graphics`.
+pub use embedded_graphics_core;
 pub use embedded_graphics_core::geometry::Size;
+pub use format::Format;
+pub use framebuffer::{Framebuffer, Layout};
 pub use picture::Picture;
 pub use text::{Cell, Position, TEXT_ADDR, TextScreen};
 

@@ -2,6 +2,7 @@
 
 mod buses;
 mod edu;
+mod framebuffer;
 mod generated;
 mod hostile;
 mod parallel;
