@@ -34,7 +34,8 @@
 //! ```
 //!
 //! Programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through two
-//! mappings; `producer.rs` leaves a message in shared memory, which `consumer.rs` reads; `channel_tokio.rs`
+//! mappings; `producer.rs` leaves a message in shared memory, which `consumer.rs` reads; `screen.rs` and `parallel.rs` drive devices that are
+//! simulated, or real; `channel_tokio.rs`
 //! receives messages of another process beside other things.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
@@ -49,6 +50,8 @@ pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, Mapp
 /// The guides' snippets, as documentation tests.
 #[cfg(doctest)]
 mod guide {
+    #[doc = include_str!("../../../docs/guide/devices.md")]
+    struct Devices;
     #[doc = include_str!("../../../docs/guide/files.md")]
     struct Files;
     #[doc = include_str!("../../../docs/guide/processes.md")]

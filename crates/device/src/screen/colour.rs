@@ -107,7 +107,7 @@ impl Default for Attribute {
 
 impl fmt::Display for Colour {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(TABLE[usize::from(self.number())].1)
+        f.pad(TABLE[usize::from(self.number())].1)
     }
 }
 

@@ -16,6 +16,9 @@ use crate::error::Error;
 /// What errors call it.
 const NAME: &str = "a picture";
 
+/// Pixels that a picture has at most, more than any screen: a file that tells of more must not take all memory.
+const MOST_PIXELS: usize = 1 << 26;
+
 /// Bytes of a pixel: red, green, blue.
 const PIXEL_BYTES: usize = 3;
 
@@ -33,20 +36,21 @@ impl Picture {
     /// A black picture.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for no pixels, or more than memory could hold.
+    /// [`Error::Invalid`] for no pixels, or more than 2^26.
     pub fn new(size: Size) -> Result<Self, Error> {
         let (columns, rows) = extent(NAME, size)?;
-        let mut bytes = Vec::new();
-        let len = (columns * rows).checked_mul(PIXEL_BYTES).filter(|len| bytes.try_reserve_exact(*len).is_ok());
-        let too_large = || Error::invalid(NAME, format!("there is no memory for {columns} by {rows} pixels"));
-        bytes.resize(len.ok_or_else(too_large)?, 0);
+        if columns * rows > MOST_PIXELS {
+            let reason = format!("{columns} by {rows} pixels are more than {MOST_PIXELS}");
+            return Err(Error::invalid(NAME, reason));
+        }
+        let bytes = vec![0; columns * rows * PIXEL_BYTES];
         Ok(Self { size, columns, rows, bytes })
     }
 
     /// Reads a PNG file, of any kind of pixels. What is transparent becomes black.
     ///
     /// # Errors
-    /// [`Error::Os`] with what is wrong with the file.
+    /// [`Error::Os`] with what is wrong with the file; [`Error::Invalid`] for more than 2^26 pixels.
     pub fn read_png(file: impl BufRead + Seek) -> Result<Self, Error> {
         let fail = |source: png::DecodingError| Error::os("reading", NAME, io::Error::from(source));
         let mut decoder = png::Decoder::new(file);
