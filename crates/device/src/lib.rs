@@ -13,7 +13,6 @@
 //! | print | [`parallel`] |
 //! | show text or a picture | [`screen`] |
 //! | let a device compute, and copy memory by DMA | [`edu`] |
-//! | wait for a device | [`Interrupt`] |
 //! | drive a serial port | [`serial`] |
 //! | drive a device that is not there | [`model`] |
 //!
