@@ -1,6 +1,7 @@
 //! The text screen at 0xb8000, and its font, which the BIOS has put into plane 2 of the VGA's memory.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use mapio_device::screen::{Attribute, Cell, Position, Size, TEXT_ADDR, TextScreen};
 use mapio_device::{Error, Mmio, Ports, RegisterIo, Width, registers};
 use mapio_hardware::protocol::Request;
 
@@ -38,20 +39,37 @@ pub(crate) fn screen(host: &mut Host) -> Result<String> {
     vga.tube_index().write(0x0a)?;
     vga.tube().modify(|start| Tube(start.0 | 0x20))?;
     let font = font(&vga)?;
-    let bus = Mmio::open("/dev/mem", 0xb8000..0xb8000 + u64::try_from(SCREEN_BYTES)?)?;
-    print(&bus)?;
-    let cells =
-        (0..SCREEN_BYTES).map(|offset| Ok(u8::try_from(bus.read(offset, Width::U8)?)?)).collect::<Result<Vec<_>>>()?;
+    let bus = Mmio::open("/dev/mem", TEXT_ADDR..TEXT_ADDR + u64::try_from(SCREEN_BYTES)?)?;
+    let mut screen = TextScreen::new(bus, Size::new(80, 25))?;
+    print(&mut screen)?;
+    let mut cells = Vec::new();
+    for position in positions() {
+        let cell = screen.cell(position)?;
+        cells.extend([cell.byte, cell.attribute.0]);
+    }
     host.ask(Request::Photograph { name: "text".into() })?;
     host.ask(Request::CompareText { cells, font })?;
     Ok("every pixel of 80 by 25 cells".into())
 }
 
-/// Every character in every pair of colours, somewhere.
-fn print(bus: &Mmio) -> Result<(), Error> {
-    for cell in 0..80 * 25_usize {
-        let value = u64::try_from(cell % 256 + (cell % 256 * 7 + cell / 256) % 256 * 256).unwrap_or_default();
-        bus.write(cell * 2, Width::U16, value)?;
+/// Every place, row by row.
+fn positions() -> impl Iterator<Item = Position> {
+    (0..25).flat_map(|row| (0..80).map(move |column| Position { column, row }))
+}
+
+/// Prints on it, until it has scrolled, and then every character in every pair of colours, somewhere.
+fn print(screen: &mut TextScreen<Mmio>) -> Result<()> {
+    screen.clear()?;
+    for number in 0..40 {
+        screen.print(&format!("{number}\n"))?;
+    }
+    let text = screen.text()?;
+    let wanted: String = (16..40).map(|number| format!("{number}\n")).chain(["\n".to_owned()]).collect();
+    ensure!(text == wanted, "it shows {text:?}");
+    for (number, position) in positions().enumerate() {
+        let byte = u8::try_from(number % 256)?;
+        let attribute = Attribute(u8::try_from((number % 256 * 7 + number / 256) % 256)?);
+        screen.set_cell(position, Cell { byte, attribute })?;
     }
     Ok(())
 }
