@@ -1,4 +1,4 @@
-//! `mapio device`: registers of devices, real and simulated, by address and by name.
+//! `mapio device`: registers of devices, real and simulated, by address and by name, and screens.
 //!
 //! A file for each verb. What is accessed is in `target.rs`, which of its registers in `place.rs`, and the models of
 //! this process in `simulated.rs`.
@@ -7,6 +7,7 @@ mod dump;
 mod list;
 mod place;
 mod read;
+mod screen;
 mod serial;
 mod simulated;
 mod target;
@@ -17,7 +18,7 @@ use clap::{Args, Subcommand};
 
 use crate::output::Answer;
 
-/// List devices, and read, write, dump and watch their registers
+/// List devices, read, write, dump and watch their registers, and draw on screens
 ///
 /// TARGET is 0xADDRESS of /dev/mem, port:0x2f8, pci:0000:00:03.0/bar0 or pci:VENDOR:DEVICE/bar0, pci:.../config,
 /// uio:0/map0, fb:0, file:PATH (a memory image), sim:BLOCK (a simulated one), or com1 to com4, lpt1 to lpt3. Behind
@@ -41,6 +42,7 @@ enum Verb {
     Dump(dump::Arguments),
     Watch(watch::Arguments),
     Serial(serial::Arguments),
+    Screen(screen::Arguments),
 }
 
 impl Arguments {
@@ -52,6 +54,7 @@ impl Arguments {
             Verb::Dump(arguments) => arguments.run(),
             Verb::Watch(arguments) => arguments.run(),
             Verb::Serial(arguments) => arguments.run(),
+            Verb::Screen(arguments) => arguments.run(),
         }
     }
 }

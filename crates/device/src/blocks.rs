@@ -8,6 +8,8 @@ pub const BLOCKS: &[Block] = &[
     crate::edu::registers::Registers::BLOCK,
     crate::parallel::registers::Port::BLOCK,
     crate::pci::header::Header::BLOCK,
+    crate::screen::bochs::Registers::BLOCK,
+    crate::screen::cursor::Controller::BLOCK,
     crate::serial::ns16550::Registers::BLOCK,
     crate::serial::pl011::Registers::BLOCK,
 ];

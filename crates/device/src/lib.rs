@@ -13,7 +13,6 @@
 //! | print | [`parallel`] |
 //! | show text or a picture | [`screen`] |
 //! | let a device compute, and copy memory by DMA | [`edu`] |
-//! | wait for a device | [`Interrupt`] |
 //! | drive a serial port | [`serial`] |
 //! | drive a device that is not there | [`model`] |
 //!
@@ -35,6 +34,7 @@ pub mod pci;
 pub mod ppdev;
 pub mod register;
 mod registers;
+pub mod screen;
 pub mod serial;
 mod system;
 pub mod uio;

@@ -10,6 +10,7 @@ mod memory;
 mod ns16550;
 pub mod parallel;
 mod pl011;
+pub mod screen;
 pub mod serial;
 
 use std::fmt;

@@ -35,8 +35,9 @@
 //!
 //! Programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through two
 //! mappings; `producer.rs` leaves a message in shared memory, which `consumer.rs` reads; `channel_tokio.rs`
-//! receives messages of another process beside other things; `serial_polled.rs` and `serial_interrupt.rs` drive a serial
-//! port, real or simulated, in the two ways there are.
+//! receives messages of another process beside other things. `serial_polled.rs` and `serial_interrupt.rs` drive a serial
+//! port in the two ways there are, `screen.rs` and `parallel.rs` a screen and a printer: simulated ones, or real ones by an
+//! argument.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use mapio_copy as copy;
@@ -50,6 +51,8 @@ pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, Mapp
 /// The guides' snippets, as documentation tests.
 #[cfg(doctest)]
 mod guide {
+    #[doc = include_str!("../../../docs/guide/devices.md")]
+    struct Devices;
     #[doc = include_str!("../../../docs/guide/files.md")]
     struct Files;
     #[doc = include_str!("../../../docs/guide/processes.md")]

@@ -367,3 +367,56 @@ fn on_a_terminal_registers_are_drawn_in_place() {
     let line = "BAR[0].SPACE = 0x0 (memory)\u{1b}[K\r\n";
     assert_eq!(shown(person), format!("{line}\u{1b}[1A{line}"));
 }
+
+#[test]
+fn a_simulated_text_screen_shows_what_is_printed() {
+    let folder = Folder::new();
+    let said = folder.done(&["device", "screen", "sim:text", "--text", "Good\nmorning.", "--show", "--mode", "20x3"]);
+    assert_eq!(said, "Good\nmorning.\n\n");
+    let colours = ["device", "screen", "sim:text", "--clear", "--colours", "yellow/blue", "--capture", "a.png"];
+    assert_eq!(folder.done(&colours), "");
+    assert_eq!(&folder.read("a.png")[..8], b"\x89PNG\r\n\x1a\n");
+    folder.fails(&["device", "screen", "sim:text", "--picture", "a.png"], &["a text screen shows no picture"]);
+    folder.fails(&["device", "screen", "sim:text", "--mode", "640x480x32"], &["a mode such as 80x25"]);
+    folder.fails(&["device", "screen", "moon"], &["'moon' is no screen: use sim:text"]);
+    folder.fails(&["device", "screen", "sim:text", "--colours", "pink"], &["pink: a colour is one of black"]);
+}
+
+#[test]
+fn a_captured_picture_is_drawn_again_as_it_is() {
+    let folder = Folder::new();
+    let screen = |words: &[&str]| folder.done(&[&["device", "screen", "sim:framebuffer"], words].concat());
+    let mode = "--mode=300x200x32";
+    screen(&[mode, "--text", "A picture\nof text", "--colours", "white/red", "--capture", "a.png"]);
+    screen(&[mode, "--picture", "a.png", "--capture", "b.png"]);
+    screen(&[mode, "--clear", "--capture", "black.png"]);
+    assert_eq!(folder.read("a.png"), folder.read("b.png"));
+    assert_ne!(folder.read("a.png"), folder.read("black.png"));
+    // In its own size, in the middle of a larger screen, and that cut out again.
+    screen(&["--mode=500x400x32", "--picture", "a.png", "--unscaled", "--capture", "large.png"]);
+    screen(&[mode, "--picture", "large.png", "--unscaled", "--capture", "c.png"]);
+    assert_eq!(folder.read("a.png"), folder.read("c.png"));
+    folder.write("cut.png", &folder.read("a.png")[..50]);
+    folder.fails(&["device", "screen", "sim:framebuffer", "--picture", "cut.png"], &["cut.png"]);
+    folder
+        .fails(&["device", "screen", "sim:framebuffer", "--picture", "none.png"], &["opening none.png: No such file"]);
+    folder.fails(&["device", "screen", "sim:framebuffer", "--show"], &["--capture saves a picture"]);
+}
+
+#[test]
+fn a_screen_that_is_hardware_is_drawn_on_with_yes_alone() {
+    fn on<'a>(words: &[&'a str]) -> Vec<&'a str> {
+        [&["device", "screen"], words, &["--root", "machine"]].concat()
+    }
+    let folder = machine();
+    let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("it is there");
+    memory.set_len(0xb_9000).expect("room");
+    for target in ["mem", "fb:0", "pci:1234:1111"] {
+        folder.fails(&on(&[target, "--text", "Hello."]), &["this screen is hardware: --yes draws on it"]);
+    }
+    folder.done(&on(&["mem", "--text", "Hello.", "--yes"]));
+    assert_eq!(&folder.read("machine/dev/mem")[0xb_8000..0xb_8004], b"H\x07e\x07");
+    assert!(folder.done(&on(&["mem", "--show"])).starts_with("Hello.\n"));
+    folder.fails(&on(&["fb:0", "--capture", "a.png"]), &["fb0: it is no framebuffer"]);
+    folder.fails(&on(&["pci:1234:1111", "--yes"]), &["PCI device 1234:1111: there is no such device"]);
+}

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mapio_device::model::edu::{Edu, EduFailure, Memory, Times};
 use mapio_device::model::parallel::{Printer, PrinterFailure};
+use mapio_device::model::screen::Bochs;
 use mapio_device::model::{Model, Simulated};
 use mapio_device::{Error, Interrupt, RegisterIo, Width};
 use proptest::prelude::*;
@@ -79,5 +80,14 @@ proptest! {
         bus.model().set_failure(failure);
         run_with_interrupt(&bus, &accesses);
         run_with_interrupt(&bus, &far);
+    }
+
+    #[test]
+    fn any_access_to_a_display_answers(near in accesses(0x20), far in accesses(0x1000)) {
+        let bus = Simulated::new(Bochs::new(1 << 20));
+        let near: Vec<_> =
+            near.into_iter().map(|(offset, width, value)| (offset.saturating_add(0x500), width, value)).collect();
+        run(&bus, &near);
+        run(&bus, &far);
     }
 }

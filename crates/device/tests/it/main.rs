@@ -2,6 +2,7 @@
 
 mod buses;
 mod edu;
+mod framebuffer;
 mod generated;
 mod hostile;
 mod parallel;
@@ -9,5 +10,6 @@ mod pci;
 mod registers;
 mod serial;
 mod system;
+mod text_screen;
 mod trace;
 mod uio;

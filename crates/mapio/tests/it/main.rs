@@ -1,5 +1,6 @@
 //! The lab's two programs, run as a student would run them, and other examples.
 
+mod devices;
 mod pair;
 
 use std::fs;
@@ -181,7 +182,7 @@ fn count_of(total: &str) -> u64 {
 
 #[test]
 fn the_programs_are_short_enough_to_be_read_in_class() {
-    for program in ["read_write.rs", "memmap.rs", "producer.rs", "consumer.rs"] {
+    for program in ["read_write.rs", "memmap.rs", "producer.rs", "consumer.rs", "screen.rs", "parallel.rs"] {
         let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(program));
         assert!(text.expect("the example").lines().count() < 80, "{program}");
     }

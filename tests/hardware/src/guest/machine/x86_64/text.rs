@@ -1,6 +1,7 @@
 //! The text screen at 0xb8000, and its font, which the BIOS has put into plane 2 of the VGA's memory.
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
+use mapio_device::screen::{Attribute, Cell, Position, Size, TEXT_ADDR, TextScreen};
 use mapio_device::{Error, Mmio, Ports, RegisterIo, Width, registers};
 use mapio_hardware::protocol::Request;
 
@@ -24,12 +25,8 @@ registers! {
     }
 }
 
-/// Cells of a row, and rows.
-const COLUMNS: usize = 80;
-const ROWS: usize = 25;
-
-/// Bytes of the screen: two a cell.
-const SCREEN_BYTES: usize = COLUMNS * ROWS * 2;
+/// Bytes of the screen: 80 by 25 cells of two bytes.
+const SCREEN_BYTES: usize = 80 * 25 * 2;
 
 /// Sequencer register 4: odd and even addresses are no longer different planes.
 const MEMORY_MODE: (u8, u8) = (4, 0x06);
@@ -42,32 +39,44 @@ pub(crate) fn screen(host: &mut Host) -> Result<String> {
     vga.tube_index().write(0x0a)?;
     vga.tube().modify(|start| Tube(start.0 | 0x20))?;
     let font = font(&vga)?;
-    let bus = Mmio::open("/dev/mem", 0xb8000..0xb8000 + u64::try_from(SCREEN_BYTES)?)?;
-    print(&bus)?;
-    let cells =
-        (0..SCREEN_BYTES).map(|offset| Ok(u8::try_from(bus.read(offset, Width::U8)?)?)).collect::<Result<Vec<_>>>()?;
+    let bus = Mmio::open("/dev/mem", TEXT_ADDR..TEXT_ADDR + u64::try_from(SCREEN_BYTES)?)?;
+    let mut screen = TextScreen::new(bus, Size::new(80, 25))?;
+    print(&mut screen)?;
+    let mut cells = Vec::new();
+    for position in positions() {
+        let cell = screen.cell(position)?;
+        cells.extend([cell.byte, cell.attribute.0]);
+    }
     host.ask(Request::Photograph { name: "text".into() })?;
     host.ask(Request::CompareText { cells, font })?;
     Ok("every pixel of 80 by 25 cells".into())
 }
 
-/// Prints a page with every character, and every pair of colours.
-fn print(bus: &Mmio) -> Result<(), Error> {
-    let put = |row: usize, column: usize, attribute: u8, text: &[u8]| {
-        text.iter().enumerate().try_for_each(|(index, character)| {
-            let cell = u16::from_le_bytes([*character, attribute]);
-            bus.write((row * COLUMNS + column + index) * 2, Width::U16, cell.into())
+/// Every place, row by row.
+fn positions() -> impl Iterator<Item = Position> {
+    (0..25).flat_map(|row| (0..80).map(move |column| Position { column, row }))
+}
+
+/// Prints on it until it has scrolled, and then a page with every character, and every pair of colours.
+fn print(screen: &mut TextScreen<Mmio>) -> Result<()> {
+    screen.clear()?;
+    for number in 0..40 {
+        screen.print(&format!("{number}\n"))?;
+    }
+    let text = screen.text()?;
+    let wanted: String = (16..40).map(|number| format!("{number}\n")).chain(["\n".to_owned()]).collect();
+    ensure!(text == wanted, "it shows {text:?}");
+    let mut put = |row: usize, column: usize, attribute: u8, bytes: &[u8]| {
+        bytes.iter().enumerate().try_for_each(|(index, byte)| {
+            let cell = Cell { byte: *byte, attribute: Attribute(attribute) };
+            screen.set_cell(Position { column: column + index, row }, cell)
         })
     };
-    for row in 0..ROWS {
-        put(row, 0, 0x17, &[b' '; COLUMNS])?;
+    for row in 0..25 {
+        put(row, 0, 0x17, &[b' '; 80])?;
     }
-    put(
-        0,
-        0,
-        0x4f,
-        format!("{:^COLUMNS$}", "Each place on the screen is a place in memory, from 0xb8000 on").as_bytes(),
-    )?;
+    let title = "Each place on the screen is a place in memory, from 0xb8000 on";
+    put(0, 0, 0x4f, format!("{title:^80}").as_bytes())?;
     let characters = (0..=u8::MAX).collect::<Vec<_>>();
     for (row, line) in characters.chunks(64).enumerate() {
         put(2 + row, 8, 0x1e, line)?;
@@ -76,7 +85,9 @@ fn print(bus: &Mmio) -> Result<(), Error> {
         let (row, column) = (usize::from(attribute >> 4), usize::from(attribute & 0xf));
         put(7 + row, 8 + column * 4, attribute, format!(" {attribute:02x} ").as_bytes())?;
     }
-    put(24, 0, 0x70, format!("{:^COLUMNS$}", "a character and its two colours: one write of 16 bits").as_bytes())
+    let last = "a character and its two colours: one write of 16 bits";
+    put(24, 0, 0x70, format!("{last:^80}").as_bytes())?;
+    Ok(())
 }
 
 /// Reads the font: 256 characters of 16 bytes, each in the first half of 32.

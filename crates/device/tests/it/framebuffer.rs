@@ -1,0 +1,131 @@
+//! The framebuffer: what `embedded-graphics` draws is there, pixel by pixel, in every format.
+
+use embedded_graphics::pixelcolor::Rgb888;
+use embedded_graphics::prelude::*;
+use embedded_graphics::primitives::{Circle, Line, PrimitiveStyle, Rectangle};
+use mapio_device::model::screen::Bochs;
+use mapio_device::model::{self, Memory, Simulated};
+use mapio_device::screen::{Format, Framebuffer, Layout, Picture, bochs};
+use mapio_device::{Error, Mmio, Width, bus};
+use proptest::prelude::*;
+
+/// Bytes at the end of each row that belong to no pixel.
+const GAP: usize = 10;
+
+fn layout(size: Size, format: Format) -> Layout {
+    let packed = Layout::packed(size, format);
+    Layout { stride_bytes: packed.stride_bytes + GAP, ..packed }
+}
+
+fn screen(layout: Layout) -> Framebuffer<Mmio> {
+    Framebuffer::new(model::screen::framebuffer(layout).expect("memory"), layout).expect("it fits")
+}
+
+/// Something of every kind: lines, areas, single pixels, and parts outside.
+fn draw<D: DrawTarget<Color = Rgb888>>(target: &mut D, at: Point, side: u32) -> Result<(), D::Error> {
+    target.clear(Rgb888::new(0x10, 0x20, 0x88))?;
+    let fill = PrimitiveStyle::with_fill(Rgb888::new(0xff, 0x80, 0x08));
+    Circle::new(at, side).into_styled(fill).draw(target)?;
+    Line::new(at, Point::new(20, 9)).into_styled(PrimitiveStyle::with_stroke(Rgb888::WHITE, 2)).draw(target)?;
+    let area = Rectangle::new(at, Size::new(side, side / 2));
+    target.fill_contiguous(
+        &area,
+        area.points().map(|point| Rgb888::new(if point.x % 2 == 0 { 255 } else { 0 }, 0, 255)),
+    )?;
+    target.fill_solid(&Rectangle::new(at + Point::new(3, 3), Size::new(side, 2)), Rgb888::GREEN)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_format_shows_what_is_drawn(
+        format in prop::sample::select(&Format::ALL[..]),
+        (width, height) in (1..60_u32, 1..20_u32),
+        (x, y) in (-70..70_i32, -30..30_i32),
+        side in 0..80_u32,
+    ) {
+        let layout = layout(Size::new(width, height), format);
+        let mut screen = screen(layout);
+        let mut wanted = Picture::new(layout.size).expect("a size");
+        draw(&mut screen, Point::new(x, y), side).expect("memory");
+        draw(&mut wanted, Point::new(x, y), side).expect("memory");
+        let shown: Vec<_> = screen.picture().expect("memory").pixels().collect();
+        let wanted: Vec<_> = wanted.pixels().map(|pixel| format.decode(format.encode(pixel))).collect();
+        prop_assert!(shown == wanted);
+        // Nothing is written between the rows.
+        for y in 1..usize::try_from(height).expect("small") {
+            for gap in 1..=GAP {
+                prop_assert_eq!(bus::read::<u8>(screen.bus(), y * layout.stride_bytes - gap).expect("inside"), 0);
+            }
+        }
+    }
+}
+
+#[test]
+fn pixels_are_stored_by_the_widest_accesses_that_are_aligned() {
+    let trace = mapio_device::Trace::new(Simulated::new(Memory::new(vec![0; 0x100])));
+    let layout = Layout::packed(Size::new(7, 9), Format::Xrgb8888);
+    let mut screen = Framebuffer::new(&trace, layout).expect("it fits");
+    screen.fill_solid(&Rectangle::new(Point::new(1, 0), Size::new(6, 1)), Rgb888::WHITE).expect("memory");
+    let accesses: Vec<_> = trace.take().into_iter().map(|record| (record.offset, record.width)).collect();
+    let wide = [(8, Width::U64), (16, Width::U64)];
+    assert_eq!(accesses, [&[(4, Width::U32)][..], &wide, &[(24, Width::U32)]].concat());
+}
+
+#[test]
+fn a_layout_that_can_not_be_is_an_error() {
+    let size = Size::new(10, 10);
+    let packed = Layout::packed(size, Format::Rgb888);
+    assert_eq!(packed.len_bytes().expect("it is one"), 300);
+    let memory = || Simulated::new(Memory::new(vec![0; 299]));
+    let error = Framebuffer::new(memory(), packed).expect_err("a byte too few").to_string();
+    assert_eq!(error, "framebuffer: its pixels take 300 bytes, and there are 299");
+    for wrong in [
+        Layout { stride_bytes: 29, ..packed },
+        Layout { size: Size::new(0, 10), ..packed },
+        Layout { size: Size::new(10, 0), ..packed },
+        Layout { stride_bytes: usize::MAX, ..packed },
+        Layout::packed(Size::new(u32::MAX, u32::MAX), Format::Xrgb8888),
+    ] {
+        assert!(Framebuffer::new(memory(), wrong).is_err(), "{wrong:?}");
+    }
+    assert!(screen(packed).pixel(Point::new(10, 0)).expect("memory").is_none());
+    assert!(screen(packed).pixel(Point::new(0, -1)).expect("memory").is_none());
+}
+
+#[test]
+fn a_picture_drawn_partly_outside_shows_the_rest() {
+    let layout = Layout::packed(Size::new(4, 4), Format::Xrgb8888);
+    let mut picture = Picture::new(Size::new(3, 3)).expect("a size");
+    for (number, point) in (1..).zip(picture.bounding_box().points()) {
+        picture.draw_iter([Pixel(point, Rgb888::new(number, 0, 0))]).expect("it can't fail");
+    }
+    for corner in [Point::new(-1, -1), Point::new(2, 2), Point::new(5, 0), Point::new(0, -3)] {
+        let mut screen = screen(layout);
+        screen.draw_picture(&picture, corner).expect("memory");
+        for point in screen.bounding_box().points() {
+            let wanted = picture.pixel(point - corner).unwrap_or(Rgb888::BLACK);
+            assert_eq!(screen.pixel(point).expect("memory"), Some(wanted), "{corner} {point}");
+        }
+    }
+}
+
+#[test]
+fn a_mode_is_set_and_read_back_or_refused() {
+    let display = Simulated::new(Bochs::new(16 << 20));
+    for (format, bytes) in [(Format::Rgb565, 2), (Format::Rgb888, 3), (Format::Xrgb8888, 4)] {
+        let layout = bochs::set_mode(&display, Size::new(640, 480), format).expect("it has that");
+        assert_eq!(layout, Layout { size: Size::new(640, 480), format, stride_bytes: 640 * bytes });
+    }
+    let refused = |size: Size, format| bochs::set_mode(&display, size, format).expect_err("it has not");
+    assert!(matches!(refused(Size::new(70_000, 1), Format::Rgb565), Error::Invalid { .. }));
+    assert!(matches!(refused(Size::new(640, 480), Format::Bgr888), Error::Invalid { .. }));
+    let large = refused(Size::new(60_000, 60_000), Format::Xrgb8888);
+    assert!(matches!(large, Error::Unexpected { .. }), "{large}");
+    assert!(matches!(refused(Size::new(0, 480), Format::Xrgb8888), Error::Unexpected { .. }));
+    let none = bochs::set_mode(Simulated::new(Memory::new(vec![0xff; 0x600])), Size::new(640, 480), Format::Rgb565);
+    let error = none.expect_err("there is no display").to_string();
+    assert_eq!(error, "Bochs display: its registers are of version 0xffff, and not 0xb0c0 to 0xb0cf");
+    assert!(bochs::set_mode(Simulated::new(Memory::new(vec![0; 4])), Size::new(640, 480), Format::Rgb565).is_err());
+}
