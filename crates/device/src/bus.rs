@@ -39,6 +39,9 @@ pub trait RegisterIo {
     /// Bytes that there are. Always the same for one bus.
     fn len(&self) -> usize;
 
+    /// What errors call the device.
+    fn name(&self) -> &str;
+
     /// What the address of offset 0 is a multiple of, in bytes; at most 8, which is enough for all widths. An access that
     /// is wider is refused as misaligned. Always the same for one bus.
     #[inline(always)]
@@ -125,17 +128,24 @@ pub fn write<T: Value>(bus: &(impl RegisterIo + ?Sized), offset: usize, value: T
 /// Checks the place of an access on a bus: inside, and at an address that is a multiple of its width.
 #[inline(always)]
 pub(crate) fn check(bus: &(impl RegisterIo + ?Sized), offset: usize, width: Width) -> Result<(), Error> {
-    check_within(bus.len(), offset, width)?;
-    if width.bytes() <= bus.alignment() { Ok(()) } else { Err(Error::Misaligned { offset, width }) }
+    let inside = bus.len().checked_sub(width.bytes()).is_some_and(|last| offset <= last);
+    let aligned = offset.is_multiple_of(width.bytes()) && width.bytes() <= bus.alignment();
+    if inside && aligned { Ok(()) } else { Err(misplaced(bus.name(), bus.len(), offset, width)) }
 }
 
-/// Checks the place of an access in so many bytes: inside, and at a multiple of its width.
-#[inline(always)]
-pub(crate) fn check_within(len: usize, offset: usize, width: Width) -> Result<(), Error> {
-    if len.checked_sub(width.bytes()).is_none_or(|last| offset > last) {
-        return Err(Error::OutOfBounds { offset, width, len });
+#[cold]
+fn misplaced(name: &str, len: usize, offset: usize, width: Width) -> Error {
+    let object = name.to_owned();
+    if len.checked_sub(width.bytes()).is_some_and(|last| offset <= last) {
+        return Error::Misaligned { object, offset, width };
     }
-    if offset.is_multiple_of(width.bytes()) { Ok(()) } else { Err(Error::Misaligned { offset, width }) }
+    Error::OutOfBounds { object, offset, width, len }
+}
+
+/// The error for an access that a bus or a device does not have.
+#[cold]
+pub(crate) fn refused(bus: &(impl RegisterIo + ?Sized), offset: usize, width: Width, reason: &'static str) -> Error {
+    Error::Refused { object: bus.name().to_owned(), offset, width, reason }
 }
 
 macro_rules! forward {
@@ -146,6 +156,10 @@ macro_rules! forward {
                 #[inline(always)]
                 fn len(&self) -> usize {
                     (**self).len()
+                }
+
+                fn name(&self) -> &str {
+                    (**self).name()
                 }
 
                 #[inline(always)]

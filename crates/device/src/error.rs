@@ -31,6 +31,8 @@ pub enum Error {
     /// The hardware, or what stands between, has refused an access: for example one of a width that the register does
     /// not have, on an Arm.
     Fault {
+        /// Of which device.
+        object: String,
         /// Of the register, in bytes.
         offset: usize,
         /// Of the access.
@@ -40,6 +42,8 @@ pub enum Error {
     },
     /// A model has refused an access, as the device would, or the bus has no such accesses.
     Refused {
+        /// Of which device.
+        object: String,
         /// Of the register, in bytes.
         offset: usize,
         /// Of the access.
@@ -49,6 +53,8 @@ pub enum Error {
     },
     /// The access would end behind the device's last byte; nothing was done.
     OutOfBounds {
+        /// Of which device.
+        object: String,
         /// Of the register, in bytes.
         offset: usize,
         /// Of the access.
@@ -58,6 +64,8 @@ pub enum Error {
     },
     /// The access does not begin at a multiple of its width; nothing was done.
     Misaligned {
+        /// Of which device.
+        object: String,
         /// Of the register, in bytes.
         offset: usize,
         /// Of the access.
@@ -146,13 +154,17 @@ impl fmt::Display for Error {
         match self {
             Self::Os { operation, object, .. } => write!(f, "{operation} {object}"),
             Self::Map { object, .. } => write!(f, "mapping {object}"),
-            Self::Fault { offset, width, .. } => write!(f, "accessing {width} at offset {offset:#x}"),
-            Self::Refused { offset, width, reason } => write!(f, "accessing {width} at offset {offset:#x}: {reason}"),
-            Self::OutOfBounds { offset, width, len } => {
-                write!(f, "accessing {width} at offset {offset:#x}: there are {len:#x} bytes")
+            Self::Fault { object, offset, width, .. } => {
+                write!(f, "accessing {width} at offset {offset:#x} of {object}")
             }
-            Self::Misaligned { offset, width } => {
-                write!(f, "accessing {width} at offset {offset:#x}: it is not aligned")
+            Self::Refused { object, offset, width, reason } => {
+                write!(f, "accessing {width} at offset {offset:#x} of {object}: {reason}")
+            }
+            Self::OutOfBounds { object, offset, width, len } => {
+                write!(f, "accessing {width} at offset {offset:#x} of {object}: there are {len:#x} bytes")
+            }
+            Self::Misaligned { object, offset, width } => {
+                write!(f, "accessing {width} at offset {offset:#x} of {object}: it is not aligned")
             }
             Self::NotFound { object } => write!(f, "{object}: there is no such device"),
             Self::Invalid { object, reason } | Self::Unexpected { object, reason } => write!(f, "{object}: {reason}"),

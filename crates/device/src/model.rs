@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 use rustix::event::Timespec;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, timerfd_create, timerfd_settime};
 
-use crate::bus::{RegisterIo, check};
+use crate::bus::{RegisterIo, check, refused};
 use crate::error::Error;
 use crate::interrupt::{Interrupt, timespec, wait_readable};
 use crate::width::Width;
@@ -199,13 +199,17 @@ impl<M: Model> RegisterIo for Simulated<M> {
         self.shared.len
     }
 
+    fn name(&self) -> &str {
+        "a simulated device"
+    }
+
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
         check(self, offset, width)?;
         let mut model = lock(&self.shared.model);
         let read = model.read(offset, width, Instant::now());
         // Fails only if the kernel does not set a timer, and then what was taken out of the device is still answered.
         let _ = self.follow(&mut model);
-        read.map(|value| value & width.max()).map_err(|reason| Error::Refused { offset, width, reason })
+        read.map(|value| value & width.max()).map_err(|reason| refused(self, offset, width, reason))
     }
 
     fn write(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
@@ -213,7 +217,7 @@ impl<M: Model> RegisterIo for Simulated<M> {
         let mut model = lock(&self.shared.model);
         let written = model.write(offset, width, value & width.max(), Instant::now());
         let followed = self.follow(&mut model);
-        written.map_err(|reason| Error::Refused { offset, width, reason })?;
+        written.map_err(|reason| refused(self, offset, width, reason))?;
         followed
     }
 }

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::ioctl::{Getter, NoArg, Opcode, Setter, ioctl, opcode};
 
-use crate::bus::{RegisterIo, check_within};
+use crate::bus::{RegisterIo, check, refused};
 use crate::error::Error;
 use crate::interrupt::{Interrupt, wait_readable};
 use crate::width::Width;
@@ -102,14 +102,11 @@ impl Ppdev {
         // SAFETY: as above; `open` has found by PPCLAIM that this is ppdev's.
         unsafe { ioctl(&self.file, set) }.map_err(|source| Error::os("writing", &*self.name, source))
     }
-}
 
-/// That parallel ports have nothing but bytes.
-fn check_width(offset: usize, width: Width) -> Result<(), Error> {
-    check_within(3, offset, width)?;
-    match width {
-        Width::U8 => Ok(()),
-        _ => Err(Error::Refused { offset, width, reason: "a parallel port has registers of 8 bits" }),
+    /// Checks the place; and parallel ports have nothing but bytes.
+    fn check(&self, offset: usize, width: Width) -> Result<(), Error> {
+        check(self, offset, width)?;
+        if width == Width::U8 { Ok(()) } else { Err(refused(self, offset, width, "its registers have 8 bits")) }
     }
 }
 
@@ -118,8 +115,12 @@ impl RegisterIo for Ppdev {
         3
     }
 
+    fn name(&self) -> &str {
+        &self.name
+    }
+
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
-        check_width(offset, width)?;
+        self.check(offset, width)?;
         let value = match offset {
             DATA => self.get::<PPRDATA>()?,
             STATUS => self.get::<PPRSTATUS>()?,
@@ -129,7 +130,7 @@ impl RegisterIo for Ppdev {
     }
 
     fn write(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
-        check_width(offset, width)?;
+        self.check(offset, width)?;
         let [value, ..] = value.to_le_bytes();
         match offset {
             DATA => self.set::<PPWDATA, u8>(value),
@@ -141,7 +142,7 @@ impl RegisterIo for Ppdev {
                 }
                 self.set::<PPWCONTROL, u8>(value & CONTROL_LINES)
             }
-            _ => Err(Error::Refused { offset, width, reason: "the status register can't be written" }),
+            _ => Err(refused(self, offset, width, "the status register can't be written")),
         }
     }
 }
@@ -206,11 +207,15 @@ mod tests {
 
     #[test]
     fn registers_are_three_bytes() {
+        let file = Arc::new(File::open("/dev/null").expect("it is there"));
+        let port = Ppdev { file, name: "/dev/parport7".to_owned(), control: AtomicU8::new(0) };
         for (offset, width) in [(0, Width::U8), (2, Width::U8)] {
-            assert!(check_width(offset, width).is_ok(), "{offset} {width}");
+            assert!(port.check(offset, width).is_ok(), "{offset} {width}");
         }
-        assert!(matches!(check_width(3, Width::U8), Err(Error::OutOfBounds { len: 3, .. })));
-        assert!(matches!(check_width(0, Width::U16), Err(Error::Refused { .. })));
-        assert!(matches!(check_width(0, Width::U32), Err(Error::OutOfBounds { .. })));
+        assert!(matches!(port.read(3, Width::U8), Err(Error::OutOfBounds { len: 3, .. })));
+        assert!(matches!(port.read(0, Width::U16), Err(Error::Refused { .. })));
+        assert!(matches!(port.write(0, Width::U32, 0), Err(Error::OutOfBounds { .. })));
+        let error = port.write(1, Width::U8, 0).expect_err("it is the printer's").to_string();
+        assert_eq!(error, "accessing 8 bits at offset 0x1 of /dev/parport7: the status register can't be written");
     }
 }

@@ -346,13 +346,22 @@ impl Part {
     fn place(&self, offset: usize, width: Width) -> Result<usize, Error> {
         let end = offset.checked_add(width.bytes()).filter(|end| *end <= self.len);
         // The sum is below the end of the bus, which `open` has compared.
-        end.map(|_| self.start + offset).ok_or(Error::OutOfBounds { offset, width, len: self.len })
+        end.map(|_| self.start + offset).ok_or_else(|| Error::OutOfBounds {
+            object: self.name().to_owned(),
+            offset,
+            width,
+            len: self.len,
+        })
     }
 }
 
 impl RegisterIo for Part {
     fn len(&self) -> usize {
         self.len
+    }
+
+    fn name(&self) -> &str {
+        self.bus.name()
     }
 
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {

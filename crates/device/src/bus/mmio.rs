@@ -84,12 +84,6 @@ impl Mmio {
         Self { view, alignment, name }
     }
 
-    /// What errors call it.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Waits until what was written has left the processor: for write-combining memory, as of `resourceN_wc`, whose
     /// stores may wait for each other and change places.
     pub fn flush(&self) {
@@ -98,8 +92,8 @@ impl Mmio {
 
     #[cold]
     #[inline(never)]
-    fn fault(offset: usize, width: Width, source: Fault) -> Error {
-        Error::Fault { offset, width, source }
+    fn fault(&self, offset: usize, width: Width, source: Fault) -> Error {
+        Error::Fault { object: self.name.to_string(), offset, width, source }
     }
 }
 
@@ -107,6 +101,10 @@ impl RegisterIo for Mmio {
     #[inline(always)]
     fn len(&self) -> usize {
         self.view.len()
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 
     #[inline(always)]
@@ -178,7 +176,7 @@ impl Mmio {
         };
         match loaded {
             Ok(value) => Ok(value),
-            Err(fault) => Err(Self::fault(offset, width, fault)),
+            Err(fault) => Err(self.fault(offset, width, fault)),
         }
     }
 
@@ -200,7 +198,7 @@ impl Mmio {
         };
         match stored {
             Ok(()) => Ok(()),
-            Err(fault) => Err(Self::fault(offset, width, fault)),
+            Err(fault) => Err(self.fault(offset, width, fault)),
         }
     }
 }

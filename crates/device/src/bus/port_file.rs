@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
-use super::{RegisterIo, check};
+use super::{RegisterIo, check, refused};
 use crate::error::Error;
 use crate::width::Width;
 
@@ -48,12 +48,6 @@ impl PortFile {
         Ok(Self { file, name, start: range.start, len, widest })
     }
 
-    /// What errors call it.
-    #[must_use]
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
     /// Where in the file the access is.
     fn place(&self, offset: usize, width: Width) -> Result<u64, Error> {
         check(self, offset, width)?;
@@ -62,7 +56,7 @@ impl PortFile {
                 Width::U8 => "the kernel would take it apart into bytes",
                 _ => "there are at most 32 bits",
             };
-            return Err(Error::Refused { offset, width, reason });
+            return Err(refused(self, offset, width, reason));
         }
         let place = u64::try_from(offset).ok().and_then(|offset| self.start.checked_add(offset));
         Ok(place.unwrap_or_else(|| unreachable!("the range that was opened ends at a u64")))
@@ -91,6 +85,10 @@ impl PortFile {
 impl RegisterIo for PortFile {
     fn len(&self) -> usize {
         self.len
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {

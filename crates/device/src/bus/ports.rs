@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::{RegisterIo, check};
+use super::{RegisterIo, check, refused};
 use crate::arch;
 use crate::error::Error;
 use crate::width::Width;
@@ -30,6 +30,7 @@ use crate::width::Width;
 pub struct Ports {
     first: u16,
     len: usize,
+    name: String,
     /// Keeps it in its thread.
     thread: PhantomData<*const ()>,
 }
@@ -51,15 +52,15 @@ impl Ports {
         }
         let first = u16::try_from(ports.start).map_err(|_| outside())?;
         let len = usize::try_from(ports.end - ports.start).map_err(|_| outside())?;
-        arch::allow_ports(&ports).map_err(|source| Error::os("asking for", name, source))?;
-        Ok(Self { first, len, thread: PhantomData })
+        arch::allow_ports(&ports).map_err(|source| Error::os("asking for", &*name, source))?;
+        Ok(Self { first, len, name, thread: PhantomData })
     }
 
     /// The port of an access that lies inside, of a width that ports have.
     fn port(&self, offset: usize, width: Width) -> Result<u16, Error> {
         check(self, offset, width)?;
         if width == Width::U64 {
-            return Err(Error::Refused { offset, width, reason: "ports have at most 32 bits" });
+            return Err(refused(self, offset, width, "ports have at most 32 bits"));
         }
         let port = u16::try_from(offset).ok().and_then(|offset| self.first.checked_add(offset));
         Ok(port.unwrap_or_else(|| unreachable!("by the invariant, the last port is 0xffff")))
@@ -69,6 +70,10 @@ impl Ports {
 impl RegisterIo for Ports {
     fn len(&self) -> usize {
         self.len
+    }
+
+    fn name(&self) -> &str {
+        &self.name
     }
 
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {

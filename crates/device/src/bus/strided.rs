@@ -1,6 +1,6 @@
 //! A bus on which byte-wide registers stand further apart.
 
-use crate::bus::{RegisterIo, check};
+use crate::bus::{RegisterIo, check, refused};
 use crate::error::Error;
 use crate::width::Width;
 
@@ -31,7 +31,7 @@ impl<B: RegisterIo> Strided<B> {
     fn place(&self, offset: usize, width: Width) -> Result<usize, Error> {
         check(self, offset, width)?;
         if width != Width::U8 {
-            return Err(Error::Refused { offset, width, reason: "the registers are bytes that stand apart" });
+            return Err(refused(self, offset, width, "the registers are bytes that stand apart"));
         }
         Ok(offset * self.stride)
     }
@@ -40,6 +40,10 @@ impl<B: RegisterIo> Strided<B> {
 impl<B: RegisterIo> RegisterIo for Strided<B> {
     fn len(&self) -> usize {
         self.len
+    }
+
+    fn name(&self) -> &str {
+        self.bus.name()
     }
 
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {

@@ -215,6 +215,14 @@ impl<B: RegisterIo> RegisterIo for Trace<B> {
         self.bus.len()
     }
 
+    fn name(&self) -> &str {
+        self.bus.name()
+    }
+
+    fn alignment(&self) -> usize {
+        self.bus.alignment()
+    }
+
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
         self.trace((Direction::Read, offset, width), || self.bus.read(offset, width), |value| value.copied())
     }

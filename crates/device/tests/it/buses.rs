@@ -114,7 +114,7 @@ fn a_character_device_has_bytes_only() {
     assert_eq!(bus.read(5, Width::U8).expect("a byte"), 0);
     bus.write(0, Width::U8, 0x41).expect("a byte");
     let error = bus.read(0, Width::U16).expect_err("two bytes").to_string();
-    assert_eq!(error, "accessing 16 bits at offset 0x0: the kernel would take it apart into bytes");
+    assert_eq!(error, "accessing 16 bits at offset 0x0 of /dev/zero: the kernel would take it apart into bytes");
 }
 
 #[test]

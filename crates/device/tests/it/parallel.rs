@@ -133,6 +133,10 @@ fn where_there_is_no_port_is_an_error() {
     #[derive(Debug)]
     struct Nothing;
     impl RegisterIo for Nothing {
+        fn name(&self) -> &str {
+            "a test"
+        }
+
         fn len(&self) -> usize {
             3
         }

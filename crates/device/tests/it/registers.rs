@@ -138,6 +138,9 @@ fn a_bus_that_is_too_short_and_an_access_outside_are_errors() {
         fn len(&self) -> usize {
             0x3f
         }
+        fn name(&self) -> &str {
+            "short"
+        }
         fn read(&self, _: usize, _: Width) -> Result<u64, Error> {
             panic!("nothing is accessed")
         }

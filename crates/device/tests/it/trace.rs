@@ -62,7 +62,7 @@ fn a_record_names_the_register_its_fields_and_their_values() {
         "write 8 bits 0x0000 THR = 0x42",
         "write 32 bits 0x000c PAIR[1] = 0x00001234",
         "read  16 bits 0x000c = 0x1234",
-        "read  8 bits 0x0010 failed: accessing 8 bits at offset 0x10: there are 0x10 bytes",
+        "read  8 bits 0x0010 failed: accessing 8 bits at offset 0x10 of a simulated device: there are 0x10 bytes",
     ];
     assert_eq!(*told_to.lock().expect("no panic"), wanted);
     let records = bus.take();
@@ -108,11 +108,11 @@ impl Model for Closed {
 fn what_fails_is_told_and_fails_as_before() {
     let bus = Trace::new(Simulated::new(Closed));
     let error = bus.write(0, Width::U16, 0x1_2345).expect_err("it refuses").to_string();
-    assert_eq!(error, "accessing 16 bits at offset 0x0: it is closed");
+    assert_eq!(error, "accessing 16 bits at offset 0x0 of a simulated device: it is closed");
     bus.read(4, Width::U32).expect_err("it refuses");
     let wanted = [
-        "write 16 bits 0x0000 = 0x2345 failed: accessing 16 bits at offset 0x0: it is closed",
-        "read  32 bits 0x0004 failed: accessing 32 bits at offset 0x4: it is closed",
+        "write 16 bits 0x0000 = 0x2345 failed: accessing 16 bits at offset 0x0 of a simulated device: it is closed",
+        "read  32 bits 0x0004 failed: accessing 32 bits at offset 0x4 of a simulated device: it is closed",
     ];
     assert_eq!(bus.take().iter().map(told).collect::<Vec<_>>(), wanted);
 }

@@ -76,6 +76,10 @@ fn another_device_or_none_is_not_taken_for_a_uart() {
     #[derive(Debug)]
     struct Constant(u64);
     impl RegisterIo for Constant {
+        fn name(&self) -> &str {
+            "a test"
+        }
+
         fn len(&self) -> usize {
             0x1000
         }
@@ -113,7 +117,7 @@ fn accesses_of_another_width_are_refused() {
     let (pc, arm) = (Pc::model(Timing::Instant), Arm::model(Timing::Instant));
     for width in [Width::U16, Width::U32, Width::U64] {
         let error = pc.read(0, width).expect_err("they are bytes").to_string();
-        assert_eq!(error, format!("accessing {width} at offset 0x0: the registers of a 16550 are bytes"));
+        assert_eq!(error, format!("accessing {width} at offset 0x0 of a simulated device: the registers of a 16550 are bytes"));
     }
     for width in [Width::U8, Width::U16, Width::U64] {
         assert!(matches!(arm.write(0, width, 0), Err(Error::Refused { .. })));

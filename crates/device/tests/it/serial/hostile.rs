@@ -62,6 +62,10 @@ struct Anything {
 }
 
 impl RegisterIo for Anything {
+    fn name(&self) -> &str {
+        "a test"
+    }
+
     fn len(&self) -> usize {
         0x1000
     }
@@ -71,7 +75,7 @@ impl RegisterIo for Anything {
         self.next.set(index + 1);
         let answer = self.answers[index % self.answers.len()];
         if answer % 23 == 22 {
-            return Err(Error::Refused { offset, width, reason: "this time" });
+            return Err(Error::Refused { object: self.name().to_owned(), offset, width, reason: "this time" });
         }
         Ok(answer & width.max())
     }
@@ -125,6 +129,10 @@ struct TurnsBad<M: mapio_device::model::Model> {
 }
 
 impl<M: mapio_device::model::Model> RegisterIo for &TurnsBad<M> {
+    fn name(&self) -> &str {
+        "a test"
+    }
+
     fn len(&self) -> usize {
         self.good.len()
     }
