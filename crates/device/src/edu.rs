@@ -92,7 +92,8 @@ impl<B: RegisterIo, W: Waiting> Edu<B, W> {
     /// memory, in bytes; `buffer` is where in its buffer.
     ///
     /// It goes wherever it is told to: only an address that was set aside for the device may be used, such as one that an
-    /// IOMMU maps for it. What the processor has stored there before is seen by the device.
+    /// IOMMU maps for it, as one that is written through /dev/mem. After an error the transfer may still be going on: the
+    /// memory is the device's until a later call has succeeded. What the processor has stored there before is seen by it.
     ///
     /// # Errors
     /// [`Error::Invalid`] for what is not in the buffer, or where the device's 28 address lines do not reach; [`Error::Timeout`];

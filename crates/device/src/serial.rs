@@ -52,6 +52,8 @@ const GO_BYTES: usize = 256;
 /// Bytes that are sent at once where the driver looks at CTS: the other end's FIFO of 16 holds them, and the one that is
 /// on the line, when it has just stopped us.
 const CAREFUL_BURST_BYTES: usize = 8;
+/// What the largest FIFO of these chips holds, and what is on the line.
+const FIFO_FRAMES: u32 = 33;
 /// Stops the sender.
 const XOFF: u8 = 0x13;
 /// Lets it go on.
@@ -63,10 +65,13 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 ///
 /// Nothing runs in the background. Received bytes are taken out of the chip during calls, also of [`write`](Self::write),
 /// and by [`serve`](Self::serve); in between the chip's FIFO keeps them, 16 or 32, and further ones are lost, which is an
-/// error and [counted](Self::overruns). With [`Flow::RtsCts`] nothing is lost: RTS is up only during calls that read, or
-/// the chip does it.
+/// error and [counted](Self::overruns). With [`Flow::RtsCts`] nothing is lost where the chip moves RTS itself, nor by those
+/// who wait in [`read`](Self::read): RTS is up only meanwhile. For those who ask again and again
+/// ([`try_read`](Self::try_read), [`is_readable`](Self::is_readable), `listen`) it stays up in between, and they have to come
+/// again before the chip's FIFO is full.
 ///
-/// No call takes longer than the [time-out](Self::set_timeout), except where it says so.
+/// No call takes longer than the [time-out](Self::set_timeout), except where it says so; those that wait until bytes have
+/// left the chip add the time that the line takes for what its FIFO holds.
 #[derive(Debug)]
 pub struct Serial<C, W> {
     chip: C,
@@ -74,8 +79,8 @@ pub struct Serial<C, W> {
     settings: Settings,
     timeout: Duration,
     control: Control,
-    /// What was taken out of the chip, in the order of the line. At most [`QUEUE_BYTES`], and one more for an overrun.
-    received: VecDeque<Result<u8, LineError>>,
+    /// What was taken out of the chip, in the order of the line. At most [`QUEUE_BYTES`].
+    received: VecDeque<Received>,
     overruns: u64,
     /// The other end has sent XOFF.
     stopped: bool,
@@ -113,8 +118,11 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
     /// # Errors
     /// Those of [`Chip::configure`].
     pub fn configure(&mut self, settings: Settings) -> Result<(), Error> {
+        let was_stopping = self.stopping;
         self.chip.configure(&settings)?;
         (self.settings, self.stopped, self.stopping, self.urgent) = (settings, false, false, None);
+        // Who was told to stop would wait for ever.
+        self.urgent = was_stopping.then_some(XON);
         self.control = Control { dtr: true, rts: !self.heeds_cts(), ..Control::default() };
         self.chip.control(self.control)
     }
@@ -155,7 +163,7 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
     /// # Errors
     /// As [`read`](Self::read), but no [`Error::Timeout`].
     pub fn try_read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
-        self.serve()?;
+        self.serve_on()?;
         if self.received.is_empty() { Ok(0) } else { self.take(buffer) }
     }
 
@@ -189,9 +197,11 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
                 return Ok(count);
             }
             // An empty transmitter would end the wait at once where it is the other end that takes no bytes.
-            let space = !self.stopped && (!self.heeds_cts() || self.chip.modem_lines()?.cts);
+            let allowed = !self.stopped && (!self.heeds_cts() || self.chip.modem_lines()?.cts);
+            let space = self.urgent.is_some() || allowed;
             let events = Events { received: self.has_room(), space, lines: self.heeds_cts() };
-            self.wait_for(events, start)?;
+            let left = self.left_to_send(start)?;
+            self.wait_for(events, left)?;
         }
     }
 
@@ -227,7 +237,7 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
             if self.urgent.is_none() && self.chip.is_idle()? {
                 return Ok(());
             }
-            let left = self.left(start)?;
+            let left = self.left_to_send(start)?;
             self.waiting.pause(self.settings.frame_time().min(left));
         }
     }
@@ -237,7 +247,7 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
     /// # Errors
     /// Those of the bus.
     pub fn is_readable(&mut self) -> Result<bool, Error> {
-        self.serve()?;
+        self.serve_on()?;
         Ok(!self.received.is_empty())
     }
 
@@ -293,7 +303,7 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
     /// # Errors
     /// Those of the bus.
     pub fn set_control(&mut self, control: Control) -> Result<(), Error> {
-        let rts = if self.heeds_cts() { self.control.rts } else { control.rts };
+        let rts = if self.settings.flow == Flow::RtsCts { self.control.rts } else { control.rts };
         self.control = Control { rts, ..control };
         self.chip.control(self.control)
     }
@@ -338,6 +348,12 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
     }
 
     fn test_in_loopback(&mut self) -> Result<(), Error> {
+        // What has come from outside until now is no answer.
+        for _ in 0..QUEUE_BYTES {
+            if self.chip.receive()?.is_none() {
+                break;
+            }
+        }
         let failed = |name: &str, reason| Err(Error::Unexpected { object: name.into(), reason });
         let lines = self.chip.modem_lines()?;
         if !(lines.cts && lines.dsr) {
@@ -354,7 +370,7 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
                 }
                 self.left(start)?;
             };
-            if (received.byte, received.error) != (sent, None) {
+            if received != Ok(sent) {
                 return failed(self.chip.name(), format!("in loopback {sent:#04x} came back as {received:x?}"));
             }
         }
@@ -363,16 +379,15 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
 
     fn wait_for_received(&mut self, start: Instant) -> Result<(), Error> {
         while self.received.is_empty() {
-            self.wait_for(Events { received: true, space: self.urgent.is_some(), lines: false }, start)?;
+            let left = self.left(start)?;
+            self.wait_for(Events { received: true, space: self.urgent.is_some(), lines: false }, left)?;
             self.serve()?;
         }
         Ok(())
     }
 
-    /// Waits for what is left of the time-out, which is an error when there is nothing left, or until one of the events may
-    /// have come. Who calls it looks at the chip afterwards.
-    fn wait_for(&mut self, events: Events, start: Instant) -> Result<(), Error> {
-        let left = self.left(start)?;
+    /// Waits until one of the events may have come, or the time is over. Who calls it looks at the chip afterwards.
+    fn wait_for(&mut self, events: Events, left: Duration) -> Result<(), Error> {
         let chip = &mut self.chip;
         if W::INTERRUPTS {
             chip.enable(events)?;
@@ -395,23 +410,29 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
         }
     }
 
+    /// What is left of the time-out; an error when that is nothing.
     fn left(&self, start: Instant) -> Result<Duration, Error> {
-        match self.timeout.checked_sub(start.elapsed()) {
+        self.left_of(self.timeout, start)
+    }
+
+    /// The same for what waits for bytes to leave the chip, which takes as long as the line takes for them.
+    fn left_to_send(&self, start: Instant) -> Result<Duration, Error> {
+        self.left_of(self.timeout.saturating_add(self.settings.frame_time().saturating_mul(FIFO_FRAMES)), start)
+    }
+
+    fn left_of(&self, timeout: Duration, start: Instant) -> Result<Duration, Error> {
+        match timeout.checked_sub(start.elapsed()) {
             Some(left) if !left.is_zero() => Ok(left),
-            _ => Err(Error::Timeout { object: self.chip.name().into(), after: self.timeout }),
+            _ => Err(Error::Timeout { object: self.chip.name().into(), after: timeout }),
         }
     }
 
     fn keep(&mut self, received: Received) {
-        if received.overrun {
-            self.overruns += 1;
-            self.received.push_back(Err(LineError::Overrun));
-        }
-        match (received.error, received.byte) {
-            (Some(error), _) => self.received.push_back(Err(error)),
-            (None, XOFF) if self.settings.flow == Flow::XonXoff => self.stopped = true,
-            (None, XON) if self.settings.flow == Flow::XonXoff => self.stopped = false,
-            (None, byte) => self.received.push_back(Ok(byte & self.settings.data_bits.mask())),
+        self.overruns += u64::from(received == Err(LineError::Overrun));
+        match received {
+            Ok(XOFF) if self.settings.flow == Flow::XonXoff => self.stopped = true,
+            Ok(XON) if self.settings.flow == Flow::XonXoff => self.stopped = false,
+            received => self.received.push_back(received.map(|byte| byte & self.settings.data_bits.mask())),
         }
     }
 
@@ -465,6 +486,16 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
         self.chip.control(self.control)
     }
 
+    /// Serves the chip for one who does not wait, but comes again: RTS stays up in between as long as there is room.
+    fn serve_on(&mut self) -> Result<(), Error> {
+        self.serve()?;
+        match self.received.len() {
+            ..=GO_BYTES => self.set_rts(true),
+            STOP_BYTES.. => self.set_rts(false),
+            _ => Ok(()),
+        }
+    }
+
     /// XOFF and XON, by how much is kept.
     fn ask_to_stop(&mut self) {
         let kept = self.received.len();
@@ -483,9 +514,8 @@ impl<C: Chip, I: Interrupt> Serial<C, Driven<I>> {
     /// # Errors
     /// Those of the bus and of the interrupt.
     pub fn listen(&mut self) -> Result<(), Error> {
-        self.serve()?;
+        self.serve_on()?;
         self.chip.acknowledge()?;
-        self.set_rts(true)?;
         let events = Events { received: self.has_room(), space: self.urgent.is_some(), lines: false };
         let interrupt = self.waiting.interrupt();
         // One that has come before is forgotten; if its cause is still there, it comes again.

@@ -77,6 +77,10 @@ impl Ns16550 {
             fifos: Fcr(0),
             empty_reported: false,
         };
+        // As a reset leaves them, and not as the firmware of a PC.
+        for offset in [LCR, MCR] {
+            model.keep(offset, 0);
+        }
         model.set_line(Instant::now());
         model
     }

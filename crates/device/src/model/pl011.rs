@@ -15,8 +15,8 @@ const FIFO_BYTES: usize = 16;
 const CLOCK_HZ: u32 = 24_000_000;
 /// Bits without a byte, after which those that are there interrupt.
 const TIMEOUT_BITS: u64 = 32;
-/// PERIPHID and PCELLID: part 0x011 of designer 0x41, revision 1r5.
-const IDS: [u32; 8] = [0x11, 0x10, 0x34, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
+/// PERIPHID and PCELLID: part 0x011 of designer 0x41, revision r1p1, whose FIFOs have 16 bytes.
+const IDS: [u32; 8] = [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
 /// RIS: the transmitter has room.
 const SPACE: u32 = 1 << 5;
 /// RIS: changed modem lines.

@@ -20,7 +20,7 @@ pub trait Chip {
     /// Whether RTS and CTS work by themselves when [`Flow::RtsCts`](crate::serial::Flow::RtsCts) is set.
     fn has_automatic_flow(&self) -> bool;
 
-    /// Takes one byte out of the receiver, if there is one.
+    /// Takes what is next out of the receiver, if there is something.
     ///
     /// # Errors
     /// [`Error::Unexpected`] when the device is gone, and those of the bus.
@@ -69,16 +69,8 @@ pub trait Chip {
     fn control(&mut self, control: Control) -> Result<(), Error>;
 }
 
-/// A byte, and what the receiver says of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Received {
-    /// The byte, or what has come of it.
-    pub byte: u8,
-    /// What is wrong with it.
-    pub error: Option<LineError>,
-    /// Others were lost since the last one was taken.
-    pub overrun: bool,
-}
+/// What stands in the receiver: a byte; or an error in the place of one that has come wrong, or of those that were lost.
+pub type Received = Result<u8, LineError>;
 
 /// What can be waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -3,6 +3,8 @@
 //! Registers have the names of the PC16550D data sheet (Texas Instruments, SNLS378). The automatic flow control of its
 //! successors (TL16C550C, SLLS177) is one bit more.
 
+use std::mem;
+
 use crate::bus::RegisterIo;
 use crate::error::{Error, LineError};
 use crate::registers;
@@ -148,6 +150,8 @@ pub struct Ns16550<B> {
     flow: Flow,
     /// Errors that were read with the status, and belong to the byte that is read next.
     errors: Lsr,
+    /// Bytes of the receiver's FIFO that came before others were lost.
+    lost_behind: Option<usize>,
     /// Changes of lines that were read beside their state.
     lines_changed: bool,
 }
@@ -166,6 +170,7 @@ impl<B: RegisterIo> Ns16550<B> {
             line: Lcr(0),
             flow: Flow::None,
             errors: Lsr(0),
+            lost_behind: None,
             lines_changed: false,
         })
     }
@@ -189,8 +194,9 @@ impl<B: RegisterIo> Ns16550<B> {
     /// Reads the status, and keeps the errors, which the chip then forgets.
     fn status(&mut self) -> Result<Lsr, Error> {
         let status = self.registers.lsr().read()?;
-        if status.0 == u8::MAX {
-            return Err(self.unexpected("LSR reads 0xff: the device is gone"));
+        // All errors at once are possible, but not in IER, of which four bits are always zeros.
+        if status.0 == u8::MAX && self.registers.ier().read()?.0 == u8::MAX {
+            return Err(self.unexpected("LSR and IER read 0xff: the device is gone"));
         }
         self.errors.0 |= status.0 & ERRORS;
         Ok(status)
@@ -252,7 +258,7 @@ impl<B: RegisterIo> Chip for Ns16550<B> {
         self.registers.rbr().read()?;
         self.status()?;
         self.read_modem()?;
-        self.errors = Lsr(0);
+        (self.errors, self.lost_behind) = (Lsr(0), None);
         Ok(())
     }
 
@@ -261,19 +267,32 @@ impl<B: RegisterIo> Chip for Ns16550<B> {
     }
 
     fn receive(&mut self) -> Result<Option<Received>, Error> {
-        if self.status()?.data_ready() == 0 {
-            return Ok(None);
+        let is_empty = self.status()?.data_ready() == 0;
+        if self.errors.overrun() == 1 {
+            self.errors = self.errors.with_overrun(0);
+            // The FIFO was full, and what it holds came before; without one, what was lost is this byte's predecessor.
+            self.lost_behind.get_or_insert(if self.depth > 1 { self.depth } else { 0 });
+        }
+        match self.lost_behind {
+            Some(bytes) if bytes == 0 || is_empty => {
+                self.lost_behind = None;
+                return Ok(Some(Err(LineError::Overrun)));
+            }
+            Some(bytes) => self.lost_behind = Some(bytes - 1),
+            None if is_empty => return Ok(None),
+            None => {}
         }
         let byte = self.registers.rbr().read()?.0;
-        let errors = std::mem::take(&mut self.errors);
-        let error = if errors.line_break() == 1 {
-            Some(LineError::Break)
+        let errors = mem::take(&mut self.errors);
+        Ok(Some(if errors.line_break() == 1 {
+            Err(LineError::Break)
         } else if errors.framing_error() == 1 {
-            Some(LineError::Framing)
+            Err(LineError::Framing)
+        } else if errors.parity_error() == 1 {
+            Err(LineError::Parity)
         } else {
-            (errors.parity_error() == 1).then_some(LineError::Parity)
-        };
-        Ok(Some(Received { byte, error, overrun: errors.overrun() == 1 }))
+            Ok(byte)
+        }))
     }
 
     fn transmit(&mut self, bytes: &[u8]) -> Result<usize, Error> {
@@ -294,7 +313,7 @@ impl<B: RegisterIo> Chip for Ns16550<B> {
             return Ok(false);
         }
         self.read_modem()?;
-        Ok(std::mem::take(&mut self.lines_changed))
+        Ok(mem::take(&mut self.lines_changed))
     }
 
     fn is_idle(&mut self) -> Result<bool, Error> {

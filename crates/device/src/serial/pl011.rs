@@ -2,6 +2,9 @@
 //!
 //! Registers have the names of Arm's manual (PrimeCell UART PL011, DDI 0183).
 
+use std::thread;
+use std::time::{Duration, Instant};
+
 use crate::bus::RegisterIo;
 use crate::error::{Error, LineError};
 use crate::registers;
@@ -135,6 +138,9 @@ const ALL: u32 = 0x7ff;
 /// The part's number in the first bytes of PERIPHID.
 const PART: u32 = 0x011;
 
+/// How long the byte that is on the line is waited for: two of 1200 baud.
+const LAST_FRAME: Duration = Duration::from_millis(20);
+
 /// A PL011 on a bus of 4 KiB.
 #[derive(Debug)]
 pub struct Pl011<B> {
@@ -142,6 +148,8 @@ pub struct Pl011<B> {
     clock_hz: u32,
     line: LcrH,
     flow: Flow,
+    /// What was taken together with the news that others before it were lost.
+    held: Option<Received>,
 }
 
 impl<B: RegisterIo> Pl011<B> {
@@ -150,7 +158,7 @@ impl<B: RegisterIo> Pl011<B> {
     /// # Errors
     /// [`Error::Invalid`] if the bus is shorter than 4 KiB.
     pub fn new(bus: B, clock_hz: u32) -> Result<Self, Error> {
-        Ok(Self { registers: Registers::new(bus)?, clock_hz, line: LcrH(0), flow: Flow::None })
+        Ok(Self { registers: Registers::new(bus)?, clock_hz, line: LcrH(0), flow: Flow::None, held: None })
     }
 
     /// Its registers.
@@ -169,6 +177,16 @@ impl<B: RegisterIo> Pl011<B> {
             return Err(unexpected("FR reads 0xffffffff: the device is gone".into()));
         }
         Ok(state)
+    }
+
+    /// Waits until the byte that is on the line has left it, as the manual wants before anything is set up anew (DDI 0183,
+    /// 3.3.8). Not for ever: its speed is not known, and bytes behind it keep the chip busy although it is off.
+    fn finish_frame(&self) -> Result<(), Error> {
+        let start = Instant::now();
+        while self.state()?.busy() == 1 && start.elapsed() < LAST_FRAME {
+            thread::yield_now();
+        }
+        Ok(())
     }
 
     fn part(&self) -> Result<u32, Error> {
@@ -206,8 +224,9 @@ impl<B: RegisterIo> Chip for Pl011<B> {
         self.line = LcrH(0).with_word_length(settings.data_bits.code().into()).with_stop_bits(stop);
         self.line = self.line.with_parity(pen).with_even(eps).with_stick(sps);
         self.flow = settings.flow;
-        self.registers.cr().write(0)?;
         self.registers.imsc().write(0)?;
+        self.registers.cr().write(0)?;
+        self.finish_frame()?;
         self.registers.ibrd().write(whole)?;
         self.registers.fbrd().write(rest)?;
         // Without FEN, which empties the FIFOs; then with it.
@@ -229,19 +248,28 @@ impl<B: RegisterIo> Chip for Pl011<B> {
     }
 
     fn receive(&mut self) -> Result<Option<Received>, Error> {
+        if let Some(held) = self.held.take() {
+            return Ok(Some(held));
+        }
         if self.state()?.receive_empty() == 1 {
             return Ok(None);
         }
         let data = self.registers.dr().read()?;
-        let error = if data.line_break() == 1 {
-            Some(LineError::Break)
+        let received = if data.line_break() == 1 {
+            Err(LineError::Break)
         } else if data.framing_error() == 1 {
-            Some(LineError::Framing)
+            Err(LineError::Framing)
+        } else if data.parity_error() == 1 {
+            Err(LineError::Parity)
         } else {
-            (data.parity_error() == 1).then_some(LineError::Parity)
+            Ok(u8::try_from(data.data()).unwrap_or(u8::MAX))
         };
-        let byte = u8::try_from(data.data()).unwrap_or(u8::MAX);
-        Ok(Some(Received { byte, error, overrun: data.overrun() == 1 }))
+        if data.overrun() == 1 {
+            // It stands at the first byte behind those that were lost.
+            self.held = Some(received);
+            return Ok(Some(Err(LineError::Overrun)));
+        }
+        Ok(Some(received))
     }
 
     fn transmit(&mut self, bytes: &[u8]) -> Result<usize, Error> {
@@ -256,7 +284,8 @@ impl<B: RegisterIo> Chip for Pl011<B> {
 
     fn has_come(&mut self, events: Events) -> Result<bool, Error> {
         let state = self.state()?;
-        if events.received && state.receive_empty() == 0 || events.space && state.transmit_full() == 0 {
+        let received = state.receive_empty() == 0 || self.held.is_some();
+        if events.received && received || events.space && state.transmit_full() == 0 {
             return Ok(true);
         }
         let changed = events.lines && self.registers.ris().read()?.0 & MODEM != 0;
@@ -287,7 +316,12 @@ impl<B: RegisterIo> Chip for Pl011<B> {
     }
 
     fn control(&mut self, control: Control) -> Result<(), Error> {
-        self.registers.lcr_h().write(self.line.with_send_break(control.send_break.into()))?;
+        let line = self.line.with_send_break(control.send_break.into());
+        // Not while bytes are on the line, unless it has to be.
+        if line != self.line {
+            self.registers.lcr_h().write(line)?;
+            self.line = line;
+        }
         let automatic = u32::from(self.flow == Flow::RtsCts);
         let on = Cr(0).with_enable(1).with_transmit(1).with_receive(1);
         let on = on.with_dtr(control.dtr.into()).with_rts(control.rts.into()).with_loopback(control.loopback.into());

@@ -2,9 +2,9 @@
 
 use mapio_device::model::serial::{Fault, Peer, Timing, Uart};
 use mapio_device::model::{Model, Simulated};
-use mapio_device::serial::{Ns16550, Pl011, Serial, Settings};
-use mapio_device::{Driven, Polled};
-use mapio_device::{Error, RegisterIo, Width};
+use mapio_device::serial::{Control, Flow, Ns16550, PC_CLOCK_HZ, Pl011, Serial, Settings};
+use mapio_device::{Driven, Error, LineError, Polled, RegisterIo, Width};
+use mapio_testkit::pattern;
 
 use super::{Arm, ByInterrupt, ByPolling, Kind, Pc, SHORT, Way, for_each_port, port};
 
@@ -109,7 +109,7 @@ fn a_speed_that_the_clock_does_not_make_is_refused_before_anything_is_written() 
     let settings = Settings { baud: 1_000_000, ..Settings::default() };
     let error = Serial::new(chip, Driven::new(bus.interrupt().expect("a descriptor")), settings);
     assert_eq!(error.expect_err("too fast").to_string(), "16550: a clock of 1843200 Hz does not make 1000000 baud");
-    assert_eq!(bus.read(3, Width::U8).expect("a model"), 3, "LCR is as it was");
+    assert_eq!(bus.read(3, Width::U8).expect("a model"), 0, "LCR is as it was");
 }
 
 #[test]
@@ -117,7 +117,10 @@ fn accesses_of_another_width_are_refused() {
     let (pc, arm) = (Pc::model(Timing::Instant), Arm::model(Timing::Instant));
     for width in [Width::U16, Width::U32, Width::U64] {
         let error = pc.read(0, width).expect_err("they are bytes").to_string();
-        assert_eq!(error, format!("accessing {width} at offset 0x0 of a simulated device: the registers of a 16550 are bytes"));
+        assert_eq!(
+            error,
+            format!("accessing {width} at offset 0x0 of a simulated device: the registers of a 16550 are bytes")
+        );
     }
     for width in [Width::U8, Width::U16, Width::U64] {
         assert!(matches!(arm.write(0, width, 0), Err(Error::Refused { .. })));
@@ -154,4 +157,56 @@ fn registers_that_stand_apart_are_accessed_where_they_are() {
     for stride in [0, 2, 6] {
         assert!(Strided::new(Pc::model(Timing::Instant), stride, Width::U32).is_err(), "{stride}");
     }
+}
+
+type PcPort = Serial<Ns16550<Simulated<<Pc as Kind>::Model>>, Polled>;
+
+/// A port on a 16550 that takes bytes at once, and its other end.
+fn pc_port(flow: Flow, automatic: bool) -> (PcPort, Peer) {
+    let bus = Pc::model(Timing::Instant);
+    let peer = Peer::of(&bus);
+    let chip = Ns16550::new(bus, PC_CLOCK_HZ).expect("it has 8 bytes");
+    let chip = if automatic { chip.with_automatic_flow() } else { chip };
+    (Serial::new(chip, Polled, Settings { flow, ..Settings::default() }).expect("a model"), peer)
+}
+
+#[test]
+fn what_a_16550_has_lost_stands_behind_what_its_fifo_held() {
+    let (mut port, peer) = pc_port(Flow::None, false);
+    let sent = pattern(20);
+    peer.send(&sent);
+    let mut buffer = [0; 64];
+    assert_eq!(port.read(&mut buffer).expect("a model"), 16);
+    assert_eq!(buffer[..16], sent[..16]);
+    let lost = port.read(&mut buffer);
+    assert!(matches!(lost, Err(Error::Line { kind: LineError::Overrun, .. })), "{lost:?}");
+    peer.send(b"x");
+    assert_eq!(port.read(&mut buffer).expect("a model"), 1);
+    assert_eq!((buffer[0], port.overruns()), (b'x', 1));
+}
+
+#[test]
+fn those_who_ask_again_and_again_let_the_other_end_send_while_there_is_room() {
+    let (mut port, peer) = pc_port(Flow::RtsCts, false);
+    assert!(!peer.lines().cts, "nobody reads yet");
+    assert!(!port.is_readable().expect("a model") && peer.lines().cts);
+    let mut sent = 0;
+    while peer.lines().cts {
+        peer.send(&pattern(16));
+        sent += 16;
+        assert!(port.is_readable().expect("a model") && sent < 10_000, "it never stops the other end");
+    }
+    let mut buffer = vec![0; sent];
+    assert_eq!(port.try_read(&mut buffer).expect("a model"), sent);
+    assert_eq!(port.try_read(&mut buffer).expect("a model"), 0);
+    assert!(peer.lines().cts, "there is room again");
+    assert_eq!(port.overruns(), 0);
+}
+
+#[test]
+fn lines_that_a_program_sets_do_not_disturb_flow_control() {
+    let (mut port, _peer) = pc_port(Flow::RtsCts, true);
+    port.set_control(Control { dtr: false, ..Control::default() }).expect("a model");
+    assert!(port.control().rts, "the chip moves it, and must be allowed to");
+    assert_eq!(port.chip().registers().mcr().read().expect("a model").rts(), 1);
 }
