@@ -219,6 +219,11 @@ impl Target {
         matches!(self.device, Device::Simulated(_))
     }
 
+    /// Whether it is a regular file's bytes.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.device, Device::File(_))
+    }
+
     /// The device's interrupt, where the kernel hands it to programs.
     pub(super) fn interrupt(&self, system: &System) -> anyhow::Result<UioInterrupt> {
         let number = match &self.device {

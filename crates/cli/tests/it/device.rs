@@ -173,7 +173,7 @@ fn writing_changes_the_field_and_nothing_beside_it() {
     assert_eq!(folder.read("image")[4..8], [0x02, 0x04, 0x00, 0x08]);
     write(&["file:image.BAR[1].SPACE=ports"]);
     assert_eq!(folder.read("image")[0x14], 1);
-    write(&["file:image+0x20", "0x12345678", "--mask", "0xffff", "--count", "2"]);
+    write(&["file:image+0x20", "0x5678", "--mask", "0xffff", "--count", "2"]);
     assert_eq!(folder.read("image")[0x20..0x28], [0x78, 0x56, 0, 0, 0x78, 0x56, 0, 0]);
     let before = folder.read("image");
     let said = write(&["file:image.COMMAND.IO=1", "--dry-run"]);
@@ -190,6 +190,10 @@ fn writing_changes_the_field_and_nothing_beside_it() {
         (&["file:image.STATUS=1", "--verify"], &["the register STATUS does not read as it was written"]),
         (&["file:image.BAR[0].SPACE=disk"], &["'disk' is not a number"]),
         (&["file:image.COMMAND"], &["there is no value"]),
+        (&["file:image=0x10", "--mask", "0x0f", "--verify"], &["0x10 has bits outside of --mask 0xf"]),
+        (&["file:image=0", "--mask", "0"], &["--mask has no bits"]),
+        (&["file:image=0", "--mask", "0x100", "--width", "8"], &["--mask 0x100 has bits that", "which holds 0xff"]),
+        (&["file:image.COMMAND.IO=1", "--mask", "2"], &["--mask 0x2 has bits that COMMAND.IO does not have"]),
     ] {
         folder.fails(&[&["device", "write", "--block", "pci"], words].concat(), parts);
     }
@@ -346,6 +350,38 @@ fn on_a_terminal_a_write_to_hardware_is_asked_about() {
         assert_eq!(child.wait().expect("it ends").code(), Some(status), "{answer:?}");
         assert_eq!(folder.read("machine/dev/mem")[0x10], wanted, "{answer:?}");
     }
+}
+
+#[test]
+fn the_question_comes_once_and_before_anything_is_read() {
+    if mapio_testkit::runner().is_some() {
+        return skip("the_question_comes_once_and_before_anything_is_read", "the command needs a runner here");
+    }
+    let folder = machine();
+    let (mut person, program) = terminal();
+    let mut child = Command::new(MAPIO)
+        .args([
+            "device", "write", "--root", "machine", "--width", "8", "0x10", "0x03", "--mask", "0x0f", "--count", "3",
+        ])
+        .current_dir(folder.root())
+        .stdin(program.try_clone().expect("a descriptor"))
+        .stderr(program)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let (mut asked, mut byte) = (Vec::new(), [0]);
+    while !asked.ends_with(b"[y/N] ") {
+        person.read_exact(&mut byte).expect("it asks before it ends");
+        asked.push(byte[0]);
+    }
+    let question = "mapio: write 0x03 to 0x0010 to 0x0012 of 0x10, 3 writes? [y/N] ";
+    assert_eq!(String::from_utf8_lossy(&asked), question);
+    // What the device has at the time of the answer is kept, not what it had at that of the question.
+    let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("a file");
+    std::os::unix::fs::FileExt::write_all_at(&memory, &[0xa0, 0xb0, 0xc0], 0x10).expect("room");
+    person.write_all(b"y\n").expect("a terminal");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(folder.read("machine/dev/mem")[0x10..0x13], [0xa3, 0xb3, 0xc3]);
 }
 
 #[test]
