@@ -409,6 +409,8 @@ fn a_simulated_text_screen_shows_what_is_printed() {
     let folder = Folder::new();
     let said = folder.done(&["device", "screen", "sim:text", "--text", "Good\nmorning.", "--show", "--mode", "20x3"]);
     assert_eq!(said, "Good\nmorning.\n\n");
+    let said = folder.done(&["device", "screen", "sim:text", "--text", "A\nB", "--show", "--json", "--mode", "5x2"]);
+    assert_eq!(said, "{\"lines\":[\"A\",\"B\"]}\n");
     let colours = ["device", "screen", "sim:text", "--clear", "--colours", "yellow/blue", "--capture", "a.png"];
     assert_eq!(folder.done(&colours), "");
     assert_eq!(&folder.read("a.png")[..8], b"\x89PNG\r\n\x1a\n");
@@ -437,6 +439,19 @@ fn a_captured_picture_is_drawn_again_as_it_is() {
     folder
         .fails(&["device", "screen", "sim:framebuffer", "--picture", "none.png"], &["opening none.png: No such file"]);
     folder.fails(&["device", "screen", "sim:framebuffer", "--show"], &["--capture saves a picture"]);
+    for (words, part) in [
+        (&["--mode", "8x8x32", "--text", "hello"][..], "8x8 pixels have no room for a character of 9x14"),
+        (&["--mode", "99999999x99999999x32"], "bytes is too large"),
+        (&["--mode", mode, "--capture", "none/a.png"], "creating none/a.png: No such file"),
+    ] {
+        let words = words.iter().map(|word| word.trim_start_matches("--mode=")).collect::<Vec<_>>();
+        folder.fails(&[&["device", "screen", "sim:framebuffer"], &words[..]].concat(), &[part]);
+    }
+    folder.fails(&["device", "screen", "sim:text", "--mode", "99999999x99999999"], &["bytes is too large"]);
+    // What fails leaves the file as it was, and nothing beside it.
+    folder.fails(&["device", "screen", "sim:framebuffer", "--picture", "cut.png", "--capture", "a.png"], &["cut.png"]);
+    assert_eq!(folder.read("a.png"), folder.read("c.png"));
+    assert_eq!(folder.names(), ["a.png", "b.png", "black.png", "c.png", "cut.png", "large.png"]);
 }
 
 #[test]
@@ -453,6 +468,8 @@ fn a_screen_that_is_hardware_is_drawn_on_with_yes_alone() {
     folder.done(&on(&["mem", "--text", "Hello.", "--yes"]));
     assert_eq!(&folder.read("machine/dev/mem")[0xb_8000..0xb_8004], b"H\x07e\x07");
     assert!(folder.done(&on(&["mem", "--show"])).starts_with("Hello.\n"));
+    folder.fails(&on(&["mem", "--text", "Lost.", "--yes", "--capture", "none/a.png"]), &["creating none/a.png"]);
+    assert!(folder.done(&on(&["mem", "--show"])).starts_with("Hello.\n"), "nothing was drawn");
     folder.fails(&on(&["fb:0", "--capture", "a.png"]), &["fb0: it is no framebuffer"]);
     folder.fails(&on(&["pci:1234:1111", "--yes"]), &["PCI device 1234:1111: there is no such device"]);
 }
