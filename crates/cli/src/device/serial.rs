@@ -14,7 +14,7 @@ use mapio_device::serial::{DataBits, Flow, Ns16550, PC_CLOCK_HZ, Parity, Pl011, 
 use mapio_device::{Driven, Polled, System};
 
 use super::question::{Consent, consent};
-use super::target::{self, Room, Target};
+use super::target::{self, Enabling, Room, Target};
 use crate::duration::duration;
 use crate::output::{self, Answer};
 use kept::Keep;
@@ -139,11 +139,11 @@ impl Arguments {
         let system = System::default();
         match chip {
             ChipKind::Ns16550 => {
-                let bus = self.target.open(&system, Room::Exactly(8))?;
+                let bus = self.target.open(&system, Room::Exactly(8), Enabling::Enable)?;
                 self.real(&system, Ns16550::new(bus, self.clock.unwrap_or(PC_CLOCK_HZ))?)
             }
             ChipKind::Pl011 => {
-                let bus = self.target.open(&system, Room::Exactly(0x1000))?;
+                let bus = self.target.open(&system, Room::Exactly(0x1000), Enabling::Enable)?;
                 self.real(&system, Pl011::new(bus, self.clock.unwrap_or(PL011_CLOCK_HZ))?)
             }
         }

@@ -8,7 +8,7 @@ use mapio_device::RegisterIo;
 use mapio_device::register::{Read, Register, Write};
 use serde::Serialize;
 
-use super::place::{Options, Place, PlaceJson};
+use super::place::{Options, Place, PlaceJson, Places};
 use super::question::{Consent, consent};
 use super::target::{self, Target};
 use crate::interrupt::Interrupt;
@@ -79,23 +79,29 @@ impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<Answer> {
         let (target, value) = self.parse()?;
         let places = self.options.places(&target, self.count.get())?;
-        let value = number(&places[0], &value)?;
-        for place in &places {
-            self.check(&target, place, value)?;
-        }
+        let value = number(&places.first(), &value)?;
+        self.check(&target, &places.first(), value)?;
         if !self.yes && !self.dry_run && consent(&target, &question(&target, &places, value))? == Consent::Withheld {
             return Ok(Answer::No);
         }
-        let bus = self.options.open(&target, &places)?;
+        let bus = match self.dry_run {
+            true => self.options.without_enabling().open(&target, &places)?,
+            false => self.options.open(&target, &places)?,
+        };
+        // The first access comes after the last check.
+        places.iter().try_for_each(|place| self.check(&target, &place, value))?;
+        if self.mask.is_some() || self.verify {
+            self.options.refuse_effects(&target, &places, &*bus, "write all of it, without --verify")?;
+        }
         // The signals are caught once nobody is asked any more: Ctrl-C ends a question.
         let interrupt = Interrupt::catch().context("catching signals")?;
         let mut answer = Answer::Yes;
         for (written, place) in places.iter().enumerate() {
-            let so_far = || format!("written {written} of {}", places.len());
+            let so_far = || format!("written {written} of {}", places.count());
             anyhow::ensure!(!interrupt.is_set(), "stopped by a signal: {}", so_far());
             let made =
-                change(place, &*bus, value, self.bits()).and_then(|change| self.write(&target, place, &*bus, change));
-            let made = if places.len() > 1 { made.with_context(so_far) } else { made };
+                change(&place, &*bus, value, self.bits()).and_then(|change| self.write(&target, &place, &*bus, change));
+            let made = if places.count() > 1 { made.with_context(so_far) } else { made };
             if made? == Answer::No {
                 answer = Answer::No;
             }
@@ -157,12 +163,12 @@ impl Arguments {
 }
 
 /// What is asked before hardware is written to, once for all places.
-fn question(target: &Target, places: &[Place], value: u64) -> String {
-    let first = &places[0];
+fn question(target: &Target, places: &Places, value: u64) -> String {
+    let first = places.first();
     let what = format!("write {} to {}", first.value_text(value), first.label(target));
-    match places {
-        [_, .., last] => format!("{what} to {} of {}, {} writes?", last.label(target), target.name, places.len()),
-        _ => format!("{what} of {}?", target.name),
+    match places.count() {
+        1 => format!("{what} of {}?", target.name),
+        count => format!("{what} to {} of {}, {count} writes?", places.last().label(target), target.name),
     }
 }
 
