@@ -10,8 +10,8 @@ use crate::output::{self, Answer, Reader};
 
 /// Read registers
 ///
-/// Each is one access of its width, in ascending order. What changes the device when it is read, as taking a byte out of a
-/// queue does, is read by its name, or with --force.
+/// Each is one access of its width, in ascending order. What changes the device when it is read, as taking a byte out
+/// of a queue does, is read by its name, or with --force.
 ///
 /// Example: mapio device read com1.LSR
 /// Example: mapio device read 0xfed00000 --width 32 --count 4

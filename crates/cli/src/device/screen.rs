@@ -31,10 +31,12 @@ const GLYPH: Size = Size::new(9, 14);
 
 /// Print and draw on screens that are memory, and see what is on them
 ///
-/// TARGET is sim:text or sim:framebuffer (simulated ones, black at first, which end with the command), mem (the text screen of a
-/// PC, at 0xb8000 of /dev/mem), fb:0 (/dev/fb0, as it is set), or pci:1234:1111 (the display of QEMU and Bochs).
+/// TARGET is sim:text or sim:framebuffer (simulated ones, black at first, which end with the command), mem (the text
+/// screen of a PC, at 0xb8000 of /dev/mem), fb:0 (/dev/fb0, as it is set), or pci:1234:1111 (the display of QEMU and
+/// Bochs).
 ///
-/// It is cleared, gets the picture, then the text, and is looked at then. To draw on hardware takes --yes. Exit status: 0 done, 2 error.
+/// It is cleared, gets the picture, then the text, and is looked at then. To draw on hardware takes --yes. Exit status:
+/// 0 done, 2 error.
 ///
 /// Example: mapio device screen sim:text --text 'Good morning.' --colours yellow/blue --capture screen.png
 /// Example: dmesg | mapio device screen mem --clear --text - --yes

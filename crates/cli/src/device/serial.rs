@@ -28,14 +28,15 @@ const SIMULATED_CLOCK_HZ: u32 = 48_000_000;
 
 /// Talk to a serial port
 ///
-/// On a terminal, keys go to the port and its bytes to the screen, until Ctrl-]. Else standard input is sent, to the last bit,
-/// and what comes goes to standard output, until nothing has come for the time of --linger.
+/// On a terminal, keys go to the port and its bytes to the screen, until Ctrl-]. Else standard input is sent, to the
+/// last bit, and what comes goes to standard output, until nothing has come for the time of --linger.
 ///
-/// TARGET is a 16550 or a PL011: com1 to com4, port:0x2f8, pci:0000:00:04.0/bar0, uio:0, 0xADDRESS, or sim:16550 or sim:pl011, whose
-/// other end sends everything back, or is a pseudo-terminal with --pty.
+/// TARGET is a 16550 or a PL011: com1 to com4, port:0x2f8, pci:0000:00:04.0/bar0, uio:0, 0xADDRESS, or sim:16550 or
+/// sim:pl011, whose other end sends everything back, or is a pseudo-terminal with --pty.
 ///
-/// Hardware is set up for that, which is asked about on a terminal, and refused without one, unless there is --yes. Speed,
-/// format, lines and interrupts are put back at the end. Exit status: 0 done, 1 not wanted, 2 an error, or bytes were lost.
+/// Hardware is set up for that, which is asked about on a terminal, and refused without one, unless there is --yes.
+/// Speed, format, lines and interrupts are put back at the end. Exit status: 0 done, 1 not wanted, 2 an error, or bytes
+/// were lost.
 ///
 /// Example: mapio device serial com2 --baud 9600
 /// Example: mapio device serial sim:pl011 --pty
