@@ -6,6 +6,7 @@
 mod dump;
 mod list;
 mod place;
+mod question;
 mod read;
 mod screen;
 mod serial;

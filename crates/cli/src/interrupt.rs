@@ -13,7 +13,7 @@ use std::time::Duration;
 use mapio_copy::Meter;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::{flag, low_level};
 
 use crate::signals;
@@ -30,9 +30,20 @@ pub(crate) struct Interrupt {
 impl Interrupt {
     /// Catches the signals from now on.
     pub(crate) fn catch() -> io::Result<Self> {
+        Self::catch_these(&[SIGINT, SIGTERM])
+    }
+
+    /// Catches also the ones of a terminal that is hung up (SIGHUP), and Ctrl-\ (SIGQUIT), for who has something to put
+    /// back. Of these two, what is ignored stays so, as nohup(1) has it.
+    pub(crate) fn catch_all() -> io::Result<Self> {
+        let others = [SIGHUP, SIGQUIT].into_iter().filter(|signal| !signals::is_ignored(*signal));
+        Self::catch_these(&[SIGINT, SIGTERM].into_iter().chain(others).collect::<Vec<_>>())
+    }
+
+    fn catch_these(signals: &[i32]) -> io::Result<Self> {
         let (bell, rope) = UnixStream::pair()?;
         let is_set = Arc::new(AtomicBool::new(false));
-        for signal in [SIGINT, SIGTERM] {
+        for &signal in signals {
             // In this order: the first of them acts only on what the second one has set at the signal before.
             flag::register_conditional_default(signal, Arc::clone(&is_set))?;
             flag::register(signal, Arc::clone(&is_set))?;

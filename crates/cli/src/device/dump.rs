@@ -1,6 +1,7 @@
 //! `mapio device dump`.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 
 use clap::Args;
 use mapio_device::register::{Block, Read, Register};
@@ -14,12 +15,14 @@ use crate::size;
 
 /// Bytes that are shown if it is not said how many.
 const SHOWN: usize = 256;
+/// Bytes of a line.
+const LINE_BYTES: usize = 16;
 
 /// Show all registers of a block with their fields, or a range of bytes
 ///
 /// With names where the block is known, by what the target is or by --block; otherwise in hexadecimal and as text. A
-/// register is left out, and it is said why, if reading it would change the device, or if it is not there as the
-/// device is set up.
+/// register, or a part of the range, is left out, and it is said why, if reading it would change the device, or if it
+/// is not there as the device is set up.
 ///
 /// Example: mapio device dump com1
 /// Example: mapio device dump 0xfed00000 --len 1k --width 32
@@ -43,11 +46,18 @@ pub(super) struct Arguments {
 
 /// A register that was left out, as JSON.
 #[derive(Debug, Serialize)]
-struct LeftOutJson {
-    register: &'static str,
+struct LeftOutJson<'a> {
+    target: &'a str,
     offset: usize,
-    left_out: String,
+    /// In bits.
+    width: u32,
+    register: &'static str,
+    index: Option<usize>,
+    left_out: &'a str,
 }
+
+/// Why what changes the device by that is not read.
+const EFFECT: &str = "reading it changes the device (--force)";
 
 impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<Answer> {
@@ -57,11 +67,12 @@ impl Arguments {
         let bus = self.options.open_room(&self.target, Room::Exactly(block.len))?;
         let mut answer = Answer::Yes;
         for register in block.registers {
-            if let Some(reason) = left_out(block, register, &*bus, self.force) {
-                self.tell_left_out(register, &reason)?;
-                continue;
-            }
+            let left_out = left_out(block, register, &*bus, self.force);
             for place in (0..register.count).map(|index| Place::of(register, index)) {
+                if let Some(reason) = &left_out {
+                    self.tell_left_out(&place, register, reason)?;
+                    continue;
+                }
                 match place.read(&*bus) {
                     Ok(value) => self.tell(&place, value)?,
                     Err(error) => {
@@ -81,40 +92,82 @@ impl Arguments {
         output::line(&lines(&self.target, place, value))
     }
 
-    fn tell_left_out(&self, register: &Register, reason: &str) -> anyhow::Result<()> {
+    /// Tells that an access was left out, which would have been of this register.
+    fn tell_left_out(&self, place: &Place, register: &Register, reason: &str) -> anyhow::Result<()> {
         if self.json {
-            let (name, offset) = (register.name, register.offset);
-            return output::json(&LeftOutJson { register: name, offset, left_out: reason.to_owned() });
+            return output::json(&LeftOutJson {
+                target: &self.target.name,
+                offset: place.offset,
+                width: place.width.bits(),
+                register: register.name,
+                index: place.register.map(|(_, index)| index),
+                left_out: reason,
+            });
         }
-        output::line(&format!("{:#06x} {} left out: {reason}", register.offset, register.name))
+        let label = place.register.map_or_else(|| register.name.to_owned(), |_| place.label(&self.target));
+        output::line(&format!("{:#06x} {label} left out: {reason}", place.offset))
     }
 
     /// A range without names.
     fn bytes(&self) -> anyhow::Result<Answer> {
-        anyhow::ensure!(self.target.register.is_none(), "a register has a length of its own");
-        let width = self.options.width().unwrap_or(self.target.usual_width());
+        let target = &self.target;
+        anyhow::ensure!(target.register.is_none(), "a register has a length of its own");
+        let width = self.options.access_width(target);
         let room = match self.len {
             Some(len) => Room::Exactly(usize::try_from(len)?),
             None => Room::UpTo(SHOWN),
         };
-        let bus = self.options.open_room(&self.target, room)?;
-        let per_line = 16 / width.bytes();
-        let offsets: Vec<_> = (0..bus.len() / width.bytes()).map(|i| i * width.bytes()).collect();
-        for line in offsets.chunks(per_line) {
-            let values = line.iter().map(|&offset| bus.read(offset, width)).collect::<Result<Vec<_>, _>>()?;
-            if self.json {
-                for (&offset, value) in line.iter().zip(values) {
-                    let place = Place { offset, width, register: None, field: None };
-                    output::json(&place.json(&self.target, value))?;
-                }
-                continue;
-            }
-            let start = self.target.offset.saturating_add(u64::try_from(line[0])?);
-            if output::print(&hex_line(start, width, &values))? == Reader::Gone {
-                break;
-            }
+        let bus = self.options.open_room(target, room)?;
+        if bus.len() == 0 {
+            output::complain_as("mapio", format!("{} has no bytes", output::printable(&target.name)));
+        }
+        let rest = bus.len() % width.bytes();
+        let is_whole = rest == 0 || target.is_file();
+        anyhow::ensure!(is_whole, "{:#x} bytes are no whole number of accesses of {width}", bus.len());
+        let end = bus.len() - rest;
+        if self.range(&*bus, 0..end, width)? == Reader::Listening {
+            // A file does not mind.
+            self.range(&*bus, end..bus.len(), Width::U8)?;
         }
         Ok(Answer::Yes)
+    }
+
+    /// A part of it, in accesses of this width.
+    fn range(&self, bus: &dyn RegisterIo, range: Range<usize>, width: Width) -> anyhow::Result<Reader> {
+        for start in range.clone().step_by(LINE_BYTES) {
+            let end = range.end.min(start.saturating_add(LINE_BYTES));
+            if self.hex_or_json(bus, start..end, width)? == Reader::Gone {
+                return Ok(Reader::Gone);
+            }
+        }
+        Ok(Reader::Listening)
+    }
+
+    /// A line of it, and before it what is left out of it.
+    fn hex_or_json(&self, bus: &dyn RegisterIo, range: Range<usize>, width: Width) -> anyhow::Result<Reader> {
+        let mut values = Vec::new();
+        for offset in range.clone().step_by(width.bytes()) {
+            let place = Place { offset, width, register: None, field: None };
+            let effect = self.options.effect(&self.target, &place, bus).filter(|_| !self.force);
+            if let Some(register) = effect {
+                self.tell_left_out(&place, register, EFFECT)?;
+                values.push(None);
+                continue;
+            }
+            let value = bus.read(offset, width)?;
+            if self.json {
+                let line = serde_json::to_string(&place.json(&self.target, value))?;
+                if output::print(&format!("{line}\n"))? == Reader::Gone {
+                    return Ok(Reader::Gone);
+                }
+            }
+            values.push(Some(value));
+        }
+        if self.json {
+            return Ok(Reader::Listening);
+        }
+        let start = self.target.offset.saturating_add(u64::try_from(range.start)?);
+        output::print(&hex_line(start, width, &values))
     }
 }
 
@@ -126,7 +179,7 @@ fn left_out(block: &'static Block, register: &Register, bus: &dyn RegisterIo, fo
     if !is_there(block, register, bus) {
         return Some(format!("it is only there when {}", register.when));
     }
-    (register.read == Read::Effect && !force).then(|| "reading it changes the device (--force)".to_owned())
+    (register.read == Read::Effect && !force).then(|| EFFECT.to_owned())
 }
 
 /// The lines that show a register: its value, and each field with its meaning.
@@ -141,17 +194,20 @@ fn lines(target: &Target, place: &Place, value: u64) -> String {
     lines
 }
 
-/// Values in a line, with the address of the first, in hexadecimal and as text.
-fn hex_line(start: u64, width: Width, values: &[u64]) -> String {
+/// Values in a line, with the address of the first, in hexadecimal and as text; dashes for what is left out.
+fn hex_line(start: u64, width: Width, values: &[Option<u64>]) -> String {
     let digits = 2 * width.bytes();
-    let columns = (16 / width.bytes()) * (digits + 1);
+    let columns = (LINE_BYTES / width.bytes()) * (digits + 1);
     let hex = values.iter().fold(String::new(), |mut hex, value| {
-        let _ = write!(hex, " {value:0digits$x}");
+        let _ = match value {
+            Some(value) => write!(hex, " {value:0digits$x}"),
+            None => write!(hex, " {}", "-".repeat(digits)),
+        };
         hex
     });
-    let bytes = values.iter().flat_map(|value| value.to_le_bytes().into_iter().take(width.bytes()));
+    let bytes = |value: &Option<u64>| value.unwrap_or(0).to_le_bytes().into_iter().take(width.bytes());
     let shown = |byte: u8| if byte == b' ' || byte.is_ascii_graphic() { char::from(byte) } else { '.' };
-    let text: String = bytes.map(shown).collect();
+    let text: String = values.iter().flat_map(bytes).map(shown).collect();
     format!("{start:08x} {hex:<columns$}  |{text}|\n")
 }
 
@@ -197,7 +253,8 @@ mod tests {
 
     #[test]
     fn a_line_has_sixteen_bytes_in_values_of_the_width() {
-        let line = |width, values: &[u64]| hex_line(0x1000, width, values);
+        let line =
+            |width, values: &[u64]| hex_line(0x1000, width, &values.iter().copied().map(Some).collect::<Vec<_>>());
         assert_eq!(
             line(Width::U32, &[0x6463_6261, 0x1]),
             "00001000  64636261 00000001                    |abcd....|\n"

@@ -1,6 +1,7 @@
 //! Registers of a target: which are meant, what they hold, and how that is shown.
 
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -9,7 +10,7 @@ use mapio_device::register::{Block, Field, Read, Register};
 use mapio_device::{RegisterIo, System, Trace, Width};
 use serde::Serialize;
 
-use super::target::{self, Named, Room, Target};
+use super::target::{self, Enabling, Named, Room, Target};
 use crate::output;
 
 /// How a target is accessed.
@@ -18,9 +19,12 @@ pub(super) struct Options {
     /// Names of the registers there, such as 16550; default: what the target has by its kind
     #[arg(long, value_name = "BLOCK", value_parser = target::block)]
     block: Option<&'static Block>,
-    /// Bits of an access: 8, 16, 32 or 64; default: the register's, 8 for ports, else 32
+    /// Bits of an access: 8, 16, 32 or 64; default: the registers', 8 for ports, else 32
     #[arg(long, value_name = "BITS", value_parser = width)]
     width: Option<Width>,
+    /// Enable a PCI device first, and leave it so
+    #[arg(long)]
+    enable: bool,
     /// Print each access to standard error
     #[arg(long)]
     trace: bool,
@@ -57,28 +61,80 @@ impl Options {
         }
     }
 
-    /// The registers that are meant, `count` of them one behind the other.
-    pub(super) fn places(&self, target: &Target, count: usize) -> anyhow::Result<Vec<Place>> {
-        let Some(named) = &target.register else {
-            let width = self.width.unwrap_or(target.usual_width());
-            let block = self.block(target)?;
-            let place = |i: usize| {
-                let offset = i.checked_mul(width.bytes()).context("the range is too long")?;
-                // Nothing says which of several is meant, so it has no name.
-                let mut known = block.into_iter().flat_map(|block| block.at(offset, width));
-                let register = known.next().filter(|_| known.next().is_none());
-                Ok(Place { offset, width, register, field: None })
-            };
-            return (0..count).map(place).collect();
-        };
+    /// The registers that are meant, `count` of them one behind the other. Takes no memory for each.
+    pub(super) fn places(&self, target: &Target, count: usize) -> anyhow::Result<Places> {
         let block = self.block(target)?;
+        let Some(named) = &target.register else {
+            let width = self.access_width(target);
+            // The end is a number of bytes, too.
+            count.checked_mul(width.bytes()).context("the range is too long")?;
+            return Ok(Places { indices: 0..count, kind: Kind::Accesses(width, block) });
+        };
         let block =
             block.with_context(|| format!("{} has no names of its own: --block names its registers", target.name))?;
         self.named(block, named, count)
     }
 
+    /// The width of an access without a name: what was said, or that of all registers of the block, or of the target.
+    pub(super) fn access_width(&self, target: &Target) -> Width {
+        let block = self.surroundings(target).map(|(block, _)| block);
+        let first = block.and_then(|block| block.registers.first().map(|register| register.width));
+        let common = first.filter(|first| block.into_iter().flat_map(|b| b.registers).all(|r| r.width == *first));
+        self.width.or(common).unwrap_or(target.usual_width())
+    }
+
+    /// The block in which the target is, and how far into it.
+    fn surroundings(&self, target: &Target) -> Option<(&'static Block, usize)> {
+        let (name, offset) = match self.block {
+            Some(block) => return Some((block, 0)),
+            None => target.inside?,
+        };
+        target::block(name).ok().zip(usize::try_from(offset).ok())
+    }
+
+    /// The register that an access reads, and changes the device by that, as far as is known. One that may be another
+    /// register just now, and nothing tells, counts.
+    pub(super) fn effect(&self, target: &Target, place: &Place, bus: &dyn RegisterIo) -> Option<&'static Register> {
+        let (block, start) = self.surroundings(target)?;
+        let first = start.checked_add(place.offset)?;
+        let end = first.checked_add(place.width.bytes())?;
+        let is_read = |register: &&Register| {
+            let elements = (0..register.count).map(|index| register.offset + index * register.stride);
+            let mut elements = elements.map(|at| at..at + register.width.bytes());
+            register.read == Read::Effect && elements.any(|element| element.start < end && first < element.end)
+        };
+        let mut candidates = block.registers.iter().filter(is_read);
+        candidates.find(|register| start != 0 || is_there(block, register, bus))
+    }
+
+    /// Refuses an access that is made again and again, and would change the device each time, whatever its name.
+    pub(super) fn refuse_watching(&self, target: &Target, place: &Place, bus: &dyn RegisterIo) -> anyhow::Result<()> {
+        let Some(register) = self.effect(target, place, bus) else { return Ok(()) };
+        anyhow::bail!("reading {} changes the device each time: --force", register.name)
+    }
+
+    /// Refuses accesses without a name of which one would change the device by reading, before any of them is made.
+    /// `instead` is what to do.
+    pub(super) fn refuse_effects(
+        &self,
+        target: &Target,
+        places: &Places,
+        bus: &dyn RegisterIo,
+        instead: &str,
+    ) -> anyhow::Result<()> {
+        if places.is_named() || self.surroundings(target).is_none() {
+            return Ok(());
+        }
+        for place in places.iter() {
+            let Some(register) = self.effect(target, &place, bus) else { continue };
+            let offset = target.offset.saturating_add(u64::try_from(place.offset)?);
+            anyhow::bail!("{offset:#06x} is {}, and reading it changes the device: {instead}", register.name);
+        }
+        Ok(())
+    }
+
     /// The same by name.
-    fn named(&self, block: &'static Block, named: &Named, count: usize) -> anyhow::Result<Vec<Place>> {
+    fn named(&self, block: &'static Block, named: &Named, count: usize) -> anyhow::Result<Places> {
         let name = &named.register;
         let register =
             block.register(name).with_context(|| format!("the block '{}' has no register '{name}'", block.name))?;
@@ -95,39 +151,33 @@ impl Options {
             1 => format!("the register {} is only one", register.name),
             all => format!("there are {all} registers {}", register.name),
         })?;
-        let place = |index: usize| Place {
-            offset: register.offset + index * register.stride,
-            width: register.width,
-            register: Some((register, index)),
-            field,
-        };
-        Ok((first..end).map(place).collect())
+        Ok(Places { indices: first..end, kind: Kind::Elements(register, field) })
     }
 
     /// Opens as much of the target as these places take. Each register must be there now: another one would be accessed
     /// in its place.
-    pub(super) fn open(&self, target: &Target, places: &[Place]) -> anyhow::Result<Box<dyn RegisterIo>> {
-        let block = self.block(target)?;
-        let conditions = places.iter().filter_map(|place| block?.condition(place.register?.0));
-        let ends = conditions.filter_map(|condition| condition.register.end());
-        let ends = ends.chain(places.iter().map(|place| place.offset.saturating_add(place.width.bytes())));
-        let bus = self.open_room(target, Room::Exactly(ends.max().unwrap_or(0)))?;
+    pub(super) fn open(&self, target: &Target, places: &Places) -> anyhow::Result<Box<dyn RegisterIo>> {
         // By a name, all of them are of one register; by an offset, whichever is there is meant.
-        let named = places.first().and_then(|place| place.register).filter(|_| target.register.is_some());
-        if let Some((register, _)) = named {
-            anyhow::ensure!(
-                block.is_none_or(|block| is_there(block, register, &*bus)),
-                "the register {} is only there when {}",
-                register.name,
-                register.when
-            );
-        }
+        let Kind::Elements(register, _) = places.kind else {
+            return self.open_room(target, Room::Exactly(places.end()));
+        };
+        let block = self.block(target)?;
+        let condition = block.and_then(|block| block.condition(register));
+        let deciding = condition.and_then(|condition| condition.register.end()).unwrap_or(0);
+        let bus = self.open_room(target, Room::Exactly(places.end().max(deciding)))?;
+        anyhow::ensure!(
+            block.is_none_or(|block| is_there(block, register, &*bus)),
+            "the register {} is only there when {}",
+            register.name,
+            register.when
+        );
         Ok(bus)
     }
 
     /// Opens so much of the target.
     pub(super) fn open_room(&self, target: &Target, room: Room) -> anyhow::Result<Box<dyn RegisterIo>> {
-        let bus = target.open(&self.system(), room)?;
+        let enabling = if self.enable { Enabling::Enable } else { Enabling::AsItIs };
+        let bus = target.open(&self.system(), room, enabling)?;
         if !self.trace {
             return Ok(bus);
         }
@@ -143,8 +193,74 @@ impl Options {
         self.root.as_ref().map_or_else(System::default, System::at)
     }
 
-    pub(super) fn width(&self) -> Option<Width> {
-        self.width
+    /// The same, but nothing is enabled.
+    pub(super) fn without_enabling(&self) -> Self {
+        Self { block: self.block, width: self.width, enable: false, trace: self.trace, root: self.root.clone() }
+    }
+}
+
+/// Registers, or accesses without a name, one behind the other; at least one.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    /// Of the elements of the register, or of the accesses.
+    indices: Range<usize>,
+    kind: Kind,
+}
+
+/// What places are.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Elements of a register, or of them a field.
+    Elements(&'static Register, Option<&'static Field>),
+    /// Accesses of this width, and the block that they are in.
+    Accesses(Width, Option<&'static Block>),
+}
+
+impl Places {
+    /// How many.
+    pub(super) fn count(&self) -> usize {
+        self.indices.len()
+    }
+
+    /// In ascending order.
+    pub(super) fn iter(&self) -> impl Iterator<Item = Place> {
+        let kind = self.kind;
+        self.indices.clone().map(move |index| kind.place(index))
+    }
+
+    pub(super) fn first(&self) -> Place {
+        self.kind.place(self.indices.start)
+    }
+
+    pub(super) fn last(&self) -> Place {
+        self.kind.place(self.indices.end.saturating_sub(1))
+    }
+
+    /// The byte behind the last one.
+    fn end(&self) -> usize {
+        let last = self.last();
+        last.offset.saturating_add(last.width.bytes())
+    }
+
+    /// Whether they have been asked for by a name.
+    fn is_named(&self) -> bool {
+        matches!(self.kind, Kind::Elements(..))
+    }
+}
+
+impl Kind {
+    fn place(self, index: usize) -> Place {
+        match self {
+            Self::Elements(register, field) => Place { field, ..Place::of(register, index) },
+            Self::Accesses(width, block) => {
+                // `places` has checked that the end of all of them is a number.
+                let offset = index * width.bytes();
+                // Nothing says which of several is meant, so it has no name.
+                let mut known = block.into_iter().flat_map(|block| block.at(offset, width));
+                let register = known.next().filter(|_| known.next().is_none());
+                Place { offset, width, register, field: None }
+            }
+        }
     }
 }
 
@@ -292,7 +408,7 @@ mod tests {
     const BANKED: &Block = &Banked::BLOCK;
 
     fn options(width: Option<Width>) -> Options {
-        Options { block: Some(BANKED), width, trace: false, root: None }
+        Options { block: Some(BANKED), width, enable: false, trace: false, root: None }
     }
 
     fn target(text: &str) -> Target {

@@ -10,8 +10,8 @@ use crate::output::{self, Answer, Reader};
 
 /// Read registers
 ///
-/// Each is one access of its width, in ascending order. A register is read also if that changes the device, as taking a
-/// byte out of a queue does.
+/// Each is one access of its width, in ascending order. What changes the device when it is read, as taking a byte out
+/// of a queue does, is read by its name, or with --force.
 ///
 /// Example: mapio device read com1.LSR
 /// Example: mapio device read 0xfed00000 --width 32 --count 4
@@ -28,6 +28,9 @@ pub(super) struct Arguments {
     /// Show these bits only
     #[arg(long, value_name = "BITS", value_parser = target::number)]
     mask: Option<u64>,
+    /// Read also what changes the device by that, without its name
+    #[arg(long)]
+    force: bool,
     /// Print a line of JSON for each
     #[arg(long)]
     json: bool,
@@ -38,7 +41,10 @@ impl Arguments {
         let target = &self.target;
         let places = self.options.places(target, self.count.get())?;
         let bus = self.options.open(target, &places)?;
-        for place in &places {
+        if !self.force {
+            self.options.refuse_effects(target, &places, &*bus, "read it by its name, or --force")?;
+        }
+        for place in places.iter() {
             let value = place.part(place.read(&*bus)?) & self.mask.unwrap_or(u64::MAX);
             if self.json {
                 output::json(&place.json(target, value))?;

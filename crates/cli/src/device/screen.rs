@@ -1,7 +1,8 @@
 //! `mapio device screen`.
 
-use std::fs::File;
+use std::fs::{self, File, Permissions};
 use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -12,6 +13,8 @@ use mapio_device::screen::{
     Attribute, Format, Framebuffer, Layout, Picture, Size, TEXT_ADDR, TextScreen, bochs, fbdev,
 };
 use mapio_device::{Mmio, System, model};
+use serde::Serialize;
+use tempfile::NamedTempFile;
 
 use crate::output::{self, Answer};
 
@@ -21,15 +24,19 @@ const CELLS: Size = Size::new(80, 25);
 const MODE: (Size, Format) = (Size::new(640, 480), Format::Xrgb8888);
 /// Bytes that a cell takes.
 const CELL_BYTES: u64 = 2;
+/// Bytes that a screen has at most: more than any there is.
+const LARGEST_BYTES: u64 = 1 << 30;
 /// Pixels of a character.
 const GLYPH: Size = Size::new(9, 14);
 
 /// Print and draw on screens that are memory, and see what is on them
 ///
-/// TARGET is sim:text or sim:framebuffer (simulated ones, black at first, which end with the command), mem (the text screen of a
-/// PC, at 0xb8000 of /dev/mem), fb:0 (/dev/fb0, as it is set), or pci:1234:1111 (the display of QEMU and Bochs).
+/// TARGET is sim:text or sim:framebuffer (simulated ones, black at first, which end with the command), mem (the text
+/// screen of a PC, at 0xb8000 of /dev/mem), fb:0 (/dev/fb0, as it is set), or pci:1234:1111 (the display of QEMU and
+/// Bochs).
 ///
-/// It is cleared, gets the picture, then the text, and is looked at then. To draw on hardware takes --yes. Exit status: 0 done, 2 error.
+/// It is cleared, gets the picture, then the text, and is looked at then. To draw on hardware takes --yes. Exit status:
+/// 0 done, 2 error.
 ///
 /// Example: mapio device screen sim:text --text 'Good morning.' --colours yellow/blue --capture screen.png
 /// Example: dmesg | mapio device screen mem --clear --text - --yes
@@ -59,6 +66,9 @@ pub(super) struct Arguments {
     /// Print what is on a text screen then
     #[arg(long)]
     show: bool,
+    /// Print that as a line of JSON
+    #[arg(long, requires = "show")]
+    json: bool,
     /// Save what is on the screen then as a PNG file
     #[arg(long, value_name = "FILE")]
     capture: Option<PathBuf>,
@@ -84,6 +94,21 @@ enum Target {
 enum Mode {
     Text(Size),
     Pixels(Size, Format),
+}
+
+/// What is on a text screen, as JSON.
+#[derive(Debug, Serialize)]
+struct ShownJson<'a> {
+    /// A row each, without the blanks at its end.
+    lines: Vec<&'a str>,
+}
+
+/// Where a picture is saved.
+enum Capture {
+    /// In a file that is made beside the one of this name, which it replaces once it is whole.
+    Beside(NamedTempFile, PathBuf),
+    /// In what is no regular file, such as a pipe, which can't be replaced.
+    Special(File, PathBuf),
 }
 
 /// A screen that is open.
@@ -132,12 +157,14 @@ impl Arguments {
         // Opening the display of QEMU sets its mode.
         let draws = self.clear || self.picture.is_some() || self.text.is_some() || self.target == Target::Bochs;
         anyhow::ensure!(!is_real || !draws || self.yes, "this screen is hardware: --yes draws on it");
-        // What can't be read is known before anything is drawn.
+        // What can't be shown, read or saved is known before anything is drawn.
+        self.check()?;
+        let capture = self.capture.as_deref().map(Capture::create).transpose()?;
         let picture = self.picture.as_deref().map(read_picture).transpose()?;
         let text = self.text.as_deref().map(read_text).transpose()?;
         let mut screen = self.open()?;
-        if self.show && matches!(screen, Screen::Pixels(_)) {
-            anyhow::bail!("--show is for text screens: --capture saves a picture");
+        if let (Screen::Pixels(screen), true) = (&screen, text.is_some()) {
+            text_cells(screen.layout().size)?;
         }
         if self.clear {
             screen.clear(self.colours.unwrap_or_default())?;
@@ -149,12 +176,40 @@ impl Arguments {
             screen.print(&text, self.colours.unwrap_or_default())?;
         }
         if let (Screen::Text(text), true) = (&screen, self.show) {
-            output::print(&text.text()?)?;
+            self.show(text)?;
         }
-        if let Some(path) = &self.capture {
-            save(&screen.picture()?, path)?;
+        if let Some(capture) = capture {
+            capture.save(&screen.picture()?)?;
         }
         Ok(Answer::Yes)
+    }
+
+    /// Refuses what this kind of screen does not do.
+    fn check(&self) -> anyhow::Result<()> {
+        let is_text = matches!(self.target, Target::SimulatedText | Target::Memory);
+        anyhow::ensure!(is_text || !self.show, "--show is for text screens: --capture saves a picture");
+        anyhow::ensure!(!is_text || self.picture.is_none(), "a text screen shows no picture");
+        let bytes = match self.mode {
+            None => 0,
+            Some(Mode::Text(cells)) => {
+                u64::from(cells.width).saturating_mul(cells.height.into()).saturating_mul(CELL_BYTES)
+            }
+            Some(Mode::Pixels(size, format)) => {
+                let pixel_bytes = u64::try_from(format.bytes())?;
+                u64::from(size.width).saturating_mul(size.height.into()).saturating_mul(pixel_bytes)
+            }
+        };
+        anyhow::ensure!(bytes <= LARGEST_BYTES, "a screen of {bytes} bytes is too large: {LARGEST_BYTES} are the most");
+        Ok(())
+    }
+
+    /// Prints what is in the cells.
+    fn show(&self, screen: &TextScreen<Mmio>) -> anyhow::Result<()> {
+        let text = screen.text()?;
+        if self.json {
+            return output::json(&ShownJson { lines: text.lines().collect() });
+        }
+        output::print(&text).map(drop)
     }
 
     fn open(&self) -> anyhow::Result<Screen> {
@@ -224,7 +279,7 @@ impl Screen {
             // A text screen as large as fits, of which the rows that are printed on are drawn.
             Self::Pixels(screen) => {
                 let pixels = screen.layout().size;
-                let cells = Size::new(pixels.width / GLYPH.width, pixels.height / GLYPH.height);
+                let cells = text_cells(pixels)?;
                 let mut drawn = TextScreen::new(model::screen::text(cells)?, cells)?;
                 drawn.set_attribute(attribute);
                 drawn.print(text)?;
@@ -270,11 +325,60 @@ fn read_text(text: &str) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn save(picture: &Picture, path: &Path) -> anyhow::Result<()> {
-    let file = File::create(path).with_context(|| format!("creating {}", output::name(path)))?;
-    let mut file = BufWriter::new(file);
-    picture.write_png(&mut file).with_context(|| output::name(path))?;
-    file.flush().with_context(|| format!("writing {}", output::name(path)))
+/// Columns and rows of text that a picture has room for.
+fn text_cells(pixels: Size) -> anyhow::Result<Size> {
+    let cells = Size::new(pixels.width / GLYPH.width, pixels.height / GLYPH.height);
+    let (width, height) = (GLYPH.width, GLYPH.height);
+    let has_room = cells.width > 0 && cells.height > 0;
+    anyhow::ensure!(
+        has_room,
+        "{}x{} pixels have no room for a character of {width}x{height}",
+        pixels.width,
+        pixels.height
+    );
+    Ok(cells)
+}
+
+impl Capture {
+    /// Makes a file that can be written, and leaves one that has the name as it is.
+    fn create(path: &Path) -> anyhow::Result<Self> {
+        let creating = || format!("creating {}", output::name(path));
+        // The file behind a link is replaced, and not the link.
+        let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        match fs::metadata(&path) {
+            Ok(metadata) if !metadata.is_file() => {
+                let file = File::options().write(true).open(&path).with_context(creating)?;
+                return Ok(Self::Special(file, path));
+            }
+            Ok(_) => drop(File::options().write(true).open(&path).with_context(creating)?),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error).with_context(creating),
+        }
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // What the file may have is for the umask to say, as of any new file.
+        let permissions = fs::metadata(&path).map_or_else(|_| Permissions::from_mode(0o666), |old| old.permissions());
+        let mut builder = tempfile::Builder::new();
+        let file = builder.prefix(".mapio-").permissions(permissions).tempfile_in(folder).with_context(creating)?;
+        Ok(Self::Beside(file, path))
+    }
+
+    /// Saves the picture; the file has its name once all of it is written.
+    fn save(self, picture: &Picture) -> anyhow::Result<()> {
+        let (Self::Beside(_, path) | Self::Special(_, path)) = &self;
+        let name = output::name(path);
+        let file = match &self {
+            Self::Beside(file, _) => file.as_file(),
+            Self::Special(file, _) => file,
+        };
+        let mut writer = BufWriter::new(file);
+        picture.write_png(&mut writer).with_context(|| name.clone())?;
+        writer.flush().with_context(|| format!("writing {name}"))?;
+        drop(writer);
+        if let Self::Beside(file, path) = self {
+            file.persist(path).map_err(|error| error.error).with_context(|| format!("replacing {name}"))?;
+        }
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `mapio device serial`.
 
+mod kept;
 mod terminal;
 mod world;
 
@@ -9,13 +10,15 @@ use anyhow::bail;
 use clap::{Args, ValueEnum};
 use mapio_device::model::serial::{Peer, Timing, Uart};
 use mapio_device::model::{self, Simulated};
-use mapio_device::serial::{Chip, DataBits, Flow, Ns16550, PC_CLOCK_HZ, Parity, Pl011, Serial, Settings, StopBits};
-use mapio_device::{Driven, Interrupt, Polled, System};
+use mapio_device::serial::{DataBits, Flow, Ns16550, PC_CLOCK_HZ, Parity, Pl011, Serial, Settings, StopBits};
+use mapio_device::{Driven, Polled, System};
 
-use super::target::{self, Room, Target};
+use super::question::{Consent, consent};
+use super::target::{self, Enabling, Room, Target};
 use crate::duration::duration;
-use crate::output::Answer;
-use terminal::Terminal;
+use crate::output::{self, Answer};
+use kept::Keep;
+use terminal::{Listen, Terminal, Times};
 use world::World;
 
 /// UARTCLK of QEMU's machines, in hertz.
@@ -25,13 +28,15 @@ const SIMULATED_CLOCK_HZ: u32 = 48_000_000;
 
 /// Talk to a serial port
 ///
-/// On a terminal, keys go to the port and its bytes to the screen, until Ctrl-]. Else standard input is sent, and what comes
-/// goes to standard output, until nothing has come for the time of --linger.
+/// On a terminal, keys go to the port and its bytes to the screen, until Ctrl-]. Else standard input is sent, to the
+/// last bit, and what comes goes to standard output, until nothing has come for the time of --linger.
 ///
-/// TARGET is a 16550 or a PL011: com1 to com4, port:0x2f8, pci:0000:00:04.0/bar0, uio:0, 0xADDRESS, or sim:16550 or sim:pl011, whose
-/// other end sends everything back, or is a pseudo-terminal with --pty.
+/// TARGET is a 16550 or a PL011: com1 to com4, port:0x2f8, pci:0000:00:04.0/bar0, uio:0, 0xADDRESS, or sim:16550 or
+/// sim:pl011, whose other end sends everything back, or is a pseudo-terminal with --pty.
 ///
-/// Exit status: 0 done, 2 error.
+/// Hardware is set up for that, which is asked about on a terminal, and refused without one, unless there is --yes.
+/// Speed, format, lines and interrupts are put back at the end. Exit status: 0 done, 1 not wanted, 2 an error, or bytes
+/// were lost.
 ///
 /// Example: mapio device serial com2 --baud 9600
 /// Example: mapio device serial sim:pl011 --pty
@@ -73,6 +78,15 @@ pub(super) struct Arguments {
     /// Without a terminal: how long to wait for more at the end of the input; default: 500ms
     #[arg(long, value_name = "TIME", value_parser = duration, default_value = "500ms", hide_default_value = true)]
     linger: Duration,
+    /// Without a terminal: how long the other end may take no bytes; default: 10s
+    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "10s", hide_default_value = true)]
+    timeout: Duration,
+    /// Use hardware without asking
+    #[arg(long, short)]
+    yes: bool,
+    /// Print how many bytes were sent and received, and how many errors there were, as a last line of JSON
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -101,6 +115,7 @@ enum ChipKind {
 impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<Answer> {
         let chip = self.chip_kind()?;
+        self.check_target()?;
         if self.target.is_simulated() {
             return match chip {
                 ChipKind::Ns16550 => {
@@ -118,42 +133,67 @@ impl Arguments {
         if self.pty {
             bail!("--pty is for simulated ports: {} has another end of its own", self.target.name);
         }
+        let question = format!("set up {} and use it as a serial port?", self.target.name);
+        if !self.yes && consent(&self.target, &question)? == Consent::Withheld {
+            return Ok(Answer::No);
+        }
         let system = System::default();
         match chip {
             ChipKind::Ns16550 => {
-                let bus = self.target.open(&system, Room::Exactly(8))?;
+                let bus = self.target.open(&system, Room::Exactly(8), Enabling::Enable)?;
                 self.real(&system, Ns16550::new(bus, self.clock.unwrap_or(PC_CLOCK_HZ))?)
             }
             ChipKind::Pl011 => {
-                let bus = self.target.open(&system, Room::Exactly(0x1000))?;
+                let bus = self.target.open(&system, Room::Exactly(0x1000), Enabling::Enable)?;
                 self.real(&system, Pl011::new(bus, self.clock.unwrap_or(PL011_CLOCK_HZ))?)
             }
         }
     }
 
-    fn simulated<M: Uart + 'static>(&self, bus: &Simulated<M>, chip: impl Chip) -> anyhow::Result<Answer> {
+    /// Refuses what is a part of a port, or none.
+    fn check_target(&self) -> anyhow::Result<()> {
+        let target = &self.target;
+        anyhow::ensure!(target.register.is_none(), "a serial port is all of its registers, and not one of them");
+        anyhow::ensure!(!target.is_file(), "{} is a file, and no serial port", target.name);
+        let is_inside = target.is_simulated() && target.offset != 0;
+        anyhow::ensure!(!is_inside, "{} is inside of a port, which begins at offset 0", target.name);
+        Ok(())
+    }
+
+    fn simulated<M: Uart + 'static>(&self, bus: &Simulated<M>, chip: impl Keep) -> anyhow::Result<Answer> {
         let peer = Peer::of(bus);
         if matches!(self.flow, FlowKind::RtsCts) {
             peer.heed_cts();
         }
         let world = if self.pty { World::pty(peer)? } else { World::echo(peer)? };
-        if self.poll { self.polled(chip, world) } else { self.driven(chip, bus.interrupt()?, world) }
+        if self.poll { self.talk(chip, Polled, world) } else { self.talk(chip, Driven::new(bus.interrupt()?), world) }
     }
 
-    fn real(&self, system: &System, chip: impl Chip) -> anyhow::Result<Answer> {
+    fn real(&self, system: &System, chip: impl Keep) -> anyhow::Result<Answer> {
         if self.interrupt {
             let interrupt = self.target.interrupt(system)?;
-            return self.driven(chip, interrupt, World::Real);
+            return self.talk(chip, Driven::new(interrupt), World::Real);
         }
-        self.polled(chip, World::Real)
+        self.talk(chip, Polled, World::Real)
     }
 
-    fn polled(&self, chip: impl Chip, world: World) -> anyhow::Result<Answer> {
-        Terminal::new(Serial::new(chip, Polled, self.settings())?, world, self.linger)?.run()
-    }
-
-    fn driven(&self, chip: impl Chip, interrupt: impl Interrupt, world: World) -> anyhow::Result<Answer> {
-        Terminal::new(Serial::new(chip, Driven::new(interrupt), self.settings())?, world, self.linger)?.run()
+    /// Sets the port up, carries bytes until the end, and puts it back.
+    fn talk<C: Keep>(&self, mut chip: C, waiting: impl Listen, world: World) -> anyhow::Result<Answer> {
+        let kept = chip.keep()?;
+        let port = Serial::new(chip, waiting, self.settings())?;
+        let times = Times { linger: self.linger, stuck: self.timeout };
+        let mut terminal = Terminal::new(port, world, times)?;
+        let talked = terminal.run();
+        let (mut port, counts, last) = terminal.into_parts();
+        let is_back = port.chip().put_back(kept);
+        if self.json {
+            // What has come may have no line break at its end.
+            let start = if last.is_none_or(|last| last == b'\n') { "" } else { "\n" };
+            output::line(&format!("{start}{}", serde_json::to_string(&counts)?))?;
+        }
+        talked?;
+        is_back?;
+        Ok(if counts.is_whole() { Answer::Yes } else { Answer::Partly })
     }
 
     fn chip_kind(&self) -> anyhow::Result<ChipKind> {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
-use mapio_device::pci::{self, Address, Caching, Id, PciDevice};
+use mapio_device::pci::{self, Address, BarKind, Caching, Id, PciDevice};
 use mapio_device::register::Block;
 use mapio_device::uio::{UioDevice, UioInterrupt};
 use mapio_device::{Error, Mmio, PortFile, Ports, RegisterIo, System, Width, blocks};
@@ -30,11 +30,15 @@ const INSTANCES: [(&str, u64, &str); 7] = [
 pub(super) struct Target {
     /// What was written before the register.
     pub(super) name: String,
+    /// What was written before the offset.
+    device_name: String,
     device: Device,
     /// Of the first byte, from the start of the device.
     pub(super) offset: u64,
     /// The block that is there by what the target is.
     pub(super) block: Option<&'static str>,
+    /// The block of the device, and how far into it the target begins.
+    pub(super) inside: Option<(&'static str, u64)>,
     pub(super) register: Option<Named>,
 }
 
@@ -75,6 +79,15 @@ enum UioSpace {
     Ports(usize),
 }
 
+/// Whether a device that does not answer is made to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Enabling {
+    /// It is used as it is.
+    AsItIs,
+    /// A PCI device is enabled, and stays so.
+    Enable,
+}
+
 /// How many bytes are to be accessible.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Room {
@@ -113,9 +126,10 @@ pub(super) fn parse(text: &str) -> Result<Target, String> {
         tail(rest).ok_or_else(|| format!("'{rest}' is not +OFFSET, .REGISTER or .REGISTER.FIELD"))?;
     let end = start.checked_add(offset).ok_or_else(|| format!("'{text}' is too far away"))?;
     let shown = if offset == 0 { name.to_owned() } else { format!("{name}+{offset:#x}") };
+    let inside = block.map(|block| (block, offset));
     // The device's own block is at its beginning.
     let block = block.filter(|_| offset == 0);
-    Ok(Target { name: shown, device, offset: end, block, register })
+    Ok(Target { name: shown, device_name: name.to_owned(), device, offset: end, block, inside, register })
 }
 
 /// A built-in block.
@@ -219,6 +233,11 @@ impl Target {
         matches!(self.device, Device::Simulated(_))
     }
 
+    /// Whether it is a regular file's bytes.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(self.device, Device::File(_))
+    }
+
     /// The device's interrupt, where the kernel hands it to programs.
     pub(super) fn interrupt(&self, system: &System) -> anyhow::Result<UioInterrupt> {
         let number = match &self.device {
@@ -245,7 +264,7 @@ impl Target {
     }
 
     /// Opens it, so that its first byte has offset 0.
-    pub(super) fn open(&self, system: &System, room: Room) -> anyhow::Result<Box<dyn RegisterIo>> {
+    pub(super) fn open(&self, system: &System, room: Room, enabling: Enabling) -> anyhow::Result<Box<dyn RegisterIo>> {
         let (start, Room::Exactly(wanted) | Room::UpTo(wanted)) = (self.offset, room);
         let end = start.checked_add(u64::try_from(wanted)?).context("the range is too long")?;
         match &self.device {
@@ -256,9 +275,9 @@ impl Target {
             }
             _ => {}
         }
-        let bus = self.whole(system)?;
+        let bus = self.whole(system, enabling)?;
         let left = usize::try_from(start).ok().and_then(|start| bus.len().checked_sub(start).map(|left| (start, left)));
-        let has = || format!("{} has {:#x} bytes", self.name, bus.len());
+        let has = || format!("{} has {:#x} bytes", self.device_name, bus.len());
         let (start, left) = left.with_context(|| format!("{}, and none at offset {start:#x}", has()))?;
         let len = match room {
             Room::UpTo(most) => left.min(most),
@@ -270,8 +289,19 @@ impl Target {
         Ok(Box::new(Part { bus, start, len }))
     }
 
+    /// Refuses a BAR at whose addresses the device does not answer: all that is read there are ones.
+    fn check_answers(&self, device: &PciDevice, index: usize) -> anyhow::Result<()> {
+        let command = device.header()?.command().read()?;
+        let answers = match device.bar(index)?.kind {
+            BarKind::Memory { .. } => command.memory() == 1,
+            BarKind::Ports => command.io() == 1,
+        };
+        anyhow::ensure!(answers, "{} is not enabled: --enable", self.device_name);
+        Ok(())
+    }
+
     /// All of a device that has an end.
-    fn whole(&self, system: &System) -> anyhow::Result<Box<dyn RegisterIo>> {
+    fn whole(&self, system: &System, enabling: Enabling) -> anyhow::Result<Box<dyn RegisterIo>> {
         Ok(match &self.device {
             Device::Memory | Device::Ports => unreachable!("they are opened in part"),
             Device::Pci(which, space) => {
@@ -279,7 +309,10 @@ impl Target {
                 match space {
                     PciSpace::Config => Box::new(device.config()?),
                     PciSpace::Bar(index) => {
-                        device.enable()?;
+                        if enabling == Enabling::Enable {
+                            device.enable()?;
+                        }
+                        self.check_answers(&device, *index)?;
                         device.open_bar(*index, Caching::Uncached)?
                     }
                 }

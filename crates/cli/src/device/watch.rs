@@ -40,6 +40,9 @@ pub(super) struct Arguments {
     /// Look so many times only
     #[arg(long, value_name = "N")]
     count: Option<NonZero<u64>>,
+    /// Read also what changes the device by that
+    #[arg(long)]
+    force: bool,
     /// Print each change as a line of JSON
     #[arg(long)]
     json: bool,
@@ -80,7 +83,10 @@ impl Arguments {
             None => {
                 let places = options.places(target, 1)?;
                 let bus = options.open(target, &places)?;
-                Ok((places, bus))
+                if !self.force {
+                    options.refuse_watching(target, &places.first(), &*bus)?;
+                }
+                Ok((places.iter().collect(), bus))
             }
             Some(block) => {
                 let shown = block.registers.iter().filter(|register| register.is_safe_to_read());

@@ -1,6 +1,5 @@
 //! `mapio device write`.
 
-use std::io::{self, BufRead, IsTerminal, Write as _};
 use std::num::NonZero;
 
 use anyhow::Context;
@@ -9,8 +8,10 @@ use mapio_device::RegisterIo;
 use mapio_device::register::{Read, Register, Write};
 use serde::Serialize;
 
-use super::place::{Options, Place, PlaceJson};
+use super::place::{Options, Place, PlaceJson, Places};
+use super::question::{Consent, consent};
 use super::target::{self, Target};
+use crate::interrupt::Interrupt;
 use crate::output::{self, Answer};
 
 /// Write registers
@@ -19,9 +20,9 @@ use crate::output::{self, Answer};
 /// are read first, and two accesses are made. Of a register whose bits are cleared or set by ones, only the field's
 /// are written.
 ///
-/// Writing to hardware can lose data and stop the machine, so each write is asked about on a terminal, and refused
-/// without one, unless there is --yes. Exit status: 0 written, 1 not wanted, or --verify has read something else, 2
-/// error.
+/// Writing to hardware can lose data and stop the machine, so it is asked about on a terminal before anything is read,
+/// and refused without one, unless there is --yes. Exit status: 0 written, 1 not wanted, or --verify has read something
+/// else, 2 error.
 ///
 /// Example: mapio device write com2.LCR.DLAB=1 --verify
 /// Example: mapio device write 0xfe000000 0x55 --width 8 --yes
@@ -78,31 +79,54 @@ impl Arguments {
     pub(super) fn run(self) -> anyhow::Result<Answer> {
         let (target, value) = self.parse()?;
         let places = self.options.places(&target, self.count.get())?;
-        let value = number(&places[0], &value)?;
-        let bits = self.mask.unwrap_or(u64::MAX);
-        for place in &places {
-            let most = place.part(place.width.max());
-            anyhow::ensure!(value <= most, "{} holds at most {most:#x}, and not {value:#x}", place.label(&target));
-            if self.verify {
-                verifiable(place)?;
-            }
+        let value = number(&places.first(), &value)?;
+        self.check(&target, &places.first(), value)?;
+        if !self.yes && !self.dry_run && consent(&target, &question(&target, &places, value))? == Consent::Withheld {
+            return Ok(Answer::No);
         }
-        if target.is_real() && !self.yes && !self.dry_run && !can_ask() {
-            anyhow::bail!("{} is hardware, and nobody can be asked: --yes writes to it", target.name);
+        let bus = match self.dry_run {
+            true => self.options.without_enabling().open(&target, &places)?,
+            false => self.options.open(&target, &places)?,
+        };
+        // The first access comes after the last check.
+        places.iter().try_for_each(|place| self.check(&target, &place, value))?;
+        if self.mask.is_some() || self.verify {
+            self.options.refuse_effects(&target, &places, &*bus, "write all of it, without --verify")?;
         }
-        let bus = self.options.open(&target, &places)?;
+        // The signals are caught once nobody is asked any more: Ctrl-C ends a question.
+        let interrupt = Interrupt::catch().context("catching signals")?;
         let mut answer = Answer::Yes;
-        for place in &places {
-            let change = change(place, &*bus, value, bits)?;
-            let what = format!("{} to {}", place.value_text(value), place.label(&target));
-            if target.is_real() && !self.yes && !self.dry_run && !ask(&format!("write {what} of {}?", target.name))? {
-                return Ok(Answer::No);
-            }
-            if self.write(&target, place, &*bus, change)? == Answer::No {
+        for (written, place) in places.iter().enumerate() {
+            let so_far = || format!("written {written} of {}", places.count());
+            anyhow::ensure!(!interrupt.is_set(), "stopped by a signal: {}", so_far());
+            let made =
+                change(&place, &*bus, value, self.bits()).and_then(|change| self.write(&target, &place, &*bus, change));
+            let made = if places.count() > 1 { made.with_context(so_far) } else { made };
+            if made? == Answer::No {
                 answer = Answer::No;
             }
         }
         Ok(answer)
+    }
+
+    /// The bits that are meant of each place's value.
+    fn bits(&self) -> u64 {
+        self.mask.unwrap_or(u64::MAX)
+    }
+
+    /// Refuses a value that does not fit the place, and bits that it does not have.
+    fn check(&self, target: &Target, place: &Place, value: u64) -> anyhow::Result<()> {
+        let (most, label) = (place.part(place.width.max()), place.label(target));
+        anyhow::ensure!(value <= most, "{label} holds at most {most:#x}, and not {value:#x}");
+        if let Some(mask) = self.mask {
+            anyhow::ensure!(mask != 0, "--mask has no bits: nothing would be written");
+            anyhow::ensure!(
+                mask <= most,
+                "--mask {mask:#x} has bits that {label} does not have, which holds {most:#x}"
+            );
+            anyhow::ensure!(value & !mask == 0, "{value:#x} has bits outside of --mask {mask:#x}");
+        }
+        if self.verify { verifiable(place) } else { Ok(()) }
     }
 
     /// The target, and the text of the value.
@@ -135,6 +159,16 @@ impl Arguments {
             output::line(&format!("{label}: wrote {}, read back {read}", place.value_text(value)))?;
         }
         Ok(if differs.is_some() { Answer::No } else { Answer::Yes })
+    }
+}
+
+/// What is asked before hardware is written to, once for all places.
+fn question(target: &Target, places: &Places, value: u64) -> String {
+    let first = places.first();
+    let what = format!("write {} to {}", first.value_text(value), first.label(target));
+    match places.count() {
+        1 => format!("{what} of {}?", target.name),
+        count => format!("{what} to {} of {}, {count} writes?", places.last().label(target), target.name),
     }
 }
 
@@ -181,22 +215,6 @@ fn change(place: &Place, bus: &dyn RegisterIo, value: u64, bits: u64) -> anyhow:
         ),
     };
     Ok(Change { register, mask })
-}
-
-fn can_ask() -> bool {
-    io::stdin().is_terminal() && io::stderr().is_terminal()
-}
-
-/// Asks on the terminal; only a yes is one.
-fn ask(question: &str) -> anyhow::Result<bool> {
-    let mut stderr = io::stderr().lock();
-    // By one write, so that nothing comes between.
-    let question = format!("mapio: {} [y/N] ", output::printable(question));
-    stderr.write_all(question.as_bytes()).context("asking on the terminal")?;
-    stderr.flush().context("asking on the terminal")?;
-    let mut answer = String::new();
-    io::stdin().lock().read_line(&mut answer).context("reading standard input")?;
-    Ok(matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes"))
 }
 
 #[cfg(test)]

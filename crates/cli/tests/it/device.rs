@@ -144,7 +144,7 @@ fn what_can_t_be_read_is_explained_in_one_line() {
             &["file:image.COMMAND", "--block", "pci", "--width", "32"],
             &["the register COMMAND has 16 bits, and not 32 bits"],
         ),
-        (&["file:image+0x3e", "--width", "32"], &["file:image+0x3e has 0x40 bytes", "0x3e"]),
+        (&["file:image+0x3e", "--width", "32"], &["file:image has 0x40 bytes", "0x3e"]),
         (&["file:image+0x100"], &["has 0x40 bytes, and none at offset 0x100"]),
         (&["file:image+1", "--width", "16"], &["16 bits at offset 0x1", "aligned"]),
         (&["file:image", "--width", "12"], &["an access has 8, 16, 32 or 64 bits"]),
@@ -173,7 +173,7 @@ fn writing_changes_the_field_and_nothing_beside_it() {
     assert_eq!(folder.read("image")[4..8], [0x02, 0x04, 0x00, 0x08]);
     write(&["file:image.BAR[1].SPACE=ports"]);
     assert_eq!(folder.read("image")[0x14], 1);
-    write(&["file:image+0x20", "0x12345678", "--mask", "0xffff", "--count", "2"]);
+    write(&["file:image+0x20", "0x5678", "--mask", "0xffff", "--count", "2"]);
     assert_eq!(folder.read("image")[0x20..0x28], [0x78, 0x56, 0, 0, 0x78, 0x56, 0, 0]);
     let before = folder.read("image");
     let said = write(&["file:image.COMMAND.IO=1", "--dry-run"]);
@@ -190,10 +190,100 @@ fn writing_changes_the_field_and_nothing_beside_it() {
         (&["file:image.STATUS=1", "--verify"], &["the register STATUS does not read as it was written"]),
         (&["file:image.BAR[0].SPACE=disk"], &["'disk' is not a number"]),
         (&["file:image.COMMAND"], &["there is no value"]),
+        (&["file:image=0x10", "--mask", "0x0f", "--verify"], &["0x10 has bits outside of --mask 0xf"]),
+        (&["file:image=0", "--mask", "0"], &["--mask has no bits"]),
+        (&["sim:pci+4=0", "--width", "16", "--count", "99"], &["sim:pci has 0x40 bytes"]),
+        (&["file:image=0", "--mask", "0x100", "--width", "8"], &["--mask 0x100 has bits that", "which holds 0xff"]),
+        (&["file:image.COMMAND.IO=1", "--mask", "2"], &["--mask 0x2 has bits that COMMAND.IO does not have"]),
     ] {
         folder.fails(&[&["device", "write", "--block", "pci"], words].concat(), parts);
     }
     assert_eq!(folder.read("image"), before);
+    let half = ["device", "write", "sim:16550=0", "--count", "6"];
+    folder.fails(&half, &["written 5 of 6: the register LSR can't be written"]);
+}
+
+#[test]
+fn what_changes_the_device_is_read_by_its_name_or_by_force() {
+    let folder = Folder::new();
+    folder.done(&["device", "read", "sim:16550.RBR"]);
+    folder.done(&["device", "read", "sim:16550", "--force"]);
+    for (words, part) in [
+        (&["read", "sim:16550"][..], "0x0000 is RBR, and reading it changes the device"),
+        (&["read", "sim:16550+5"], "0x0005 is LSR, and reading it changes the device"),
+        (&["read", "sim:16550+3", "--count", "4"], "0x0005 is LSR, and reading it changes the device"),
+        (&["read", "sim:pl011"], "0x0000 is DR, and reading it changes the device"),
+        (&["watch", "sim:16550.RBR", "--count", "1"], "reading RBR changes the device each time: --force"),
+        (&["watch", "sim:16550+5", "--count", "1"], "reading LSR changes the device each time: --force"),
+        (&["write", "sim:16550+5", "0", "--mask", "1"], "0x0005 is LSR, and reading it changes the device"),
+    ] {
+        folder.fails(&[&["device"], words].concat(), &[part]);
+    }
+    let said = folder.done(&["device", "dump", "sim:16550", "--len", "4", "--width", "8"]);
+    let wanted = "0x0000 RBR left out: reading it changes the device (--force)\n\
+                  0x0002 IIR left out: reading it changes the device (--force)\n\
+                  00000000  -- 00 -- 03                                      |....|\n";
+    assert_eq!(said, wanted);
+    let lines = json(&folder.done(&["device", "dump", "sim:16550", "--len", "4", "--json"]));
+    let first = (&lines[0]["target"], &lines[0]["register"], &lines[0]["width"], &lines[0]["offset"]);
+    assert_eq!(first, (&"sim:16550".into(), &"RBR".into(), &8.into(), &0.into()));
+    assert_eq!(lines.len(), 4);
+    let named = json(&folder.done(&["device", "dump", "sim:16550", "--json"]));
+    let left_out = named.iter().find(|line| line["register"] == "RBR").expect("it is told");
+    assert_eq!((&left_out["index"], &left_out["width"]), (&0.into(), &8.into()));
+    assert!(left_out["left_out"].as_str().expect("a reason").contains("--force"), "{left_out}");
+}
+
+#[test]
+fn ranges_are_bounded_by_the_room_and_shown_to_the_last_byte() {
+    let folder = Folder::new();
+    folder.fails(&["device", "read", "sim:edu", "--count", "999999999"], &["sim:edu has", "and not 0xee6b27fc"]);
+    folder.fails(&["device", "read", "sim:edu", "--count", "9999999999999999999"], &["the range is too long"]);
+    folder.fails(&["device", "write", "sim:edu=0", "--count", "999999999"], &["sim:edu has"]);
+    folder.fails(&["device", "read", "sim:16550+0x63"], &["sim:16550 has 0x8 bytes, and none at offset 0x63"]);
+    folder.write("seven", b"abcdefg").write("empty", b"");
+    let wanted = "00000000  64636261                             |abcd|\n\
+                  00000004  65 66 67                                         |efg|\n";
+    assert_eq!(folder.done(&["device", "dump", "file:seven"]), wanted);
+    folder.fails(&["device", "dump", "sim:pl011", "--len", "7"], &["0x7 bytes are no whole number of accesses"]);
+    let output = folder.mapio(&["device", "dump", "file:empty"]);
+    assert_eq!((output.status.code(), output.stdout.len()), (Some(0), 0), "{output:?}");
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "mapio: file:empty has no bytes\n");
+    if mapio_testkit::runner().is_some() {
+        return skip("ranges_are_bounded_by_the_room_and_shown_to_the_last_byte", "the command needs a runner here");
+    }
+    // A file of holes, far larger than memory, is dumped as it is read.
+    File::create(folder.path("sparse")).and_then(|file| file.set_len(500 << 30)).expect("a sparse file");
+    let mut child = Command::new(MAPIO)
+        .args(["device", "dump", "file:sparse", "--len", "500g"])
+        .current_dir(folder.root())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    assert!(line.starts_with("00000000  00000000 "), "{line}");
+    assert_eq!(child.wait().expect("it ends when nobody reads").code(), Some(0));
+}
+
+#[test]
+fn a_device_that_is_off_is_not_enabled_by_looking_at_it() {
+    let folder = machine();
+    let (edu, target) = ("machine/sys/bus/pci/devices/0000:00:04.0", "pci:1234:11e8/bar0");
+    let enabled = || folder.read(&format!("{edu}/enable"));
+    folder.done(&["device", "read", "--root", "machine", target]);
+    folder.done(&["device", "write", "--root", "machine", target, "1", "--dry-run", "--enable"]);
+    assert_eq!(enabled(), b"0\n");
+    let mut config = header();
+    config[4] = 0;
+    folder.write(&format!("{edu}/config"), &config);
+    for verb in ["read", "dump"] {
+        folder.fails(&["device", verb, "--root", "machine", target], &["pci:1234:11e8/bar0 is not enabled: --enable"]);
+    }
+    assert_eq!(enabled(), b"0\n");
+    // These folders enable nothing, but show that it was asked for.
+    folder.fails(&["device", "read", "--root", "machine", "--enable", target], &["is not enabled"]);
+    assert_eq!(enabled()[0], b'1');
 }
 
 #[test]
@@ -349,6 +439,38 @@ fn on_a_terminal_a_write_to_hardware_is_asked_about() {
 }
 
 #[test]
+fn the_question_comes_once_and_before_anything_is_read() {
+    if mapio_testkit::runner().is_some() {
+        return skip("the_question_comes_once_and_before_anything_is_read", "the command needs a runner here");
+    }
+    let folder = machine();
+    let (mut person, program) = terminal();
+    let mut child = Command::new(MAPIO)
+        .args([
+            "device", "write", "--root", "machine", "--width", "8", "0x10", "0x03", "--mask", "0x0f", "--count", "3",
+        ])
+        .current_dir(folder.root())
+        .stdin(program.try_clone().expect("a descriptor"))
+        .stderr(program)
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("it runs");
+    let (mut asked, mut byte) = (Vec::new(), [0]);
+    while !asked.ends_with(b"[y/N] ") {
+        person.read_exact(&mut byte).expect("it asks before it ends");
+        asked.push(byte[0]);
+    }
+    let question = "mapio: write 0x03 to 0x0010 to 0x0012 of 0x10, 3 writes? [y/N] ";
+    assert_eq!(String::from_utf8_lossy(&asked), question);
+    // What the device has at the time of the answer is kept, not what it had at that of the question.
+    let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("a file");
+    std::os::unix::fs::FileExt::write_all_at(&memory, &[0xa0, 0xb0, 0xc0], 0x10).expect("room");
+    person.write_all(b"y\n").expect("a terminal");
+    assert_eq!(child.wait().expect("it ends").code(), Some(0));
+    assert_eq!(folder.read("machine/dev/mem")[0x10..0x13], [0xa3, 0xb3, 0xc3]);
+}
+
+#[test]
 fn on_a_terminal_registers_are_drawn_in_place() {
     if mapio_testkit::runner().is_some() {
         return skip("on_a_terminal_registers_are_drawn_in_place", "the command needs a runner here");
@@ -373,6 +495,8 @@ fn a_simulated_text_screen_shows_what_is_printed() {
     let folder = Folder::new();
     let said = folder.done(&["device", "screen", "sim:text", "--text", "Good\nmorning.", "--show", "--mode", "20x3"]);
     assert_eq!(said, "Good\nmorning.\n\n");
+    let said = folder.done(&["device", "screen", "sim:text", "--text", "A\nB", "--show", "--json", "--mode", "5x2"]);
+    assert_eq!(said, "{\"lines\":[\"A\",\"B\"]}\n");
     let colours = ["device", "screen", "sim:text", "--clear", "--colours", "yellow/blue", "--capture", "a.png"];
     assert_eq!(folder.done(&colours), "");
     assert_eq!(&folder.read("a.png")[..8], b"\x89PNG\r\n\x1a\n");
@@ -401,6 +525,19 @@ fn a_captured_picture_is_drawn_again_as_it_is() {
     folder
         .fails(&["device", "screen", "sim:framebuffer", "--picture", "none.png"], &["opening none.png: No such file"]);
     folder.fails(&["device", "screen", "sim:framebuffer", "--show"], &["--capture saves a picture"]);
+    for (words, part) in [
+        (&["--mode", "8x8x32", "--text", "hello"][..], "8x8 pixels have no room for a character of 9x14"),
+        (&["--mode", "99999999x99999999x32"], "bytes is too large"),
+        (&["--mode", mode, "--capture", "none/a.png"], "creating none/a.png: No such file"),
+    ] {
+        let words = words.iter().map(|word| word.trim_start_matches("--mode=")).collect::<Vec<_>>();
+        folder.fails(&[&["device", "screen", "sim:framebuffer"], &words[..]].concat(), &[part]);
+    }
+    folder.fails(&["device", "screen", "sim:text", "--mode", "99999999x99999999"], &["bytes is too large"]);
+    // What fails leaves the file as it was, and nothing beside it.
+    folder.fails(&["device", "screen", "sim:framebuffer", "--picture", "cut.png", "--capture", "a.png"], &["cut.png"]);
+    assert_eq!(folder.read("a.png"), folder.read("c.png"));
+    assert_eq!(folder.names(), ["a.png", "b.png", "black.png", "c.png", "cut.png", "large.png"]);
 }
 
 #[test]
@@ -417,6 +554,8 @@ fn a_screen_that_is_hardware_is_drawn_on_with_yes_alone() {
     folder.done(&on(&["mem", "--text", "Hello.", "--yes"]));
     assert_eq!(&folder.read("machine/dev/mem")[0xb_8000..0xb_8004], b"H\x07e\x07");
     assert!(folder.done(&on(&["mem", "--show"])).starts_with("Hello.\n"));
+    folder.fails(&on(&["mem", "--text", "Lost.", "--yes", "--capture", "none/a.png"]), &["creating none/a.png"]);
+    assert!(folder.done(&on(&["mem", "--show"])).starts_with("Hello.\n"), "nothing was drawn");
     folder.fails(&on(&["fb:0", "--capture", "a.png"]), &["fb0: it is no framebuffer"]);
     folder.fails(&on(&["pci:1234:1111", "--yes"]), &["PCI device 1234:1111: there is no such device"]);
 }

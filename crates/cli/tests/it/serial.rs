@@ -4,6 +4,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use mapio_testkit::pattern;
 use rustix::process::{Pid, Signal, kill_process};
@@ -44,9 +47,11 @@ fn what_can_t_be_a_port_is_refused_in_one_line() {
         (&["sim:pci"][..], "sim:pci is no serial port but pci"),
         (&["sim:16550", "--baud", "1"], "a clock of 48000000 Hz does not make 1 baud"),
         (&["sim:16550", "--chip", "pl011"], "another chip than --chip says"),
-        (&["file:image", "--pty"], "--pty is for simulated ports"),
-        (&["file:image", "--interrupt"], "has no interrupt that a program can wait for"),
-        (&["file:image", "--chip", "pl011"], "and not 0x1000 from offset 0x0"),
+        (&["file:image"], "file:image is a file, and no serial port"),
+        (&["port:0x2f8", "--pty"], "--pty is for simulated ports"),
+        (&["com2"], "com2 is hardware, and nobody can be asked: --yes"),
+        (&["sim:16550.LCR"], "all of its registers, and not one of them"),
+        (&["sim:16550+1"], "sim:16550+0x1 is inside of a port"),
         (&["com9"], "'com9' is no target"),
     ] {
         let words = [&["device", "serial"], words].concat();
@@ -69,9 +74,14 @@ fn on_terminal(words: &[&str]) -> (File, OwnedFd, Child) {
     command.stdout(terminal.try_clone().expect("a descriptor")).stderr(Stdio::piped());
     let mut child = command.spawn().expect("it starts");
     // It says so once the terminal is raw.
+    let mut stderr = BufReader::new(child.stderr.take().expect("a pipe"));
     let mut line = String::new();
-    BufReader::new(child.stderr.take().expect("a pipe")).read_line(&mut line).expect("a line");
-    assert!(line.starts_with("Ctrl-] ends it."), "{line}");
+    while !line.starts_with("Ctrl-] ends it.") {
+        line.clear();
+        assert!(stderr.read_line(&mut line).expect("a line") > 0, "it has ended");
+    }
+    // What else it says is read, so that it can go on.
+    thread::spawn(move || stderr.read_to_end(&mut Vec::new()));
     (File::from(controller), terminal.into(), child)
 }
 
@@ -93,12 +103,113 @@ fn keys_go_to_the_port_and_the_terminal_is_as_before() {
         assert!(child.wait().expect("own child").success());
         assert!(is_cooked(&terminal));
 
-        let (_keys, terminal, mut child) = on_terminal(&[target, wait]);
-        let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id")).expect("not 0");
-        kill_process(pid, Signal::TERM).expect("own child");
-        child.wait().expect("own child");
-        assert!(is_cooked(&terminal), "also after SIGTERM");
+        for signal in [Signal::TERM, Signal::HUP, Signal::QUIT] {
+            let (_keys, terminal, mut child) = on_terminal(&[target, wait]);
+            kill_process(Pid::from_child(&child), signal).expect("own child");
+            child.wait().expect("own child");
+            assert!(is_cooked(&terminal), "also after {signal:?}");
+        }
     }
+}
+
+/// Waits until the child ends, and answers its status; one that hangs is killed after a minute.
+fn ended(mut child: Child) -> Option<i32> {
+    let pid = Pid::from_child(&child);
+    let (done, is_done) = mpsc::channel::<()>();
+    let guard = thread::spawn(move || {
+        if is_done.recv_timeout(Duration::from_secs(60)) == Err(mpsc::RecvTimeoutError::Timeout) {
+            kill_process(pid, Signal::KILL).expect("own child");
+        }
+    });
+    let status = child.wait().expect("own child");
+    drop(done);
+    guard.join().expect("no panic");
+    status.code()
+}
+
+#[test]
+fn an_other_end_that_takes_no_bytes_locks_nobody_in() {
+    // The echo sends XOFF back, and the port stops.
+    for wait in ["--interrupt", "--poll"] {
+        let (mut keys, terminal, child) = on_terminal(&["sim:16550", "--flow", "xon-xoff", "--timeout", "50ms", wait]);
+        keys.write_all(b"a\x13").expect("it reads");
+        let mut shown = [0; 1];
+        keys.read_exact(&mut shown).expect("it shows");
+        // More than is kept, and Ctrl-] behind it.
+        keys.write_all(&[b'x'; 3000]).expect("it reads");
+        keys.write_all(&[b'x'; 3000]).expect("it reads");
+        keys.write_all(&[0x1d]).expect("it reads");
+        assert_eq!(ended(child), Some(2), "what was typed is not sent");
+        assert!(is_cooked(&terminal));
+    }
+}
+
+#[test]
+fn what_is_typed_before_the_key_that_ends_it_is_sent() {
+    for wait in ["--interrupt", "--poll"] {
+        let (mut keys, _terminal, child) = on_terminal(&["sim:pl011", "--json", wait]);
+        keys.write_all(b"all of this\x1d").expect("it reads");
+        assert_eq!(ended(child), Some(0));
+        let mut shown = Vec::new();
+        while !shown.ends_with(b"}") {
+            let mut byte = [0];
+            keys.read_exact(&mut byte).expect("it tells how many");
+            shown.push(byte[0]);
+        }
+        let shown = String::from_utf8_lossy(&shown);
+        assert!(shown.contains(r#"{"sent":11,"#), "{shown}");
+    }
+}
+
+#[test]
+fn without_a_terminal_a_stopped_port_is_an_error() {
+    let mut command = Command::new(MAPIO);
+    command.args(["device", "serial", "sim:16550", "--flow", "xon-xoff", "--timeout", "100ms"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    // The second byte comes back once the port has heard XOFF.
+    input.write_all(b"\x13").expect("it reads");
+    input.write_all(&[b'x'; 100]).expect("it reads");
+    drop(input);
+    let mut said = String::new();
+    let mut stderr = child.stderr.take().expect("a pipe");
+    assert_eq!(ended(child), Some(2));
+    stderr.read_to_string(&mut said).expect("UTF-8");
+    assert_eq!(said, "mapio: the other end takes no bytes\n");
+}
+
+#[test]
+fn a_slow_line_is_waited_for_and_counted() {
+    let mut command = Command::new(MAPIO);
+    command.args(["device", "serial", "sim:16550", "--baud", "300", "--linger", "1ms", "--json"]);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    child.stdin.take().expect("a pipe").write_all(b"xyz").expect("it reads");
+    let output = child.wait_with_output().expect("own child");
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let wanted = "xyz\n{\"sent\":3,\"received\":3,\"errors\":0,\"dropped\":0}\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), wanted);
+}
+
+#[test]
+fn an_idle_terminal_takes_little_of_the_processor() {
+    let (mut keys, _terminal, child) = on_terminal(&["sim:16550", "--poll", "--baud", "9600"]);
+    let stat = format!("/proc/{}/stat", child.id());
+    // User and system time are the 14th and 15th field (proc_pid_stat(5)), in ticks of 10 ms.
+    let ticks = || {
+        let text = std::fs::read_to_string(&stat).expect("it runs");
+        let fields = text.rsplit_once(") ").expect("a name").1.split(' ').skip(11).take(2);
+        fields.map(|field| field.parse::<u64>().expect("a number")).sum::<u64>()
+    };
+    let (before, start) = (ticks(), Instant::now());
+    while start.elapsed() < Duration::from_millis(500) {
+        thread::park_timeout(Duration::from_millis(100));
+    }
+    let used = ticks() - before;
+    keys.write_all(&[0x1d]).expect("it reads");
+    assert_eq!(ended(child), Some(0));
+    // Who asks all the time takes 50, or the half of it where others run too.
+    assert!(used < 15, "{used} ticks in half a second");
 }
 
 #[test]
