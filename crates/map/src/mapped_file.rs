@@ -34,6 +34,9 @@ use crate::view::View;
 /// thousands.
 const ROOM_BYTES: u64 = if usize::BITS >= 64 { 1 << 32 } else { 1 << 26 };
 
+/// How often a file is made longer that somebody else cuts short again at the same moment.
+const TRIES: usize = 300;
+
 /// The least and the most that a file is made longer by, ahead of what is written; powers of two. Larger steps are
 /// slower, since they make larger folios than the kernel handles well (measured on Linux 6.18, ext4).
 const STEP_BYTES: (u64, u64) = (64 << 10, 1 << 20);
@@ -500,7 +503,8 @@ impl MappedFile {
         let far = far.min(sys::most_file_bytes()).max(end);
         let first_page = (offset + 1).next_multiple_of(page).min(end);
         let mut error = None;
-        for target in [far, end, first_page].into_iter().filter(|&target| target > start) {
+        let targets = [far, end, first_page].into_iter().filter(|&target| target > start);
+        for target in targets.cycle().take(TRIES) {
             match sys::grow(self.as_fd(), start, target) {
                 Ok(reached) if reached > offset => {
                     self.allocated.store(reached, Ordering::Relaxed);
@@ -510,8 +514,14 @@ impl MappedFile {
                     }
                     return Ok(reached);
                 }
+                // It has grown, and somebody has cut it at once.
+                Ok(_) => {}
                 Err(failed) if !is_full(&failed) => return Err(failed),
-                answer => error = answer.err(),
+                Err(failed) if target == first_page => {
+                    error = Some(failed);
+                    break;
+                }
+                Err(failed) => error = Some(failed),
             }
         }
         // Zeros may have been added before the disk was full, and there may have been some before.
