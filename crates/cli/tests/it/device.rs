@@ -222,7 +222,7 @@ fn what_changes_the_device_is_read_by_its_name_or_by_force() {
     let said = folder.done(&["device", "dump", "sim:16550", "--len", "4", "--width", "8"]);
     let wanted = "0x0000 RBR left out: reading it changes the device (--force)\n\
                   0x0002 IIR left out: reading it changes the device (--force)\n\
-                  00000000  -- 00 -- 03                                      |....|\n";
+                  00000000  -- 00 -- 00                                      |....|\n";
     assert_eq!(said, wanted);
     let lines = json(&folder.done(&["device", "dump", "sim:16550", "--len", "4", "--json"]));
     let first = (&lines[0]["target"], &lines[0]["register"], &lines[0]["width"], &lines[0]["offset"]);
