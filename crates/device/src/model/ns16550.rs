@@ -13,7 +13,7 @@ use vm_superio::{Serial, Trigger};
 
 use crate::error::LineError;
 use crate::model::Model;
-use crate::model::serial::{Fault, Port, Symbol, Timing, Uart, WhenFull};
+use crate::model::serial::{AutomaticRts, Fault, Port, Symbol, Timing, Uart, WhenFull};
 use crate::serial::ModemLines;
 use crate::serial::ns16550::{Fcr, Ier, Iir, Lcr, Lsr, Mcr, Msr, PC_CLOCK_HZ};
 
@@ -124,7 +124,7 @@ impl Ns16550 {
         let own = line.end(end);
         (own.capacity, own.when_full) = if fifos { (FIFO_BYTES, WhenFull::Drop) } else { (1, WhenFull::Replace) };
         own.heeds_cts = automatic;
-        own.rts_below = (automatic && mcr.rts() == 1).then_some(trigger);
+        own.automatic_rts = (automatic && mcr.rts() == 1).then_some(automatic_rts(trigger));
         let (rts, dtr) = (mcr.rts() == 1, mcr.dtr() == 1);
         let looped = ModemLines { cts: rts, dsr: dtr, ri: mcr.out1() == 1, dcd: mcr.out2() == 1 };
         own.loopback = (mcr.loopback() == 1).then_some(looped);
@@ -180,10 +180,13 @@ impl Ns16550 {
         let enabled = Ier(self.kept.state().interrupt_enable);
         let (mut line, end) = self.port.at(now);
         let timeout = line.end(end).frame * TIMEOUT_FRAMES;
-        let changed = line.end(end).changed != ModemLines::default();
+        let own = line.end(end);
+        let changed = own.changed != ModemLines::default();
+        let is_wrong = own.overrun || own.received.front().is_some_and(|symbol| symbol.error.is_some());
+        let wrong_at = if is_wrong { Some(now) } else { line.error_at(end, now) };
         let when = |is_enabled: u8, at: Option<Instant>| at.filter(|_| is_enabled == 1);
         [
-            (0x6, when(enabled.errors(), line.error_at(end, now))),
+            (0x6, when(enabled.errors(), wrong_at)),
             (0x4, when(enabled.received(), line.received_at(end, self.trigger(), now))),
             (0xc, when(enabled.received() & self.fifos.enable(), line.silent_at(end, timeout))),
             (0x2, when(enabled.empty(), line.drained_at(end, 0, now).filter(|_| !self.empty_reported))),
@@ -204,7 +207,7 @@ impl Ns16550 {
         let (mut line, end) = self.port.at(now);
         self.empty_reported = false;
         if line.end(end).waiting() < depth {
-            line.send(end, Symbol { byte, error: None }, now);
+            line.send(end, Symbol::new(byte, None), now);
         }
     }
 
@@ -213,6 +216,14 @@ impl Ns16550 {
         // Neither the sink nor the interrupt can fail.
         let _ = self.kept.write(offset, value);
     }
+}
+
+/// Of a TL16C550C: with the largest trigger it keeps only the last byte's place free, and otherwise waits until all are taken.
+fn automatic_rts(trigger: usize) -> AutomaticRts {
+    if trigger == 14 {
+        return AutomaticRts { falls_at: FIFO_BYTES - 1, rises_at: FIFO_BYTES - 2 };
+    }
+    AutomaticRts { falls_at: trigger, rises_at: 0 }
 }
 
 impl Uart for Ns16550 {

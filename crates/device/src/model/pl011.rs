@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::LineError;
 use crate::model::Model;
-use crate::model::serial::{Fault, Port, Symbol, Timing, Uart, WhenFull};
+use crate::model::serial::{AutomaticRts, Errors, Fault, Port, Symbol, Timing, Uart, WhenFull};
 use crate::serial::ModemLines;
 use crate::serial::pl011::{Cr, Dr, Fr, Ifls, LcrH};
 use crate::width::Width;
@@ -19,8 +19,12 @@ const TIMEOUT_BITS: u64 = 32;
 const IDS: [u32; 8] = [0x11, 0x10, 0x14, 0x00, 0x0d, 0xf0, 0x05, 0xb1];
 /// RIS: the transmitter has room.
 const SPACE: u32 = 1 << 5;
-/// RIS: changed modem lines.
-const MODEM: u32 = 0xf;
+/// RIS: received bytes, and nothing since.
+const TIMEOUT: u32 = 1 << 6;
+/// RIS: errors.
+const ERRORS: u32 = 0x780;
+/// RSR: bytes were lost.
+const LOST: u32 = 1 << 3;
 
 /// A PL011.
 #[derive(Debug)]
@@ -37,8 +41,8 @@ pub struct Pl011 {
     dma: u32,
     /// Errors of the byte that was read last.
     errors: u32,
-    /// Errors and time-outs that were read or written away do not come again for the same bytes.
-    forgotten: u32,
+    /// The time-out that was written away.
+    forgotten: Option<Instant>,
     /// The transmitter was fuller than its level, so that it interrupts when it is no longer.
     was_full: bool,
     /// It has.
@@ -67,7 +71,7 @@ impl Pl011 {
             mask: 0,
             dma: 0,
             errors: 0,
-            forgotten: 0,
+            forgotten: None,
             was_full: false,
             has_drained: false,
         };
@@ -105,7 +109,8 @@ impl Pl011 {
         let own = wire.end(end);
         (own.capacity, own.when_full) = (if fifos { FIFO_BYTES } else { 1 }, WhenFull::Drop);
         own.heeds_cts = control.automatic_cts() == 1;
-        own.rts_below = (control.automatic_rts() == 1).then_some(below);
+        own.automatic_rts =
+            (control.automatic_rts() == 1).then_some(AutomaticRts { falls_at: below, rises_at: below - 1 });
         // Automatic RTS asks for bytes by itself.
         let (rts, dtr) = (control.rts() == 1 || control.automatic_rts() == 1, control.dtr() == 1);
         let looped = ModemLines { cts: rts, dsr: dtr, ri: control.out2() == 1, dcd: control.out1() == 1 };
@@ -138,9 +143,8 @@ impl Pl011 {
 
     fn receive(&mut self, now: Instant) -> Dr {
         let (mut wire, end) = self.port.at(now);
-        let overrun = std::mem::take(&mut wire.end(end).overrun);
         let Some(symbol) = wire.take(end, now) else { return Dr(0) };
-        let data = Dr(0).with_data(symbol.byte.into()).with_overrun(overrun.into());
+        let data = Dr(0).with_data(symbol.byte.into()).with_overrun(symbol.after_loss.into());
         let data = match symbol.error {
             Some(LineError::Framing) => data.with_framing_error(1),
             Some(LineError::Parity) => data.with_parity_error(1),
@@ -148,8 +152,20 @@ impl Pl011 {
             Some(LineError::Overrun) | None => data,
         };
         drop(wire);
-        (self.errors, self.forgotten) = (data.0 >> 8, 0);
+        self.errors = data.0 >> 8;
         data
+    }
+
+    /// A loss is told at once, and not only with the byte behind it.
+    fn receive_errors(&self, now: Instant) -> u32 {
+        let (mut wire, end) = self.port.at(now);
+        self.errors | if wire.end(end).overrun { LOST } else { 0 }
+    }
+
+    fn forget_receive_errors(&mut self, now: Instant) {
+        self.errors = 0;
+        let (mut wire, end) = self.port.at(now);
+        wire.end(end).overrun = false;
     }
 
     fn transmit(&mut self, value: u64, now: Instant) {
@@ -160,19 +176,25 @@ impl Pl011 {
         if !is_on || wire.end(end).waiting() >= depth {
             return;
         }
-        wire.send(end, Symbol { byte, error: None }, now);
+        wire.send(end, Symbol::new(byte, None), now);
         if wire.end(end).waiting() > level {
             (self.was_full, self.has_drained) = (true, false);
         }
     }
 
+    /// When the receiver's time-out will be there, or since when it is, unless it was forgotten.
+    fn silent_at(&self, now: Instant) -> Option<Instant> {
+        let (mut wire, end) = self.port.at(now);
+        let timeout = if wire.end(end).frame.is_zero() { Duration::ZERO } else { self.bits(TIMEOUT_BITS) };
+        wire.silent_at(end, timeout).filter(|at| self.has_fifos() && self.forgotten != Some(*at))
+    }
+
     /// When which bit of RIS will be there.
     fn causes(&self, now: Instant) -> [(u32, Option<Instant>); 5] {
+        let silent = self.silent_at(now);
         let (mut wire, end) = self.port.at(now);
         let own = wire.end(end);
-        let timeout = if own.frame.is_zero() { Duration::ZERO } else { self.bits(TIMEOUT_BITS) };
-        let (lines, overrun) = (own.changed, own.overrun);
-        let first = own.received.front().and_then(|symbol| symbol.error);
+        let (lines, errors) = (own.changed, error_bits(own.errors));
         let drained = match (self.has_drained, self.was_full) {
             (true, _) => Some(now),
             (false, true) => wire.drained_at(end, self.transmit_level(), now),
@@ -180,21 +202,14 @@ impl Pl011 {
         };
         let changed =
             u32::from(lines.ri) | u32::from(lines.cts) << 1 | u32::from(lines.dcd) << 2 | u32::from(lines.dsr) << 3;
-        let error = match first {
-            _ if overrun => 1 << 10,
-            Some(LineError::Break) => 1 << 9,
-            Some(LineError::Parity) => 1 << 8,
-            Some(LineError::Framing) => 1 << 7,
-            Some(LineError::Overrun) | None => 0,
-        };
-        let silent = wire.silent_at(end, timeout).filter(|_| self.has_fifos() && self.forgotten & 1 << 6 == 0);
+        // One that is on its way may interrupt as any of them.
+        let wrong = if errors == 0 { (ERRORS, wire.error_at(end, now)) } else { (errors, Some(now)) };
         [
             (changed, (changed != 0).then_some(now)),
             (1 << 4, wire.received_at(end, self.receive_level(), now)),
             (SPACE, drained),
-            (1 << 6, silent),
-            // One that is on its way may interrupt as any of them.
-            (if error == 0 { 0x780 } else { error }, wire.error_at(end, now).filter(|_| self.forgotten & error == 0)),
+            (TIMEOUT, silent),
+            wrong,
         ]
     }
 
@@ -205,17 +220,22 @@ impl Pl011 {
     }
 
     fn forget(&mut self, bits: u32, now: Instant) {
-        // What is not there yet is not forgotten.
-        self.forgotten |= self.raw(now) & bits & 0x7c0;
-        self.has_drained &= bits & SPACE == 0;
-        if bits & MODEM != 0 {
-            let (mut wire, end) = self.port.at(now);
-            let changed = &mut wire.end(end).changed;
-            changed.ri &= bits & 1 == 0;
-            changed.cts &= bits & 2 == 0;
-            changed.dcd &= bits & 4 == 0;
-            changed.dsr &= bits & 8 == 0;
+        self.follow(now);
+        if bits & TIMEOUT != 0 {
+            // What is not there yet is not forgotten.
+            self.forgotten = self.silent_at(now).filter(|at| *at <= now).or(self.forgotten);
         }
+        self.has_drained &= bits & SPACE == 0;
+        let (mut wire, end) = self.port.at(now);
+        let own = wire.end(end);
+        own.changed.ri &= bits & 1 == 0;
+        own.changed.cts &= bits & 1 << 1 == 0;
+        own.changed.dcd &= bits & 1 << 2 == 0;
+        own.changed.dsr &= bits & 1 << 3 == 0;
+        own.errors.framing &= bits & 1 << 7 == 0;
+        own.errors.parity &= bits & 1 << 8 == 0;
+        own.errors.line_break &= bits & 1 << 9 == 0;
+        own.errors.overrun &= bits & 1 << 10 == 0;
     }
 
     fn set_format(&mut self, line: LcrH, now: Instant) {
@@ -231,6 +251,12 @@ impl Pl011 {
         self.line = line;
         self.set_line(now);
     }
+}
+
+/// As RIS has them.
+fn error_bits(errors: Errors) -> u32 {
+    let Errors { overrun, parity, framing, line_break } = errors;
+    u32::from(framing) << 7 | u32::from(parity) << 8 | u32::from(line_break) << 9 | u32::from(overrun) << 10
 }
 
 /// Bytes of a FIFO that IFLS means.
@@ -265,7 +291,7 @@ impl Model for Pl011 {
         }
         Ok(u64::from(match offset {
             0x00 => self.receive(now).0,
-            0x04 => self.errors,
+            0x04 => self.receive_errors(now),
             0x18 => self.state(now).0,
             0x20 => self.ilpr,
             0x24 => self.ibrd,
@@ -290,7 +316,7 @@ impl Model for Pl011 {
         let bits = u32::try_from(value).unwrap_or(u32::MAX);
         match offset {
             0x00 => self.transmit(value, now),
-            0x04 => self.errors = 0,
+            0x04 => self.forget_receive_errors(now),
             0x20 => self.ilpr = bits & 0xff,
             // They count from the next write of LCR_H on.
             0x24 => self.ibrd = bits & 0xffff,

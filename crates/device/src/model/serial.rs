@@ -8,6 +8,7 @@
 //! first. An event that comes nearer because of what one end does wakes the other end's interrupt.
 
 use std::collections::VecDeque;
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
@@ -81,6 +82,32 @@ pub fn null_modem<A: Uart, B: Uart>(one: &Simulated<A>, other: &Simulated<B>) {
 pub(crate) struct Symbol {
     pub(crate) byte: u8,
     pub(crate) error: Option<LineError>,
+    /// Whether it is the first one behind some that were lost.
+    pub(crate) after_loss: bool,
+}
+
+impl Symbol {
+    pub(crate) fn new(byte: u8, error: Option<LineError>) -> Self {
+        Self { byte, error, after_loss: false }
+    }
+}
+
+/// Lets RTS follow the receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct AutomaticRts {
+    /// With so many bytes it falls; the byte that the other end is about to send comes all the same.
+    pub(crate) falls_at: usize,
+    /// With so few it rises again.
+    pub(crate) rises_at: usize,
+}
+
+/// Kinds of errors that have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Errors {
+    pub(crate) overrun: bool,
+    pub(crate) parity: bool,
+    pub(crate) framing: bool,
+    pub(crate) line_break: bool,
 }
 
 /// What happens to a byte that comes while the receiver is full.
@@ -117,10 +144,16 @@ pub(crate) struct End {
     /// Bytes that it holds.
     pub(crate) capacity: usize,
     pub(crate) when_full: WhenFull,
-    /// With so many in the receiver RTS falls by itself.
-    pub(crate) rts_below: Option<usize>,
-    /// A byte was lost.
+    /// Whether and how RTS follows the receiver.
+    pub(crate) automatic_rts: Option<AutomaticRts>,
+    /// It has fallen.
+    is_full: bool,
+    /// A byte was lost, and none has come since.
+    has_lost: bool,
+    /// A byte was lost, until somebody looks.
     pub(crate) overrun: bool,
+    /// What has come, until somebody forgets it.
+    pub(crate) errors: Errors,
     /// When the last one came or was taken: from here the time-out counts.
     last_moved: Option<Instant>,
     /// What the other end's inputs show of this one: CTS is our RTS, DSR and DCD our DTR.
@@ -148,8 +181,11 @@ impl End {
             received: VecDeque::new(),
             capacity: 1,
             when_full: WhenFull::Replace,
-            rts_below: None,
+            automatic_rts: None,
+            is_full: false,
+            has_lost: false,
             overrun: false,
+            errors: Errors::default(),
             last_moved: None,
             outputs: ModemLines::default(),
             loopback: None,
@@ -162,8 +198,8 @@ impl End {
 
     /// The same settings, and nothing on its way.
     fn clone_setup(&self) -> Self {
-        let &Self { frame, heeds_cts, stuck, capacity, when_full, rts_below, outputs, loopback, .. } = self;
-        Self { frame, heeds_cts, stuck, capacity, when_full, rts_below, outputs, loopback, ..Self::new() }
+        let &Self { frame, heeds_cts, stuck, capacity, when_full, automatic_rts, outputs, loopback, .. } = self;
+        Self { frame, heeds_cts, stuck, capacity, when_full, automatic_rts, outputs, loopback, ..Self::new() }
     }
 
     /// Bytes that wait behind the one on the line.
@@ -177,21 +213,31 @@ impl End {
         self.to_send.is_empty() && !self.stuck
     }
 
-    /// Whether the receiver wants bytes.
-    fn wants(&self) -> bool {
-        self.rts_below.is_none_or(|below| self.received.len() < below)
+    /// Whether RTS stays down because of what is in the receiver.
+    fn is_full(&mut self) -> bool {
+        self.is_full = self.automatic_rts.is_some_and(|rts| {
+            self.received.len() >= rts.falls_at || self.is_full && self.received.len() > rts.rises_at
+        });
+        self.is_full
     }
 
     fn receive(&mut self, symbol: Symbol, at: Instant) {
         self.last_moved = Some(at);
+        match symbol.error {
+            Some(LineError::Parity) => self.errors.parity = true,
+            Some(LineError::Framing) => self.errors.framing = true,
+            Some(LineError::Break) => (self.errors.line_break, self.errors.framing) = (true, true),
+            Some(LineError::Overrun) | None => {}
+        }
         if self.received.len() >= self.capacity {
-            self.overrun = true;
+            (self.overrun, self.errors.overrun, self.has_lost) = (true, true, true);
             if self.when_full == WhenFull::Drop {
                 return;
             }
             self.received.pop_back();
         }
-        self.received.push_back(symbol);
+        let after_loss = mem::take(&mut self.has_lost);
+        self.received.push_back(Symbol { after_loss, ..symbol });
     }
 }
 
@@ -239,7 +285,7 @@ impl Line {
     pub(crate) fn send_break(&mut self, end: usize, now: Instant) {
         let to = self.destination(end);
         if to == end || self.ends[to].loopback.is_none() {
-            self.ends[to].receive(Symbol { byte: 0, error: Some(LineError::Break) }, now);
+            self.ends[to].receive(Symbol::new(0, Some(LineError::Break)), now);
             self.wake(to, now);
         }
     }
@@ -247,11 +293,11 @@ impl Line {
     /// Lets lines and transmitters follow what was changed.
     pub(crate) fn settle(&mut self, now: Instant) {
         for end in 0..2 {
-            let other = &self.ends[1 - end];
-            let shown = ModemLines { cts: other.outputs.cts && other.wants(), ..other.outputs };
+            let other = &mut self.ends[1 - end];
+            let shown = ModemLines { cts: other.outputs.cts && !other.is_full(), ..other.outputs };
             let own = &mut self.ends[end];
             let inputs = own.loopback.unwrap_or(shown);
-            let before = std::mem::replace(&mut own.inputs, inputs);
+            let before = mem::replace(&mut own.inputs, inputs);
             if before != inputs {
                 own.changed.cts |= before.cts != inputs.cts;
                 own.changed.dsr |= before.dsr != inputs.dsr;
@@ -291,18 +337,15 @@ impl Line {
         }
     }
 
-    /// When a byte that was received with an error may come out of a receiver.
+    /// When an error will come to a receiver of which nobody takes anything meanwhile.
     pub(crate) fn error_at(&self, end: usize, now: Instant) -> Option<Instant> {
-        let own = &self.ends[end];
-        if own.overrun || own.received.front().is_some_and(|symbol| symbol.error.is_some()) {
-            return Some(now);
-        }
+        let loss = self.received_at(end, self.ends[end].capacity.saturating_add(1), now);
         let from = &self.ends[self.source(end)?];
         if from.broken == 0 {
-            return None;
+            return loss;
         }
         let place = from.to_send.iter().position(|symbol| symbol.error.is_some())?;
-        Some(from.sent_at? + from.frame * factor(place))
+        [Some(from.sent_at? + from.frame * factor(place)), loss].into_iter().flatten().min()
     }
 
     /// When at most so many bytes will wait in a transmitter.
@@ -434,12 +477,12 @@ impl Peer {
 
     /// Sends bytes, one behind the other. Does not wait.
     pub fn send(&self, bytes: &[u8]) {
-        bytes.iter().for_each(|&byte| self.push(Symbol { byte, error: None }));
+        bytes.iter().for_each(|&byte| self.push(Symbol::new(byte, None)));
     }
 
     /// Sends a byte that arrives with an error, behind those before.
     pub fn send_broken(&self, byte: u8, error: LineError) {
-        self.push(Symbol { byte, error: Some(error) });
+        self.push(Symbol::new(byte, Some(error)));
     }
 
     /// What has come until now, without what has errors; it is taken.
@@ -447,7 +490,7 @@ impl Peer {
     pub fn take(&self) -> Vec<u8> {
         let now = Instant::now();
         let (mut line, end) = self.at(now);
-        let taken = std::mem::take(&mut line.ends[end].received);
+        let taken = mem::take(&mut line.ends[end].received);
         // What is still on its way makes the descriptor readable again.
         if let (Some(at), Some(waker)) = (line.ends[1 - end].sent_at, &line.ends[end].waker) {
             waker.wake_at(at, now);

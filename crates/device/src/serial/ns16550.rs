@@ -144,6 +144,8 @@ pub struct Ns16550<B> {
     clock_hz: u32,
     /// Whether RTS and CTS can be left to the chip.
     automatic: bool,
+    /// Bytes in the receiver's FIFO that interrupt, as FCR has them.
+    trigger: u8,
     /// Bytes that the transmitter takes when it is empty.
     depth: usize,
     line: Lcr,
@@ -166,6 +168,7 @@ impl<B: RegisterIo> Ns16550<B> {
             registers: Registers::new(bus)?,
             clock_hz,
             automatic: false,
+            trigger: 2,
             depth: 1,
             line: Lcr(0),
             flow: Flow::None,
@@ -179,6 +182,20 @@ impl<B: RegisterIo> Ns16550<B> {
     #[must_use]
     pub fn with_automatic_flow(self) -> Self {
         Self { automatic: true, ..self }
+    }
+
+    /// The same, interrupting for so many bytes in the receiver's FIFO: 1, 4, 8 or 14, and otherwise the next smaller of
+    /// them. 8 at first. Fewer bytes than that interrupt after the time of four without one; so 1 gives the shortest
+    /// latency, and 14 the fewest interrupts.
+    #[must_use]
+    pub fn with_trigger(self, bytes: usize) -> Self {
+        let trigger = match bytes {
+            ..4 => 0,
+            4..8 => 1,
+            8..14 => 2,
+            14.. => 3,
+        };
+        Self { trigger, ..self }
     }
 
     /// Its registers.
@@ -251,7 +268,8 @@ impl<B: RegisterIo> Chip for Ns16550<B> {
                 u16::from_le_bytes(told)
             )));
         }
-        let fifos = Fcr(0).with_enable(1).with_clear_received(1).with_clear_to_send(1).with_trigger(2);
+        let fifos = Fcr(0).with_enable(1).with_clear_received(1).with_clear_to_send(1);
+        let fifos = fifos.with_trigger(self.trigger);
         self.registers.fcr().write(fifos)?;
         self.depth = if self.registers.iir().read()?.fifos() == 3 { FIFO_BYTES } else { 1 };
         // What is left of before.

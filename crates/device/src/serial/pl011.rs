@@ -2,6 +2,7 @@
 //!
 //! Registers have the names of Arm's manual (PrimeCell UART PL011, DDI 0183).
 
+use std::mem;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -133,6 +134,8 @@ registers! {
 
 /// RIS, IMSC, ICR: changed modem lines.
 const MODEM: u32 = 0x00f;
+/// RIS, ICR: lost bytes.
+const LOST: u32 = 1 << 10;
 /// All of them.
 const ALL: u32 = 0x7ff;
 /// The part's number in the first bytes of PERIPHID.
@@ -146,8 +149,12 @@ const LAST_FRAME: Duration = Duration::from_millis(20);
 pub struct Pl011<B> {
     registers: Registers<B>,
     clock_hz: u32,
+    /// Bytes in the receiver's FIFO that interrupt, as IFLS has them.
+    trigger: u32,
     line: LcrH,
     flow: Flow,
+    /// A loss was told before the byte that stands behind it had come.
+    has_told: bool,
     /// What was taken together with the news that others before it were lost.
     held: Option<Received>,
 }
@@ -158,7 +165,23 @@ impl<B: RegisterIo> Pl011<B> {
     /// # Errors
     /// [`Error::Invalid`] if the bus is shorter than 4 KiB.
     pub fn new(bus: B, clock_hz: u32) -> Result<Self, Error> {
-        Ok(Self { registers: Registers::new(bus)?, clock_hz, line: LcrH(0), flow: Flow::None, held: None })
+        let (registers, line, flow) = (Registers::new(bus)?, LcrH(0), Flow::None);
+        Ok(Self { registers, clock_hz, trigger: 2, line, flow, has_told: false, held: None })
+    }
+
+    /// The same, interrupting for so many bytes in the receiver's FIFO: 2, 4, 8, 12 or 14, and otherwise the next smaller of
+    /// them, or 2. 8 at first. Fewer bytes than that interrupt after the time of 32 bits without one. A FIFO of 32 bytes, which
+    /// later revisions have, interrupts for twice as many.
+    #[must_use]
+    pub fn with_trigger(self, bytes: usize) -> Self {
+        let trigger = match bytes {
+            ..4 => 0,
+            4..8 => 1,
+            8..12 => 2,
+            12..14 => 3,
+            14.. => 4,
+        };
+        Self { trigger, ..self }
     }
 
     /// Its registers.
@@ -187,6 +210,16 @@ impl<B: RegisterIo> Pl011<B> {
             thread::yield_now();
         }
         Ok(())
+    }
+
+    /// Whether bytes were lost behind the last one that was in the FIFO, which no byte may ever tell; once.
+    fn take_loss(&mut self) -> Result<bool, Error> {
+        let has_lost = self.registers.ris().read()?.0 & LOST != 0;
+        if has_lost {
+            self.registers.icr().clear(LOST)?;
+            self.has_told = true;
+        }
+        Ok(has_lost)
     }
 
     fn part(&self) -> Result<u32, Error> {
@@ -233,8 +266,9 @@ impl<B: RegisterIo> Chip for Pl011<B> {
         self.registers.lcr_h().write(self.line)?;
         self.line = self.line.with_fifos(1);
         self.registers.lcr_h().write(self.line)?;
-        // Half full, so that there is time; nearly empty, so that there is much to give.
-        self.registers.ifls().write(Ifls(0).with_receive(2).with_transmit(0))?;
+        // The transmitter: nearly empty, so that there is much to give.
+        self.registers.ifls().write(Ifls(0).with_receive(self.trigger).with_transmit(0))?;
+        self.has_told = false;
         self.registers.icr().clear(ALL)?;
         let told = self.registers.lcr_h().read()?;
         if told != self.line {
@@ -252,7 +286,7 @@ impl<B: RegisterIo> Chip for Pl011<B> {
             return Ok(Some(held));
         }
         if self.state()?.receive_empty() == 1 {
-            return Ok(None);
+            return Ok(self.take_loss()?.then_some(Err(LineError::Overrun)));
         }
         let data = self.registers.dr().read()?;
         let received = if data.line_break() == 1 {
@@ -264,8 +298,9 @@ impl<B: RegisterIo> Chip for Pl011<B> {
         } else {
             Ok(u8::try_from(data.data()).unwrap_or(u8::MAX))
         };
-        if data.overrun() == 1 {
-            // It stands at the first byte behind those that were lost.
+        // It stands at the first byte behind those that were lost.
+        if data.overrun() == 1 && !mem::take(&mut self.has_told) {
+            self.registers.icr().clear(LOST)?;
             self.held = Some(received);
             return Ok(Some(Err(LineError::Overrun)));
         }

@@ -3,6 +3,7 @@
 mod cable;
 mod contract;
 mod faults;
+mod fifo;
 mod hostile;
 mod others;
 
