@@ -6,7 +6,7 @@
 pub mod registers;
 
 use std::ops::Range;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::bus::RegisterIo;
 use crate::error::Error;
@@ -82,14 +82,19 @@ impl<B: RegisterIo, W: Waiting> Edu<B, W> {
     /// interrupt.
     pub fn factorial(&mut self, number: u32) -> Result<u32, Error> {
         // While it computes, it would not listen.
-        self.finish_factorial()?;
+        let start = Instant::now();
+        self.finish_factorial(start)?;
         self.registers.factorial().write(number)?;
-        self.finish_factorial()?;
+        self.finish_factorial(start)?;
         Ok(self.registers.factorial().read()?.0)
     }
 
     /// Copies from memory into the device's buffer, and waits for the end. `memory_addr` is an address as the device sees
     /// memory, in bytes; `buffer` is where in its buffer.
+    ///
+    /// The device must be a master on the bus ([`PciDevice::set_bus_master`](crate::pci::PciDevice::set_bus_master)), or it
+    /// moves nothing, and does not say so. QEMU before 8.0 ends the machine at a transfer up to the buffer's last byte: its
+    /// check of the range (`edu_check_range`, hw/misc/edu.c) counted one byte too many.
     ///
     /// It goes wherever it is told to: only an address that was set aside for the device may be used, such as one that an
     /// IOMMU maps for it, as one that is written through /dev/mem. After an error the transfer may still be going on: the
@@ -117,28 +122,29 @@ impl<B: RegisterIo, W: Waiting> Edu<B, W> {
         (self.registers.into_bus(), self.waiting)
     }
 
-    fn finish_factorial(&mut self) -> Result<(), Error> {
-        self.wait(|registers| Ok(registers.status().read()?.computing() == 0))
+    fn finish_factorial(&mut self, start: Instant) -> Result<(), Error> {
+        self.wait(start, |registers| Ok(registers.status().read()?.computing() == 0))
     }
 
     fn transfer(&mut self, source: u64, destination: u64, len: u64, command: DmaCommand) -> Result<(), Error> {
         // While it transfers, it would not listen.
-        self.finish_transfer()?;
+        let start = Instant::now();
+        self.finish_transfer(start)?;
         self.registers.dma_source().write(source)?;
         self.registers.dma_destination().write(destination)?;
         self.registers.dma_count().write(len)?;
         self.registers.dma_command().write(command.with_interrupt(u32::from(W::INTERRUPTS)).with_run(1))?;
-        self.finish_transfer()
+        self.finish_transfer(start)
     }
 
-    fn finish_transfer(&mut self) -> Result<(), Error> {
-        self.wait(|registers| Ok(registers.dma_command().read()?.run() == 0))
+    fn finish_transfer(&mut self, start: Instant) -> Result<(), Error> {
+        self.wait(start, |registers| Ok(registers.dma_command().read()?.run() == 0))
     }
 
-    /// Waits, and takes back whatever it interrupts for.
-    fn wait(&mut self, is_done: impl Fn(&Registers<B>) -> Result<bool, Error>) -> Result<(), Error> {
+    /// Waits for what is left of the time since the operation's start, and takes back whatever the device interrupts for.
+    fn wait(&mut self, start: Instant, is_done: impl Fn(&Registers<B>) -> Result<bool, Error>) -> Result<(), Error> {
         let Self { registers, waiting, timeout } = self;
-        waiting.wait_for(NAME, *timeout, || {
+        let waited = waiting.wait_for(NAME, timeout.saturating_sub(start.elapsed()), || {
             if W::INTERRUPTS {
                 let reasons = registers.interrupt_status().read()?.0;
                 if reasons != 0 {
@@ -146,7 +152,11 @@ impl<B: RegisterIo, W: Waiting> Edu<B, W> {
                 }
             }
             Ok(is_done(registers)?.then_some(()))
-        })
+        });
+        match waited {
+            Err(Error::Timeout { object, .. }) => Err(Error::Timeout { object, after: *timeout }),
+            waited => waited,
+        }
     }
 }
 

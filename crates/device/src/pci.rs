@@ -47,6 +47,10 @@ const IORESOURCE_IO: u64 = 0x100;
 const IORESOURCE_MEM: u64 = 0x200;
 const IORESOURCE_PREFETCH: u64 = 0x2000;
 const IORESOURCE_MEM_64: u64 = 0x10_0000;
+const IORESOURCE_DISABLED: u64 = 0x1000_0000;
+const IORESOURCE_UNSET: u64 = 0x2000_0000;
+/// Bytes of its configuration space that the kernel shows to everybody (Linux's drivers/pci/pci-sysfs.c).
+const PUBLIC_CONFIG_BYTES: u64 = 64;
 
 /// A PCI function, as it was when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +80,8 @@ pub struct Bar {
     pub kind: BarKind,
     /// The first address, or port.
     pub addr: u64,
+    /// Whether it has these addresses: the kernel may have found no room for them.
+    pub is_assigned: bool,
     /// Bytes that it has.
     pub len: u64,
 }
@@ -110,8 +116,11 @@ pub enum Caching {
 /// [`Error::Os`], [`Error::Unexpected`] where the kernel tells what can't be read. Machines without PCI have none.
 pub fn devices(system: &System) -> Result<Vec<PciDevice>, Error> {
     let folder = system.path("/sys/bus/pci/devices");
-    let addresses = system::names(&folder)?.into_iter().filter_map(|name| name.parse().ok());
-    let mut devices = addresses.map(|address| PciDevice::open(system, address)).collect::<Result<Vec<_>, _>>()?;
+    let addresses =
+        system::names(&folder)?.into_iter().filter_map(|name| Some((folder.join(&name), name.parse().ok()?)));
+    let devices =
+        addresses.filter_map(|(folder, address)| system::still_there(&folder, PciDevice::open(system, address)));
+    let mut devices = devices.collect::<Result<Vec<_>, _>>()?;
     devices.sort_by_key(|device| device.address);
     Ok(devices)
 }
@@ -171,7 +180,8 @@ impl PciDevice {
         system::store(&path, "1")
     }
 
-    /// Its configuration space, as a bus: 64 bytes for those who are not the administrator, else 256 or 4096.
+    /// Its configuration space, as a bus: 256 or 4096 bytes; for those who are not the administrator 64, which they can
+    /// only read.
     ///
     /// # Errors
     /// [`Error::Os`].
@@ -179,7 +189,21 @@ impl PciDevice {
         let path = self.folder.join("config");
         let metadata = std::fs::metadata(&path);
         let len = metadata.map_err(|source| Error::os("looking at", path.display().to_string(), source))?.len();
-        PortFile::open(path, 0..len)
+        match PortFile::open(&path, 0..len) {
+            Err(Error::Os { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+                PortFile::open_read_only(path, 0..len.min(PUBLIC_CONFIG_BYTES))
+            }
+            config => config,
+        }
+    }
+
+    /// Lets it be a master on the bus, as it must be for DMA, or not. The kernel takes this away again when the last
+    /// handle of a device of `uio_pci_generic` is closed.
+    ///
+    /// # Errors
+    /// As [`header`](Self::header); [`Error::Refused`] for those who are not the administrator.
+    pub fn set_bus_master(&self, is_master: bool) -> Result<(), Error> {
+        self.header()?.command().modify(|command| command.with_bus_master(is_master.into()))
     }
 
     /// The header of its configuration space, by name, such as
@@ -203,10 +227,10 @@ impl PciDevice {
     /// Maps a BAR of memory addresses. The device must be enabled, or it does not answer: reads are all ones then.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Invalid`] for one of ports, or if write-combining is asked for one that is not
-    /// prefetchable; [`Error::Map`]: `EPERM` where the kernel is locked down, `EINVAL` if a driver keeps it for itself.
+    /// [`Error::NotFound`]; [`Error::Invalid`] for one of ports, for one without addresses, or if write-combining is asked
+    /// for one that is not prefetchable; [`Error::Map`]: `EPERM` where the kernel is locked down, `EINVAL` if a driver keeps it for itself.
     pub fn map_bar(&self, index: usize, caching: Caching) -> Result<Mmio, Error> {
-        let bar = self.bar(index)?;
+        let bar = self.assigned_bar(index)?;
         let suffix = match (bar.kind, caching) {
             (BarKind::Ports, _) => return Err(self.unfit(index, "it has ports, which can't be mapped")),
             (BarKind::Memory { prefetchable: false, .. }, Caching::WriteCombining) => {
@@ -226,9 +250,9 @@ impl PciDevice {
     /// Opens a BAR of ports.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Invalid`] for one of memory addresses; [`Error::Os`].
+    /// [`Error::NotFound`]; [`Error::Invalid`] for one of memory addresses, or without addresses; [`Error::Os`].
     pub fn open_bar_ports(&self, index: usize) -> Result<PortFile, Error> {
-        let bar = self.bar(index)?;
+        let bar = self.assigned_bar(index)?;
         match bar.kind {
             BarKind::Ports => PortFile::open(self.folder.join(format!("resource{index}")), 0..bar.len),
             BarKind::Memory { .. } => Err(self.unfit(index, "it has memory addresses, which are mapped")),
@@ -244,6 +268,12 @@ impl PciDevice {
             BarKind::Memory { .. } => Box::new(self.map_bar(index, caching)?),
             BarKind::Ports => Box::new(self.open_bar_ports(index)?),
         })
+    }
+
+    /// A BAR that has addresses. The kernel would map another's in their place: those from 0 on.
+    fn assigned_bar(&self, index: usize) -> Result<Bar, Error> {
+        let bar = self.bar(index)?;
+        if bar.is_assigned { Ok(bar) } else { Err(self.unfit(index, "the kernel has given it no addresses")) }
     }
 
     fn unfit(&self, index: usize, reason: &str) -> Error {
@@ -326,7 +356,8 @@ fn bars(path: &Path) -> Result<Vec<Bar>, Error> {
             },
         };
         let len = last.checked_sub(first).and_then(|less| less.checked_add(1)).ok_or_else(wrong)?;
-        bars.push(Bar { index, kind, addr: first, len });
+        let is_assigned = flags & (IORESOURCE_UNSET | IORESOURCE_DISABLED) == 0;
+        bars.push(Bar { index, kind, addr: first, is_assigned, len });
     }
     Ok(bars)
 }

@@ -5,8 +5,7 @@
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
@@ -15,6 +14,7 @@ use rustix::ioctl::{Getter, NoArg, Opcode, Setter, ioctl, opcode};
 use crate::bus::{RegisterIo, check, refused};
 use crate::error::Error;
 use crate::interrupt::{Interrupt, wait_readable};
+use crate::system;
 use crate::width::Width;
 
 // Linux's include/uapi/linux/ppdev.h.
@@ -26,6 +26,9 @@ const PPWDATA: Opcode = opcode::write::<u8>(b'p', 0x86);
 const PPCLAIM: Opcode = opcode::none(b'p', 0x8b);
 const PPDATADIR: Opcode = opcode::write::<i32>(b'p', 0x90);
 const PPCLRIRQ: Opcode = opcode::read::<i32>(b'p', 0x93);
+
+/// A character device's major number: Linux's Documentation/admin-guide/devices.txt.
+const PPDEV_MAJOR: u32 = 99;
 
 /// The registers, at the offsets of the real port.
 const DATA: usize = 0;
@@ -60,46 +63,60 @@ const CONTROL_INPUT: u8 = 0x20;
 pub struct Ppdev {
     file: Arc<File>,
     name: String,
-    /// Bits 4 and 5 of the control register. Written and read by those who access it; publishes nothing.
-    control: AtomicU8,
+    /// Bits 4 and 5 of the control register, as the port has them; held while it is written.
+    control: Mutex<u8>,
 }
 
 impl Ppdev {
     /// Opens `/dev/parportN` and claims it. Waits while a driver of the kernel, such as a printer's, is using the port.
     ///
     /// # Errors
-    /// [`Error::Os`]: `ENOENT` and `ENXIO` where there is no port, `ENOTTY` for what is none.
+    /// [`Error::Os`]: `ENOENT` and `ENXIO` where there is no port. [`Error::Invalid`] for what is none.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.display().to_string();
         let opened = OpenOptions::new().read(true).write(true).open(path);
         let file = opened.map_err(|source| Error::os("opening", &*name, source))?;
+        let is_port = system::is_device(&file, PPDEV_MAJOR);
+        if !is_port.map_err(|source| Error::os("looking at", &*name, source))? {
+            return Err(Error::invalid(name, "it is no parallel port of the kernel's"));
+        }
         // SAFETY: PPCLAIM has no argument.
         let claim = unsafe { NoArg::<PPCLAIM>::new() };
-        // SAFETY: the opcode and the absence of an argument are those of ppdev.h; to what is no parallel port the
-        // number means nothing, as its letter belongs to ppdev (Linux's
-        // Documentation/userspace-api/ioctl/ioctl-number.rst).
+        // SAFETY: the opcode and the absence of an argument are those of ppdev.h, whose device number this is.
         unsafe { ioctl(&file, claim) }.map_err(|source| Error::os("claiming", &*name, source))?;
-        Ok(Self { file: Arc::new(file), name, control: AtomicU8::new(0) })
+        Ok(Self { file: Arc::new(file), name, control: Mutex::new(0) })
     }
 
-    /// The interrupt of its acknowledge line, armed.
-    #[must_use]
-    pub fn interrupt(&self) -> PpdevInterrupt {
-        PpdevInterrupt { file: Arc::clone(&self.file), name: self.name.clone() }
+    /// The interrupt of its acknowledge line, armed. Interrupts before now are nobody's.
+    ///
+    /// # Errors
+    /// [`Error::Os`].
+    pub fn interrupt(&self) -> Result<PpdevInterrupt, Error> {
+        let interrupt = PpdevInterrupt { file: Arc::clone(&self.file), name: self.name.clone() };
+        interrupt.take()?;
+        Ok(interrupt)
     }
 
-    fn get<const OPCODE: Opcode>(&self) -> Result<u8, Error> {
-        // SAFETY: the callers name opcodes of ppdev.h that store one byte.
+    /// Asks for a byte.
+    ///
+    /// # Safety
+    /// The opcode is one of ppdev.h that stores one byte.
+    unsafe fn get<const OPCODE: Opcode>(&self) -> Result<u8, Error> {
+        // SAFETY: the caller's duty.
         let get = unsafe { Getter::<OPCODE, u8>::new() };
-        // SAFETY: as above; `open` has found by PPCLAIM that this is ppdev's.
+        // SAFETY: as above; `open` has found that the file has ppdev's device number.
         unsafe { ioctl(&self.file, get) }.map_err(|source| Error::os("reading", &*self.name, source))
     }
 
-    fn set<const OPCODE: Opcode, T>(&self, value: T) -> Result<(), Error> {
-        // SAFETY: the callers name opcodes of ppdev.h that take one `T`.
+    /// Tells a value.
+    ///
+    /// # Safety
+    /// The opcode is one of ppdev.h that takes one `T`.
+    unsafe fn set<const OPCODE: Opcode, T>(&self, value: T) -> Result<(), Error> {
+        // SAFETY: the caller's duty.
         let set = unsafe { Setter::<OPCODE, T>::new(value) };
-        // SAFETY: as above; `open` has found by PPCLAIM that this is ppdev's.
+        // SAFETY: as above; `open` has found that the file has ppdev's device number.
         unsafe { ioctl(&self.file, set) }.map_err(|source| Error::os("writing", &*self.name, source))
     }
 
@@ -122,9 +139,15 @@ impl RegisterIo for Ppdev {
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
         self.check(offset, width)?;
         let value = match offset {
-            DATA => self.get::<PPRDATA>()?,
-            STATUS => self.get::<PPRSTATUS>()?,
-            _ => (self.get::<PPRCONTROL>()? & CONTROL_LINES) | self.control.load(Ordering::Relaxed),
+            // SAFETY: it stores a byte.
+            DATA => unsafe { self.get::<PPRDATA>() }?,
+            // SAFETY: so does it.
+            STATUS => unsafe { self.get::<PPRSTATUS>() }?,
+            _ => {
+                let others = self.control.lock().unwrap_or_else(PoisonError::into_inner);
+                // SAFETY: so does it.
+                (unsafe { self.get::<PPRCONTROL>() }? & CONTROL_LINES) | *others
+            }
         };
         Ok(u64::from(value))
     }
@@ -133,14 +156,18 @@ impl RegisterIo for Ppdev {
         self.check(offset, width)?;
         let [value, ..] = value.to_le_bytes();
         match offset {
-            DATA => self.set::<PPWDATA, u8>(value),
+            // SAFETY: it takes a byte.
+            DATA => unsafe { self.set::<PPWDATA, u8>(value) },
             CONTROL => {
+                let mut kept = self.control.lock().unwrap_or_else(PoisonError::into_inner);
                 let others = value & (CONTROL_INTERRUPT | CONTROL_INPUT);
-                let before = self.control.swap(others, Ordering::Relaxed);
-                if (before ^ others) & CONTROL_INPUT != 0 {
-                    self.set::<PPDATADIR, i32>(i32::from(others & CONTROL_INPUT != 0))?;
+                if (*kept ^ others) & CONTROL_INPUT != 0 {
+                    // SAFETY: it takes an `int`.
+                    unsafe { self.set::<PPDATADIR, i32>(i32::from(others & CONTROL_INPUT != 0)) }?;
                 }
-                self.set::<PPWCONTROL, u8>(value & CONTROL_LINES)
+                *kept = others;
+                // SAFETY: it takes a byte.
+                unsafe { self.set::<PPWCONTROL, u8>(value & CONTROL_LINES) }
             }
             _ => Err(refused(self, offset, width, "the status register can't be written")),
         }
@@ -154,20 +181,31 @@ pub struct PpdevInterrupt {
     name: String,
 }
 
+impl PpdevInterrupt {
+    /// Takes the kernel's count, which is 0 then.
+    fn take(&self) -> Result<u64, Error> {
+        // SAFETY: PPCLRIRQ stores an `int`, and makes it 0 in the kernel.
+        let take = unsafe { Getter::<PPCLRIRQ, i32>::new() };
+        // SAFETY: as above; `Ppdev::open` has found that the file has ppdev's device number.
+        let count = unsafe { ioctl(&self.file, take) }.map_err(|source| self.failed(source))?;
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    fn failed(&self, source: Errno) -> Error {
+        Error::os("waiting for the interrupt of", &*self.name, source)
+    }
+}
+
 impl Interrupt for PpdevInterrupt {
     fn wait(&mut self, timeout: Option<Duration>) -> Result<u64, Error> {
         let end = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let fail = |source: Errno| Error::os("waiting for the interrupt of", &*self.name, source);
         loop {
-            if !wait_readable(&self.file, end).map_err(fail)? {
+            if !wait_readable(&self.file, end).map_err(|source| self.failed(source))? {
                 return Ok(0);
             }
-            // SAFETY: PPCLRIRQ stores an `int`, and makes it 0 in the kernel.
-            let take = unsafe { Getter::<PPCLRIRQ, i32>::new() };
-            // SAFETY: as above; `Ppdev::open` has found by PPCLAIM that this is ppdev's.
-            let count = unsafe { ioctl(&self.file, take) }.map_err(fail)?;
             // 0 if another handle was faster.
-            if let Some(count) = u64::try_from(count).ok().filter(|count| *count > 0) {
+            let count = self.take()?;
+            if count > 0 {
                 return Ok(count);
             }
         }
@@ -191,8 +229,11 @@ mod tests {
 
     #[test]
     fn what_is_no_parallel_port_is_refused() {
+        // A file that answers every ioctl(2) by 0, as one of FUSE may, would otherwise pass, and store nothing.
         let refused = Ppdev::open("/dev/null").expect_err("it is none");
-        assert_eq!(refused.to_string(), "claiming /dev/null");
+        assert_eq!(refused.to_string(), "/dev/null: it is no parallel port of the kernel's");
+        let file = tempfile::NamedTempFile::new().expect("room");
+        assert!(matches!(Ppdev::open(file.path()), Err(Error::Invalid { .. })));
         let missing = Ppdev::open("/dev/parport-missing").expect_err("there is none");
         assert_eq!(missing.to_string(), "opening /dev/parport-missing");
     }
@@ -208,7 +249,7 @@ mod tests {
     #[test]
     fn registers_are_three_bytes() {
         let file = Arc::new(File::open("/dev/null").expect("it is there"));
-        let port = Ppdev { file, name: "/dev/parport7".to_owned(), control: AtomicU8::new(0) };
+        let port = Ppdev { file, name: "/dev/parport7".to_owned(), control: Mutex::new(0) };
         for (offset, width) in [(0, Width::U8), (2, Width::U8)] {
             assert!(port.check(offset, width).is_ok(), "{offset} {width}");
         }

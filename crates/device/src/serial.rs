@@ -54,6 +54,8 @@ const GO_BYTES: usize = 256;
 const CAREFUL_BURST_BYTES: usize = 8;
 /// What the largest FIFO of these chips holds, and what is on the line.
 const FIFO_FRAMES: u32 = 33;
+/// Every byte there is.
+const TESTED_FRAMES: u32 = 256;
 /// Stops the sender.
 const XOFF: u8 = 0x13;
 /// Lets it go on.
@@ -325,7 +327,8 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
     }
 
     /// Sends every byte to itself by the chip's loopback, and looks at RTS and DTR as they come back. The other end sees
-    /// none of it; what it sends meanwhile is lost. Waits by asking, whatever `W`.
+    /// none of it; what it sends meanwhile is lost. Waits by asking, whatever `W`: for at most
+    /// the time-out and what 256 bytes take on the line.
     ///
     /// # Errors
     /// [`Error::Unexpected`] if something else has come back; [`Error::Timeout`] if nothing has; those of the bus.
@@ -359,16 +362,17 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
         if !(lines.cts && lines.dsr) {
             return failed(self.chip.name(), "in loopback RTS and DTR do not come back".into());
         }
+        let start = Instant::now();
+        let patience = self.timeout.saturating_add(self.settings.frame_time().saturating_mul(TESTED_FRAMES));
         for sent in 0..=self.settings.data_bits.mask() {
-            let start = Instant::now();
             while self.chip.transmit(&[sent])? == 0 {
-                self.left(start)?;
+                self.left_of(patience, start)?;
             }
             let received = loop {
                 if let Some(received) = self.chip.receive()? {
                     break received;
                 }
-                self.left(start)?;
+                self.left_of(patience, start)?;
             };
             if received != Ok(sent) {
                 return failed(self.chip.name(), format!("in loopback {sent:#04x} came back as {received:x?}"));

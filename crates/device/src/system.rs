@@ -1,6 +1,6 @@
 //! Where the kernel tells of devices: /sys and /dev, or folders that look like them.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -32,6 +32,13 @@ impl Default for System {
     fn default() -> Self {
         Self::at("/")
     }
+}
+
+/// Whether a file is a character device of this major number, so that ioctl(2) means what that kind's does.
+pub(crate) fn is_device(file: &File, major: u32) -> io::Result<bool> {
+    let stat = rustix::fs::fstat(file)?;
+    let is_device = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::CharacterDevice;
+    Ok(is_device && rustix::fs::major(stat.st_rdev) == major)
 }
 
 /// What a file of one line holds, without the line break.
@@ -70,6 +77,15 @@ pub(crate) fn store(path: &Path, text: &str) -> Result<(), Error> {
     stored.map_err(|source| Error::os("writing to", path.display().to_string(), source))
 }
 
+/// Leaves out what has gone while the folders were read.
+pub(crate) fn still_there<T>(folder: &Path, found: Result<T, Error>) -> Option<Result<T, Error>> {
+    match found {
+        Err(Error::NotFound { .. }) => None,
+        Err(_) if !folder.is_dir() => None,
+        found => Some(found),
+    }
+}
+
 /// What is in a folder, sorted; nothing if the folder is not there.
 pub(crate) fn names(folder: &Path) -> Result<Vec<String>, Error> {
     let fail = |source| Error::os("listing", folder.display().to_string(), source);
@@ -85,11 +101,17 @@ pub(crate) fn names(folder: &Path) -> Result<Vec<String>, Error> {
 
 /// The entries of a folder whose names are `prefix` and a number, by that number.
 pub(crate) fn numbered(folder: &Path, prefix: &str) -> Result<Vec<(usize, PathBuf)>, Error> {
-    let number = |name: &String| name.strip_prefix(prefix).and_then(|number| number.parse().ok());
+    let number = |name: &String| name.strip_prefix(prefix).and_then(digits);
     let names = names(folder)?;
     let mut found: Vec<_> = names.iter().filter_map(|name| Some((number(name)?, folder.join(name)))).collect();
     found.sort();
     Ok(found)
+}
+
+/// A number as the kernel puts it into names: digits, the first of which is no zero, unless it is alone.
+pub(crate) fn digits(text: &str) -> Option<usize> {
+    let number: usize = text.parse().ok()?;
+    (number.to_string() == text).then_some(number)
 }
 
 /// The last part of what a link leads to; `None` if there is no link.

@@ -2,7 +2,7 @@
 //!
 //! A small driver in the kernel knows the device's addresses and takes its interrupt; all else is done here.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt;
@@ -76,8 +76,8 @@ pub struct UioPorts {
 /// # Errors
 /// [`Error::Os`], [`Error::Unexpected`] where the kernel tells what can't be read.
 pub fn devices(system: &System) -> Result<Vec<UioDevice>, Error> {
-    let found = system::numbered(&system.path("/sys/class/uio"), "uio")?;
-    found.into_iter().map(|(number, _)| UioDevice::find(system, number)).collect()
+    let found = system::numbered(&system.path("/sys/class/uio"), "uio")?.into_iter();
+    found.filter_map(|(number, folder)| system::still_there(&folder, UioDevice::find(system, number))).collect()
 }
 
 impl UioDevice {
@@ -143,15 +143,17 @@ pub struct Uio {
 }
 
 impl Uio {
-    /// Opens `/dev/uioN`.
+    /// Opens `/dev/uioN`, or what a symbolic link to it leads to.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for another name; [`Error::NotFound`], [`Error::Os`], [`Error::Unexpected`] where the
+    /// [`Error::Invalid`] for another path; [`Error::NotFound`], [`Error::Os`], [`Error::Unexpected`] where the
     /// kernel tells what can't be read.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let number = name.and_then(|name| name.strip_prefix("uio")?.parse().ok());
+        // A path that leads nowhere is looked at as it is: of the device there is more than its file.
+        let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let name = target.strip_prefix("/dev").ok().and_then(Path::to_str);
+        let number = name.and_then(|name| name.strip_prefix("uio")).and_then(system::digits);
         let wrong =
             || Error::invalid(path.display().to_string(), "it is not the name of a UIO device, such as /dev/uio0");
         UioDevice::find(&System::default(), number.ok_or_else(wrong)?)?.open()
@@ -353,13 +355,13 @@ mod tests {
         let config = folder.path().join("config");
         let mut bytes = [0xff; 0x40];
         bytes[4] = 0xef;
-        std::fs::write(&config, bytes).expect("room");
+        fs::write(&config, bytes).expect("room");
         let header = Header::new(PortFile::open(&config, 0..0x40).expect("a file")).expect("room");
         let (mut masked, _kernel) = interrupt(None, Rearm::Command(header));
         masked.rearm().expect("a file");
-        let bytes = std::fs::read(&config).expect("a file");
+        let bytes = fs::read(&config).expect("a file");
         assert_eq!((&bytes[..4], &bytes[4..6], &bytes[6..]), (&[0xff; 4][..], &[0xef, 0xfb][..], &[0xff; 0x3a][..]));
-        std::fs::write(&config, [0xff; 0x40]).expect("room");
+        fs::write(&config, [0xff; 0x40]).expect("room");
         assert!(matches!(masked.rearm(), Err(Error::Unexpected { .. })), "it is gone");
     }
 }

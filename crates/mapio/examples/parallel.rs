@@ -55,7 +55,7 @@ fn run(which: &str, polls: bool, text: &str) -> Done {
         }
         None => {
             let bus = Ppdev::open(which)?;
-            let interrupt = bus.interrupt();
+            let interrupt = bus.interrupt()?;
             print_as(bus, interrupt, polls, text)
         }
     }

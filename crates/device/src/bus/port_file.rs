@@ -26,6 +26,7 @@ pub struct PortFile {
     start: u64,
     len: usize,
     widest: Width,
+    can_write: bool,
 }
 
 impl PortFile {
@@ -37,15 +38,26 @@ impl PortFile {
     /// [`Error::Os`]: `EACCES` and `EPERM` for those who may not, `ENOENT` where the kernel has no /dev/port.
     /// [`Error::Invalid`] for a range that ends before it begins.
     pub fn open(path: impl AsRef<Path>, range: Range<u64>) -> Result<Self, Error> {
-        let path = path.as_ref();
+        Self::open_as(path.as_ref(), range, true)
+    }
+
+    /// The same for reading alone: writes are refused.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_read_only(path: impl AsRef<Path>, range: Range<u64>) -> Result<Self, Error> {
+        Self::open_as(path.as_ref(), range, false)
+    }
+
+    fn open_as(path: &Path, range: Range<u64>, can_write: bool) -> Result<Self, Error> {
         let name = path.display().to_string();
         let len = range.end.checked_sub(range.start).and_then(|len| usize::try_from(len).ok());
         let len = len.ok_or_else(|| Error::invalid(&*name, "the range ends before it begins, or is too long"))?;
-        let opened = OpenOptions::new().read(true).write(true).open(path);
+        let opened = OpenOptions::new().read(true).write(can_write).open(path);
         let file = opened.map_err(|source| Error::os("opening", &*name, source))?;
         let kind = file.metadata().map_err(|source| Error::os("looking at", &*name, source))?.file_type();
         let widest = if kind.is_char_device() { Width::U8 } else { Width::U32 };
-        Ok(Self { file, name, start: range.start, len, widest })
+        Ok(Self { file, name, start: range.start, len, widest, can_write })
     }
 
     /// Where in the file the access is.
@@ -100,6 +112,9 @@ impl RegisterIo for PortFile {
 
     fn write(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
         let place = self.place(offset, width)?;
+        if !self.can_write {
+            return Err(refused(self, offset, width, "it is open for reading only"));
+        }
         let bytes = value.to_le_bytes();
         self.whole("writing", place, width, || self.file.write_at(&bytes[..width.bytes()], place))
     }

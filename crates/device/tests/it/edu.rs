@@ -46,6 +46,19 @@ fn it_computes_and_transfers<W: Waiting>(bus: Simulated<Model>, memory: &Memory,
 }
 
 #[test]
+fn an_operation_and_the_one_before_it_have_one_time_out() {
+    let times = Times { factorial: Duration::from_millis(300), dma: Duration::ZERO };
+    let bus = Simulated::new(Model::new(Memory::new(MEMORY_LEN), times));
+    let mut edu = Edu::new(bus, Polled).expect("it is one");
+    edu.set_timeout(Duration::ZERO);
+    assert!(matches!(edu.factorial(5), Err(Error::Timeout { .. })), "it has begun");
+    // Enough for what is left of that, or for another, not for both.
+    edu.set_timeout(Duration::from_millis(400));
+    let late = edu.factorial(6).expect_err("it takes longer").to_string();
+    assert_eq!(late, "edu: no answer within 400ms");
+}
+
+#[test]
 fn it_computes_and_transfers_polled() {
     let (bus, memory) = device();
     it_computes_and_transfers(bus, &memory, Polled);

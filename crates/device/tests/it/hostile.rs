@@ -1,13 +1,17 @@
-//! Random accesses to every model: errors, and nothing else.
+//! Random accesses to every model, and drivers on devices that turn bad: errors, and nothing else.
 
 use std::time::Duration;
 
+use mapio_device::edu::Edu as EduDriver;
 use mapio_device::model::edu::{Edu, EduFailure, Memory, Times};
 use mapio_device::model::parallel::{Printer, PrinterFailure};
 use mapio_device::model::screen::Bochs;
 use mapio_device::model::{Model, Simulated};
-use mapio_device::{Error, Interrupt, RegisterIo, Width};
+use mapio_device::parallel::ParallelPort;
+use mapio_device::{Driven, Error, Interrupt, Polled, RegisterIo, Waiting, Width};
 use proptest::prelude::*;
+
+use crate::anything::TurnsBad;
 
 /// An access: where, how wide, and what is written.
 type Access = (usize, Width, Option<u64>);
@@ -51,6 +55,27 @@ fn run_with_interrupt<M: Model>(bus: &Simulated<M>, accesses: &[Access]) {
     }
 }
 
+fn use_edu(device: &TurnsBad<Edu>, waiting: impl Waiting) {
+    let mut edu = EduDriver::new(device, waiting).expect("it is good");
+    edu.set_timeout(Duration::from_micros(200));
+    device.turn_bad();
+    for _ in 0..5 {
+        drop(edu.factorial(5));
+        drop(edu.load(0, 0..8));
+        drop(edu.store(0..8, 0));
+    }
+}
+
+fn use_printer(device: &TurnsBad<Printer>, waiting: impl Waiting) {
+    let mut port = ParallelPort::new(device, waiting).expect("it is good");
+    port.set_timeout(Duration::from_micros(200));
+    device.turn_bad();
+    for _ in 0..5 {
+        drop(port.send(b"ab"));
+        drop(port.reset());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -89,5 +114,17 @@ proptest! {
             near.into_iter().map(|(offset, width, value)| (offset.saturating_add(0x500), width, value)).collect();
         run(&bus, &near);
         run(&bus, &far);
+    }
+
+    #[test]
+    fn drivers_survive_devices_that_turn_bad(answers in prop::collection::vec(any::<u64>(), 1..40)) {
+        let edu = || TurnsBad::new(Edu::new(Memory::new(64), Times { factorial: Duration::ZERO, dma: Duration::ZERO }), &answers);
+        use_edu(&edu(), Polled);
+        let device = edu();
+        use_edu(&device, Driven::new(device.good.interrupt().expect("a descriptor")));
+        let printer = || TurnsBad::new(Printer::new(Duration::ZERO), &answers);
+        use_printer(&printer(), Polled);
+        let device = printer();
+        use_printer(&device, Driven::new(device.good.interrupt().expect("a descriptor")));
     }
 }

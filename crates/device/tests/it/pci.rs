@@ -1,12 +1,13 @@
 //! PCI devices, in a folder that looks like /sys.
 
-use std::fs;
-use std::os::unix::fs::symlink;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::thread;
 
 use mapio_device::pci::{self, BarKind, Caching, Id, PciDevice, UIO_DRIVER};
 use mapio_device::{Error, RegisterIo, Width};
 use rustix::fs::{CWD, Mode, mkfifoat};
+use rustix::process::Uid;
 
 use crate::system::Machine;
 
@@ -83,6 +84,56 @@ fn bars_are_buses_of_their_kind() {
     let ports = serial.open_bar(0, Caching::Uncached).expect("a file");
     assert_eq!((ports.len(), ports.read(5, Width::U8).expect("inside")), (8, 0x60));
     assert!(matches!(serial.map_bar(0, Caching::Uncached), Err(Error::Invalid { .. })));
+}
+
+#[test]
+fn a_bar_without_addresses_is_not_opened() {
+    // As the kernel shows one that it has found no room for (IORESOURCE_UNSET), or whose owner has switched it off.
+    for flags in ["0x0000000020040200", "0x0000000010040200", "0x0000000020040101"] {
+        let machine = machine();
+        machine.file(&format!("{EDU}/resource"), format!("0x0000000000000000 0x00000000000fffff {flags}\n"));
+        let edu = edu(&machine);
+        assert_eq!(edu.bars.iter().map(|bar| (bar.is_assigned, bar.len)).collect::<Vec<_>>(), [(false, 1 << 20)]);
+        let refused = edu.open_bar(0, Caching::Uncached).err().expect("the kernel would map low memory").to_string();
+        assert_eq!(refused, "PCI device 0000:00:04.0, BAR 0: the kernel has given it no addresses", "{flags}");
+    }
+    assert!(edu(&machine()).bars.iter().all(|bar| bar.is_assigned));
+}
+
+#[test]
+fn everybody_may_read_the_header_and_write_none() {
+    let machine = machine();
+    let config = machine.path(&format!("{EDU}/config"));
+    fs::set_permissions(machine.path(""), Permissions::from_mode(0o755)).expect("it is ours");
+    fs::set_permissions(&config, Permissions::from_mode(0o444)).expect("it is ours");
+    // A thread of its own, which is nobody.
+    let nobody = || {
+        if rustix::process::geteuid().is_root() {
+            let nobody = Uid::from_raw(65_534);
+            // Of this thread alone: it is the system call itself.
+            rustix::thread::set_thread_res_uid(nobody, nobody, nobody).expect("root may");
+        }
+        let edu = edu(&machine);
+        let config = edu.config().expect("everybody may read it");
+        assert_eq!((config.len(), config.read(0, Width::U32).ok()), (64, Some(0xa5a5_a5a5)));
+        assert!(edu.header().is_ok());
+        let refused = edu.set_bus_master(false).expect_err("not everybody may write it").to_string();
+        assert!(refused.ends_with("config: it is open for reading only"), "{refused}");
+    };
+    thread::scope(|scope| scope.spawn(nobody).join().expect("no panic"));
+    assert_eq!(fs::read(config).expect("a file"), [0xa5; 256]);
+}
+
+#[test]
+fn a_device_becomes_a_master_of_the_bus_and_nothing_else() {
+    let machine = machine();
+    machine.file(&format!("{EDU}/config"), [0; 256]);
+    let edu = edu(&machine);
+    edu.set_bus_master(true).expect("a file");
+    let config = || fs::read(machine.path(&format!("{EDU}/config"))).expect("a file");
+    assert_eq!(config()[4..8], [4, 0, 0, 0]);
+    edu.set_bus_master(false).expect("a file");
+    assert_eq!(config(), [0; 256]);
 }
 
 #[test]

@@ -48,8 +48,10 @@ fn devices_are_listed_with_their_maps_and_ports() {
     assert!(uio::devices(&Machine::new().system()).expect("no UIO").is_empty());
     let missing = UioDevice::find(&machine.system(), 4).expect_err("there is none").to_string();
     assert_eq!(missing, "/dev/uio4: there is no such device");
-    let name = Uio::open("/dev/null").expect_err("another device").to_string();
-    assert_eq!(name, "/dev/null: it is not the name of a UIO device, such as /dev/uio0");
+    for path in ["/dev/null", "/tmp/uio3", "/dev/uio+3", "/dev/uio03", "/dev/uio"] {
+        let name = Uio::open(path).expect_err("another file").to_string();
+        assert_eq!(name, format!("{path}: it is not the name of a UIO device, such as /dev/uio0"));
+    }
 }
 
 #[test]

@@ -37,6 +37,14 @@ impl Stops for Arm {
     }
 }
 
+#[test]
+fn a_port_has_no_cable_to_itself() {
+    let model = Pc::model(Timing::Instant);
+    // It does not wait for itself either.
+    null_modem(&model, &model);
+    assert!(Pc::port::<ByPolling>(&model).try_write(b"x").is_ok());
+}
+
 fn send<C: Chip>(mut port: Serial<C, impl Waiting>, count: usize) {
     port.set_timeout(HANG_GUARD);
     port.write_all(&pattern(count)).expect("the other end reads");

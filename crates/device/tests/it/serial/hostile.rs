@@ -1,17 +1,16 @@
 //! Random accesses to the models, and drivers on devices that answer anything: errors, never a panic or a hang.
 
-use std::cell::Cell;
 use std::time::Duration;
 
-use mapio_device::Polled;
-use mapio_device::model::Simulated;
 use mapio_device::model::serial::{Peer, Timing};
+use mapio_device::model::{Ns16550 as Ns16550Model, Pl011 as Pl011Model};
 use mapio_device::serial::{Chip, Control, Flow, Ns16550, Pl011, Serial, Settings};
-use mapio_device::{Error, LineError, RegisterIo, Width};
+use mapio_device::{LineError, Polled, RegisterIo, Waiting, Width};
 use proptest::prelude::{Strategy, any, prop};
 use proptest::test_runner::{Config, TestRunner};
 
-use super::{Arm, Kind, Pc};
+use super::{Arm, ByInterrupt, CLOCK_HZ, Kind, Pc, Way};
+use crate::anything::{Anything, TurnsBad};
 
 /// Random sequences a test; more by the environment.
 fn cases(default: u32) -> TestRunner {
@@ -55,42 +54,9 @@ fn models_answer_any_access() {
     random_accesses::<Arm>(0x1000);
 }
 
-/// A device that answers what it was given, again and again, refuses some accesses, and keeps nothing.
-struct Anything {
-    answers: Vec<u64>,
-    next: Cell<usize>,
-}
-
-impl RegisterIo for Anything {
-    fn name(&self) -> &str {
-        "a test"
-    }
-
-    fn len(&self) -> usize {
-        0x1000
-    }
-
-    fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
-        let index = self.next.get();
-        self.next.set(index + 1);
-        let answer = self.answers[index % self.answers.len()];
-        if answer % 23 == 22 {
-            return Err(Error::Refused { object: self.name().to_owned(), offset, width, reason: "this time" });
-        }
-        Ok(answer & width.max())
-    }
-
-    fn write(&self, _: usize, _: Width, _: u64) -> Result<(), Error> {
-        Ok(())
-    }
-}
-
-fn use_port(chip: impl Chip, flow: Flow) {
-    let Ok(mut port) = Serial::new(chip, Polled, Settings { flow, ..Settings::default() }) else { return };
-    drive(&mut port);
-}
-
-fn drive(port: &mut Serial<impl Chip, Polled>) {
+fn use_port(chip: impl Chip, waiting: impl Waiting, flow: Flow, turn_bad: impl FnOnce()) {
+    let Ok(mut port) = Serial::new(chip, waiting, Settings { flow, ..Settings::default() }) else { return };
+    turn_bad();
     port.set_timeout(Duration::from_micros(200));
     let mut buffer = [0; 100];
     for _ in 0..5 {
@@ -107,63 +73,40 @@ fn drive(port: &mut Serial<impl Chip, Polled>) {
     }
 }
 
+const FLOWS: [Flow; 3] = [Flow::None, Flow::RtsCts, Flow::XonXoff];
+
 #[test]
 fn drivers_survive_devices_that_answer_anything() {
     let answers = prop::collection::vec(any::<u64>(), 1..40);
     cases(64)
-        .run(&(answers, 0usize..3), |(answers, flow)| {
-            let flow = [Flow::None, Flow::RtsCts, Flow::XonXoff][flow];
-            let device = || Anything { answers: answers.clone(), next: Cell::new(0) };
-            use_port(Ns16550::new(device(), 1_843_200).expect("it is long enough"), flow);
-            use_port(Pl011::new(device(), 24_000_000).expect("it is long enough"), flow);
+        .run(&(answers, prop::sample::select(&FLOWS[..])), |(answers, flow)| {
+            let device = || Anything::new(&answers);
+            use_port(Ns16550::new(device(), CLOCK_HZ).expect("it is long enough"), Polled, flow, || ());
+            use_port(Pl011::new(device(), CLOCK_HZ).expect("it is long enough"), Polled, flow, || ());
             Ok(())
         })
         .expect("no device makes a driver panic");
-}
-
-/// A real model until it turns bad: then random answers, after the driver took it for its device.
-struct TurnsBad<M: mapio_device::model::Model> {
-    good: Simulated<M>,
-    bad: Anything,
-    is_bad: Cell<bool>,
-}
-
-impl<M: mapio_device::model::Model> RegisterIo for &TurnsBad<M> {
-    fn name(&self) -> &str {
-        "a test"
-    }
-
-    fn len(&self) -> usize {
-        self.good.len()
-    }
-
-    fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
-        if self.is_bad.get() { self.bad.read(offset, width) } else { self.good.read(offset, width) }
-    }
-
-    fn write(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
-        self.good.write(offset, width, value)
-    }
 }
 
 #[test]
 fn drivers_survive_devices_that_turn_bad() {
     let answers = prop::collection::vec(any::<u64>(), 1..40);
     cases(32)
-        .run(&(answers, 0usize..3), |(answers, flow)| {
-            let flow = [Flow::None, Flow::RtsCts, Flow::XonXoff][flow];
-            let settings = Settings { flow, ..Settings::default() };
-            let bad = || Anything { answers: answers.clone(), next: Cell::new(0) };
-            let device = TurnsBad { good: Pc::model(Timing::Instant), bad: bad(), is_bad: Cell::new(false) };
-            let chip = Ns16550::new(&device, 1_843_200).expect("8 bytes");
-            let mut port = Serial::new(chip, Polled, settings).expect("a good device");
-            device.is_bad.set(true);
-            drive(&mut port);
-            let device = TurnsBad { good: Arm::model(Timing::Instant), bad: bad(), is_bad: Cell::new(false) };
-            let chip = Pl011::new(&device, 24_000_000).expect("4 KiB");
-            let mut port = Serial::new(chip, Polled, settings).expect("a good device");
-            device.is_bad.set(true);
-            drive(&mut port);
+        .run(&(answers, prop::sample::select(&FLOWS[..])), |(answers, flow)| {
+            let pc = || TurnsBad::new(Ns16550Model::with_clock(Timing::Instant, CLOCK_HZ), &answers);
+            let arm = || TurnsBad::new(Pl011Model::with_clock(Timing::Instant, CLOCK_HZ), &answers);
+            let device = pc();
+            let chip = Ns16550::new(&device, CLOCK_HZ).expect("8 bytes");
+            use_port(chip, Polled, flow, || device.turn_bad());
+            let device = pc();
+            let chip = Ns16550::new(&device, CLOCK_HZ).expect("8 bytes");
+            use_port(chip, ByInterrupt::of(&device.good), flow, || device.turn_bad());
+            let device = arm();
+            let chip = Pl011::new(&device, CLOCK_HZ).expect("4 KiB");
+            use_port(chip, Polled, flow, || device.turn_bad());
+            let device = arm();
+            let chip = Pl011::new(&device, CLOCK_HZ).expect("4 KiB");
+            use_port(chip, ByInterrupt::of(&device.good), flow, || device.turn_bad());
             Ok(())
         })
         .expect("no device makes a driver panic");

@@ -22,7 +22,7 @@ pub(crate) fn ports(host: &mut Host) -> Result<String> {
 /// it does not wait are counted by the kernel.
 pub(crate) fn interrupt(host: &mut Host) -> Result<String> {
     let ppdev = Ppdev::open("/dev/parport0")?;
-    let mut interrupt = Counted::new(ppdev.interrupt());
+    let mut interrupt = Counted::new(ppdev.interrupt()?);
     let text = print(host, &mut ParallelPort::new(ppdev, Driven::new(&mut interrupt))?)?;
     interrupt.wait(Some(Duration::ZERO))?;
     let count = interrupt.count;
