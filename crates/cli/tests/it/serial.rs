@@ -64,7 +64,7 @@ fn what_can_t_be_a_port_is_refused_in_one_line() {
 
 /// A terminal, and the program on it.
 fn on_terminal(words: &[&str]) -> (File, OwnedFd, Child) {
-    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal");
+    let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a pseudo-terminal");
     grantpt(&controller).expect("own one");
     unlockpt(&controller).expect("own one");
     let name = ptsname(&controller, Vec::new()).expect("it has one");
@@ -103,7 +103,7 @@ fn keys_go_to_the_port_and_the_terminal_is_as_before() {
         assert!(child.wait().expect("own child").success());
         assert!(is_cooked(&terminal));
 
-        for signal in [Signal::TERM, Signal::HUP, Signal::QUIT] {
+        for signal in [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT] {
             let (_keys, terminal, mut child) = on_terminal(&[target, wait]);
             kill_process(Pid::from_child(&child), signal).expect("own child");
             child.wait().expect("own child");
@@ -177,6 +177,110 @@ fn without_a_terminal_a_stopped_port_is_an_error() {
     assert_eq!(ended(child), Some(2));
     stderr.read_to_string(&mut said).expect("UTF-8");
     assert_eq!(said, "mapio: the other end takes no bytes\n");
+}
+
+#[test]
+fn ends_of_lines_go_through_as_they_are() {
+    let sent = b"\r\n \n\r \r \n\r\n";
+    assert_eq!(echoed(&["sim:16550"], sent), sent);
+    // On a terminal that is raw, too; the line of JSON is behind them, when it is as before.
+    let (mut keys, _terminal, child) = on_terminal(&["sim:16550", "--json"]);
+    keys.write_all(sent).expect("it reads");
+    let mut shown = [0; 11];
+    keys.read_exact(&mut shown).expect("it shows");
+    assert_eq!(&shown, sent);
+    keys.write_all(&[0x1d]).expect("it reads");
+    assert_eq!(ended(child), Some(0));
+    assert_eq!(last_line(&mut keys), "{\"sent\":11,\"received\":11,\"errors\":0,\"dropped\":0}");
+}
+
+/// What is shown up to the end of the next line of JSON.
+fn last_line(shown: &mut impl Read) -> String {
+    let mut bytes = Vec::new();
+    while !bytes.ends_with(b"}") {
+        let mut byte = [0];
+        shown.read_exact(&mut byte).expect("it tells how many");
+        bytes.push(byte[0]);
+    }
+    String::from_utf8(bytes).expect("UTF-8")
+}
+
+/// Compares what was shown before the line of JSON with what that says.
+fn shown_is_all(shown: &str, sent: &[u8]) {
+    let (bytes, counts) = shown.split_at(shown.rfind('{').expect("a line of JSON"));
+    let bytes = bytes.trim_end_matches(['\r', '\n']).as_bytes();
+    let counts: serde_json::Value = serde_json::from_str(counts.trim()).expect("JSON");
+    assert!(sent.starts_with(bytes), "{} bytes are no beginning of what was sent", bytes.len());
+    assert_eq!(counts["received"], bytes.len(), "{counts}");
+    let sent = u64::try_from(sent.len()).expect("a few");
+    assert!(
+        counts["sent"]
+            .as_u64()
+            .is_some_and(|count| count <= sent && count >= u64::try_from(bytes.len()).expect("a few")),
+        "{counts}"
+    );
+}
+
+#[test]
+fn an_interrupted_session_has_shown_all_that_it_counts() {
+    // More than the line carries in three seconds, and less than is kept.
+    let sent = [b'x'; 3000];
+    for wait in ["--interrupt", "--poll"] {
+        let words = ["sim:16550", "--json", "--baud", "9600", wait];
+        for end in [Some(Signal::INT), None] {
+            let (mut keys, terminal, child) = on_terminal(&words);
+            keys.write_all(&sent).expect("it reads");
+            let mut first = [0; 20];
+            keys.read_exact(&mut first).expect("it shows");
+            match end {
+                Some(signal) => kill_process(Pid::from_child(&child), signal).expect("own child"),
+                // Twice: what is not sent yet is not waited for.
+                None => keys.write_all(&[0x1d, 0x1d]).expect("it reads"),
+            }
+            let rest = last_line(&mut keys);
+            assert_eq!(ended(child), Some(2), "not all is sent: {rest}");
+            assert!(is_cooked(&terminal), "after {end:?}");
+            shown_is_all(&("x".repeat(20) + &rest), &sent);
+        }
+        let mut command = Command::new(MAPIO);
+        command.args(["device", "serial"]).args(words).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.stderr(Stdio::piped()).spawn().expect("it starts");
+        let (mut input, mut output) = (child.stdin.take().expect("a pipe"), child.stdout.take().expect("a pipe"));
+        let mut complaints = child.stderr.take().expect("a pipe");
+        input.write_all(&sent).expect("it reads");
+        let mut first = [0; 20];
+        output.read_exact(&mut first).expect("it shows");
+        kill_process(Pid::from_child(&child), Signal::INT).expect("own child");
+        let rest = last_line(&mut output);
+        assert_eq!(ended(child), Some(2), "not all is sent: {rest}");
+        shown_is_all(&("x".repeat(20) + &rest), &sent);
+        let mut said = String::new();
+        complaints.read_to_string(&mut said).expect("UTF-8");
+        assert!(said.ends_with(" bytes of the input were not sent\n") && said.lines().count() == 1, "{said}");
+    }
+}
+
+#[test]
+fn a_terminal_that_is_gone_ends_the_session() {
+    for wait in ["--interrupt", "--poll"] {
+        let (keys, terminal, child) = on_terminal(&["sim:pl011", wait]);
+        // The side of the person is closed: reading answers EIO.
+        drop((keys, terminal));
+        assert_eq!(ended(child), Some(0));
+    }
+}
+
+#[test]
+fn a_reader_that_is_gone_ends_the_session() {
+    let mut command = Command::new(MAPIO);
+    command.args(["device", "serial", "sim:16550"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("it starts");
+    drop(child.stdout.take());
+    let mut input = child.stdin.take().expect("a pipe");
+    input.write_all(b"nobody reads the answer").expect("it reads");
+    // The input stays open.
+    assert_eq!(ended(child), Some(0));
+    drop(input);
 }
 
 #[test]
