@@ -134,7 +134,7 @@ impl Arguments {
             bail!("--pty is for simulated ports: {} has another end of its own", self.target.name);
         }
         let question = format!("set up {} and use it as a serial port?", self.target.name);
-        if !self.yes && consent(&self.target, &question)? == Consent::Withheld {
+        if !self.yes && consent(&self.target.name, &question)? == Consent::Withheld {
             return Ok(Answer::No);
         }
         let system = System::default();

@@ -14,6 +14,9 @@ use super::simulated;
 /// Ports that there are.
 const PORTS: u64 = 0x1_0000;
 
+/// What statfs(2) tells of /sys (Linux's include/uapi/linux/magic.h).
+const SYSFS_MAGIC: rustix::fs::FsWord = 0x6265_6572;
+
 /// Devices of PCs that have always been at the same ports, and the blocks that they have.
 const INSTANCES: [(&str, u64, &str); 7] = [
     ("com1", 0x3f8, "16550"),
@@ -225,7 +228,12 @@ fn tail(text: &str) -> Option<(u64, Option<Named>)> {
 impl Target {
     /// Whether writing to it changes something outside of this process and of regular files.
     pub(super) fn is_real(&self) -> bool {
-        !matches!(self.device, Device::Simulated(_) | Device::File(_))
+        match &self.device {
+            Device::Simulated(_) => false,
+            // The kernel shows registers as files, too.
+            Device::File(path) => rustix::fs::statfs(path).is_ok_and(|found| found.f_type == SYSFS_MAGIC),
+            _ => true,
+        }
     }
 
     /// Whether it is a model of this process.

@@ -81,7 +81,8 @@ impl Arguments {
         let places = self.options.places(&target, self.count.get())?;
         let value = number(&places.first(), &value)?;
         self.check(&target, &places.first(), value)?;
-        if !self.yes && !self.dry_run && consent(&target, &question(&target, &places, value))? == Consent::Withheld {
+        let is_asked = target.is_real() && !self.yes && !self.dry_run;
+        if is_asked && consent(&target.name, &question(&target, &places, value))? == Consent::Withheld {
             return Ok(Answer::No);
         }
         let bus = match self.dry_run {

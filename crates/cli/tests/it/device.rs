@@ -304,6 +304,17 @@ fn hardware_is_written_to_only_when_that_was_said() {
 }
 
 #[test]
+fn a_file_by_which_the_kernel_shows_hardware_is_hardware() {
+    let folder = Folder::new();
+    let found = ["/sys/kernel/notes", "/sys/kernel/vmcoreinfo", "/sys/kernel/uevent_seqnum"];
+    let Some(file) = found.into_iter().find(|file| fs::metadata(file).is_ok()) else {
+        return skip("a_file_by_which_the_kernel_shows_hardware_is_hardware", "there is no /sys here");
+    };
+    let target = format!("file:{file}");
+    folder.fails(&["device", "write", &target, "0", "--width", "8"], &["is hardware, and nobody can be asked: --yes"]);
+}
+
+#[test]
 fn reading_back_something_else_is_a_no() {
     // What is written to /dev/zero is gone.
     let folder = Folder::new();
@@ -439,6 +450,35 @@ fn on_a_terminal_a_write_to_hardware_is_asked_about() {
 }
 
 #[test]
+fn on_a_terminal_drawing_on_a_real_screen_is_asked_about() {
+    if mapio_testkit::runner().is_some() {
+        return skip("on_a_terminal_drawing_on_a_real_screen_is_asked_about", "the command needs a runner here");
+    }
+    for (answer, status, wanted) in [("n\n", 1, *b"\0\0"), ("y\n", 0, *b"H\x07")] {
+        let folder = machine();
+        let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("it is there");
+        memory.set_len(0xb_9000).expect("room");
+        let (mut person, program) = terminal();
+        let mut child = Command::new(MAPIO)
+            .args(["device", "screen", "mem", "--text", "Hello.", "--root", "machine"])
+            .current_dir(folder.root())
+            .stdin(program.try_clone().expect("a descriptor"))
+            .stderr(program)
+            .spawn()
+            .expect("it runs");
+        let (mut asked, mut byte) = (Vec::new(), [0]);
+        while !asked.ends_with(b"[y/N] ") {
+            person.read_exact(&mut byte).expect("it asks before it ends");
+            asked.push(byte[0]);
+        }
+        assert_eq!(String::from_utf8_lossy(&asked), "mapio: draw on mem? [y/N] ");
+        person.write_all(answer.as_bytes()).expect("a terminal");
+        assert_eq!(child.wait().expect("it ends").code(), Some(status), "{answer:?}");
+        assert_eq!(folder.read("machine/dev/mem")[0xb_8000..0xb_8002], wanted, "{answer:?}");
+    }
+}
+
+#[test]
 fn the_question_comes_once_and_before_anything_is_read() {
     if mapio_testkit::runner().is_some() {
         return skip("the_question_comes_once_and_before_anything_is_read", "the command needs a runner here");
@@ -549,7 +589,7 @@ fn a_screen_that_is_hardware_is_drawn_on_with_yes_alone() {
     let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("it is there");
     memory.set_len(0xb_9000).expect("room");
     for target in ["mem", "fb:0", "pci:1234:1111"] {
-        folder.fails(&on(&[target, "--text", "Hello."]), &["this screen is hardware: --yes draws on it"]);
+        folder.fails(&on(&[target, "--text", "Hello."]), &[target, "is hardware, and nobody can be asked: --yes"]);
     }
     folder.done(&on(&["mem", "--text", "Hello.", "--yes"]));
     assert_eq!(&folder.read("machine/dev/mem")[0xb_8000..0xb_8004], b"H\x07e\x07");
