@@ -11,6 +11,7 @@ mod read;
 mod screen;
 mod serial;
 mod simulated;
+mod spacing;
 mod target;
 mod watch;
 mod write;

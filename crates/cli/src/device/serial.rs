@@ -140,11 +140,11 @@ impl Arguments {
         let system = System::default();
         match chip {
             ChipKind::Ns16550 => {
-                let bus = self.target.open(&system, Room::Exactly(8), Enabling::Enable)?;
+                let bus = self.target.open(&system, Room::exactly(8), Enabling::Enable)?;
                 self.real(&system, Ns16550::new(bus, self.clock.unwrap_or(PC_CLOCK_HZ))?)
             }
             ChipKind::Pl011 => {
-                let bus = self.target.open(&system, Room::Exactly(0x1000), Enabling::Enable)?;
+                let bus = self.target.open(&system, Room::exactly(0x1000), Enabling::Enable)?;
                 self.real(&system, Pl011::new(bus, self.clock.unwrap_or(PL011_CLOCK_HZ))?)
             }
         }

@@ -93,11 +93,38 @@ pub(super) enum Enabling {
 
 /// How many bytes are to be accessible.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Room {
+pub(super) struct Room {
+    /// With fewer it is an error.
+    least: usize,
+    /// More are not opened; at least `least`.
+    most: usize,
+}
+
+impl Room {
     /// So many, or it is an error.
-    Exactly(usize),
+    pub(super) fn exactly(len: usize) -> Self {
+        Self { least: len, most: len }
+    }
+
     /// So many, or as many as there are.
-    UpTo(usize),
+    pub(super) fn up_to(most: usize) -> Self {
+        Self { least: 0, most }
+    }
+
+    /// The same, and more, up to so many, where they are.
+    pub(super) fn and_up_to(self, most: usize) -> Self {
+        Self { most: self.most.max(most), ..self }
+    }
+
+    /// The most that are opened.
+    pub(super) fn most(self) -> usize {
+        self.most
+    }
+
+    /// The same in another unit, of which no smaller number is a larger one.
+    pub(super) fn map(self, unit: impl Fn(usize) -> Option<usize>) -> Option<Self> {
+        Some(Self { least: unit(self.least)?, most: unit(self.most)? })
+    }
 }
 
 /// Reads a target, as an argument.
@@ -273,28 +300,21 @@ impl Target {
 
     /// Opens it, so that its first byte has offset 0.
     pub(super) fn open(&self, system: &System, room: Room, enabling: Enabling) -> anyhow::Result<Box<dyn RegisterIo>> {
-        let (start, Room::Exactly(wanted) | Room::UpTo(wanted)) = (self.offset, room);
-        let end = start.checked_add(u64::try_from(wanted)?).context("the range is too long")?;
+        let start = self.offset;
+        let end = |len| u64::try_from(len).ok().and_then(|len| start.checked_add(len)).context("the range is too long");
+        let (least, most) = (end(room.least)?, end(room.most)?);
         match &self.device {
-            Device::Memory => return Ok(Box::new(Mmio::open(system.path("/dev/mem"), start..end)?)),
-            Device::Ports => {
-                let end = if matches!(room, Room::UpTo(_)) { end.min(PORTS) } else { end };
-                return ports(system, start, end);
-            }
+            Device::Memory => return Ok(Box::new(Mmio::open(system.path("/dev/mem"), start..most)?)),
+            Device::Ports => return ports(system, start, most.min(PORTS).max(least)),
             _ => {}
         }
         let bus = self.whole(system, enabling)?;
         let left = usize::try_from(start).ok().and_then(|start| bus.len().checked_sub(start).map(|left| (start, left)));
         let has = || format!("{} has {:#x} bytes", self.device_name, bus.len());
         let (start, left) = left.with_context(|| format!("{}, and none at offset {start:#x}", has()))?;
-        let len = match room {
-            Room::UpTo(most) => left.min(most),
-            Room::Exactly(len) => {
-                anyhow::ensure!(len <= left, "{}, and not {len:#x} from offset {start:#x}", has());
-                len
-            }
-        };
-        Ok(Box::new(Part { bus, start, len }))
+        let least = room.least;
+        anyhow::ensure!(least <= left, "{}, and not {least:#x} from offset {start:#x}", has());
+        Ok(Box::new(Part { bus, start, len: left.min(room.most) }))
     }
 
     /// Refuses a BAR at whose addresses the device does not answer: all that is read there are ones.
@@ -403,6 +423,12 @@ impl RegisterIo for Part {
 
     fn name(&self) -> &str {
         self.bus.name()
+    }
+
+    fn alignment(&self) -> usize {
+        // Of offset 0, any: the address is the bus's own first one.
+        let own = 1_usize.checked_shl(self.start.trailing_zeros()).unwrap_or(usize::MAX);
+        own.min(self.bus.alignment())
     }
 
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
