@@ -127,6 +127,18 @@ impl Room {
     }
 }
 
+/// Where a device is, as the kernel knows it.
+#[derive(Debug)]
+pub(super) enum Site {
+    /// From this port on.
+    Ports(u64),
+    /// From this address on.
+    Memory(u64),
+    Pci(PciDevice),
+    /// Where no driver of the kernel's uses it besides.
+    Elsewhere,
+}
+
 /// Reads a target, as an argument.
 pub(super) fn parse(text: &str) -> Result<Target, String> {
     let (device, start, block, rest) = match text.split_once(':') {
@@ -284,6 +296,16 @@ impl Target {
             _ => anyhow::bail!("{} has no interrupt that a program can wait for", self.name),
         };
         Ok(UioDevice::find(system, number)?.open()?.interrupt()?)
+    }
+
+    /// Where its first byte is.
+    pub(super) fn site(&self, system: &System) -> anyhow::Result<Site> {
+        Ok(match &self.device {
+            Device::Ports => Site::Ports(self.offset),
+            Device::Memory => Site::Memory(self.offset),
+            Device::Pci(which, _) => Site::Pci(Self::pci(system, *which)?),
+            Device::Uio(..) | Device::Framebuffer(_) | Device::Simulated(_) | Device::File(_) => Site::Elsewhere,
+        })
     }
 
     fn pci(system: &System, which: Which) -> anyhow::Result<PciDevice> {

@@ -24,9 +24,9 @@ fn header() -> Vec<u8> {
     bytes
 }
 
-/// A folder with `machine`, in which are a PCI device, a UIO device, serial and parallel ports, a framebuffer,
-/// /dev/mem and /dev/port.
-fn machine() -> Folder {
+/// A folder with `machine`, in which are a PCI device, a UIO device, serial and parallel ports, of which the kernel has
+/// some, a framebuffer, /dev/mem and /dev/port.
+pub(crate) fn machine() -> Folder {
     let folder = Folder::new();
     let file = |path: &str, bytes: &[u8]| {
         let path = folder.path("machine").join(path);
@@ -63,6 +63,12 @@ fn machine() -> Folder {
         line(&format!("sys/class/tty/ttyS0/{name}"), text);
     }
     line("sys/class/tty/ttyS1/type", "0");
+    line("proc/tty/drivers", "serial               /dev/ttyS       4 64-67 serial");
+    line(
+        "proc/tty/driver/serial",
+        "serinfo:1.0 driver revision:\n0: uart:16550A port:000003F8 irq:4 tx:1 rx:0\n1: uart:unknown port:000002F8 irq:3\n\
+         2: uart:16550 mmio:0xFE000000 irq:9 tx:0 rx:0",
+    );
     line("proc/ioports", "0000-0cf7 : PCI Bus\n  0378-037a : parport0");
     line("usr/share/misc/pci.ids", "1234  Technical Corp.\n\t11e8  Educational Device\nC 00  Unclassified");
     folder

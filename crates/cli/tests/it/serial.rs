@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 
+use crate::device::machine;
 use crate::support::{Folder, MAPIO};
 
 /// Sends to a port whose other end sends everything back.
@@ -53,6 +54,9 @@ fn what_can_t_be_a_port_is_refused_in_one_line() {
         (&["sim:16550.LCR"], "all of its registers, and not one of them"),
         (&["sim:16550+1"], "sim:16550+0x1 is inside of a port"),
         (&["com9"], "'com9' is no target"),
+        (&["sim:16550", "--stride", "4"], "the registers of a simulated port stand side by side: no --stride"),
+        (&["0x1000", "--chip", "pl011", "--stride", "4"], "are for a block of byte-wide registers, such as 16550"),
+        (&["0x1000", "--stride", "2", "--io-width", "32"], "can't stand 2 bytes apart: --stride"),
     ] {
         let words = [&["device", "serial"], words].concat();
         let output = folder.mapio(&words);
@@ -281,6 +285,87 @@ fn a_reader_that_is_gone_ends_the_session() {
     // The input stays open.
     assert_eq!(ended(child), Some(0));
     drop(input);
+}
+
+/// A machine with a 16550 that has no other end: memory, of which LSR says that it takes bytes.
+fn memory_machine(stride: usize) -> Folder {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.path("machine/dev")).expect("room");
+    let mut memory = vec![0; 0x1000];
+    memory[0x100 + 5 * stride] = 0x60;
+    folder.write("machine/dev/mem", memory);
+    folder
+}
+
+#[test]
+fn a_port_whose_registers_stand_apart_is_driven_and_put_back() {
+    for (stride, width) in [(1, 8), (2, 8), (4, 8), (2, 16), (4, 32), (8, 32)] {
+        let folder = memory_machine(stride);
+        let before = folder.read("machine/dev/mem");
+        let (stride_text, width_text) = (stride.to_string(), width.to_string());
+        let words =
+            ["0x100", "--yes", "--json", "--linger", "1ms", "--stride", &stride_text, "--io-width", &width_text];
+        let mut command = Command::new(MAPIO);
+        command.args(["device", "serial", "--root", "machine"]).args(words).current_dir(folder.root());
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+        child.stdin.take().expect("a pipe").write_all(b"apart").expect("it reads");
+        let output = child.wait_with_output().expect("own child");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let wanted = "{\"sent\":5,\"received\":0,\"errors\":0,\"dropped\":0}\n";
+        assert_eq!(String::from_utf8_lossy(&output.stdout), wanted);
+        // FCR, which can't be read, stays as it was set; all others are as before.
+        let mut after = before.clone();
+        after[0x100 + 2 * stride] = 0x87;
+        assert!(folder.read("machine/dev/mem") == after, "{stride} {width}");
+    }
+}
+
+#[test]
+fn a_device_that_is_gone_ends_the_session_with_the_terminal_as_before() {
+    let folder = memory_machine(1);
+    let root = folder.path("machine");
+    let (mut keys, terminal, child) = on_terminal(&["0x100", "--yes", "--root", root.to_str().expect("UTF-8")]);
+    assert!(!is_cooked(&terminal));
+    // Ones everywhere: what a bus answers where nobody does.
+    let memory = File::options().write(true).open(folder.path("machine/dev/mem")).expect("a file");
+    std::os::unix::fs::FileExt::write_all_at(&memory, &[0xff; 8], 0x100).expect("room");
+    assert_eq!(ended(child), Some(2));
+    assert!(is_cooked(&terminal));
+    keys.write_all(b"still there").expect("it is a terminal");
+}
+
+#[test]
+fn a_port_that_the_kernel_drives_is_left_to_it() {
+    let folder = machine();
+    let serial = |words: &[&'static str]| [&["device", "serial", "--root", "machine"], words].concat();
+    let asked = "is hardware, and nobody can be asked: --yes";
+    for (target, part) in [
+        (
+            "com1",
+            "com1 is the kernel's /dev/ttyS0, whose driver takes its bytes: free it by setserial /dev/ttyS0 uart none, or --force",
+        ),
+        ("port:0x3f9", "port:0x3f9 is the kernel's /dev/ttyS0"),
+        ("0xfe000000", "0xfe000000 is the kernel's /dev/ttyS2"),
+        ("pci:1234:11e8/bar0", "pci:1234:11e8/bar0 is driven by the kernel's edu: unbind it from there, or --force"),
+        // Nobody has found a chip there.
+        ("com2", asked),
+        ("0xfe000100", asked),
+        ("uio:2", asked),
+    ] {
+        folder.fails(&serial(&[target]), &[part]);
+        folder.fails(&serial(&[target, "--force"]), &[asked]);
+    }
+    // --yes is for the question, and not for that.
+    folder.fails(&serial(&["com1", "--yes"]), &["com1 is the kernel's /dev/ttyS0"]);
+    // The chip is looked for where its registers are: 29 bytes from here.
+    folder.fails(&serial(&["0xfdffffe8", "--stride", "4"]), &["is the kernel's /dev/ttyS2"]);
+    let driver = folder.path("machine/sys/bus/pci/devices/0000:00:04.0/driver");
+    std::fs::remove_file(&driver).expect("it is there");
+    for keeper in ["uio_pci_generic", "vfio-pci"] {
+        std::os::unix::fs::symlink(format!("../drivers/{keeper}"), &driver).expect("room");
+        folder.fails(&serial(&["pci:1234:11e8/bar0"]), &[asked]);
+        std::fs::remove_file(&driver).expect("it is there");
+    }
 }
 
 #[test]
