@@ -5,12 +5,14 @@
 
 mod dump;
 mod list;
+mod owner;
 mod place;
 mod question;
 mod read;
 mod screen;
 mod serial;
 mod simulated;
+mod spacing;
 mod target;
 mod watch;
 mod write;
@@ -26,7 +28,7 @@ use crate::output::Answer;
 /// it +OFFSET in bytes, .REGISTER, .REGISTER[INDEX] or .REGISTER.FIELD, by the names of its block; mapio device list
 /// has the blocks.
 ///
-/// Exit status: 0 done, 1 the answer is no, 2 error.
+/// Exit status: 0 done, 1 the answer is no, 2 error, or not all of it could be done, which standard error has told.
 ///
 /// Example: mapio device read com1.LSR && mapio device write com1.LCR.DLAB=1
 #[derive(Debug, Args)]

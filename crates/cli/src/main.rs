@@ -1,7 +1,8 @@
 //! The command `mapio`.
 //!
-//! Exit status: 0 done, 1 the answer is no (files differ), 2 an error, told in one line on standard error. A reader
-//! that closes our standard output early, as `head` does, changes none of that. `copy` is cp, and has cp's: 0 or 1.
+//! Exit status: 0 done, 1 the answer is no (files differ), 2 an error, told in one line on standard error, or several
+//! where some of it could not be done and the rest was. A reader that closes our standard output early, as `head` does,
+//! changes none of that. `copy` is cp, and has cp's: 0 or 1.
 //!
 //! Called by the name `cp`, through a link, it is cp and nothing else.
 

@@ -25,6 +25,7 @@ const LINE_BYTES: usize = 16;
 /// is not there as the device is set up.
 ///
 /// Example: mapio device dump com1
+///
 /// Example: mapio device dump 0xfed00000 --len 1k --width 32
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -64,7 +65,7 @@ impl Arguments {
         let block = if self.len.is_some() { None } else { self.options.block(&self.target)? };
         let Some(block) = block else { return self.bytes() };
         anyhow::ensure!(self.target.register.is_none(), "a dump is of all registers: mapio device read shows one");
-        let bus = self.options.open_room(&self.target, Room::Exactly(block.len))?;
+        let bus = self.options.open_room(&self.target, Room::exactly(block.len))?;
         let mut answer = Answer::Yes;
         for register in block.registers {
             let left_out = left_out(block, register, &*bus, self.force);
@@ -87,7 +88,7 @@ impl Arguments {
 
     fn tell(&self, place: &Place, value: u64) -> anyhow::Result<()> {
         if self.json {
-            return output::json(&place.json(&self.target, value));
+            return output::json(&place.json(&self.target, Some(value)));
         }
         output::line(&lines(&self.target, place, value))
     }
@@ -114,20 +115,21 @@ impl Arguments {
         anyhow::ensure!(target.register.is_none(), "a register has a length of its own");
         let width = self.options.access_width(target);
         let room = match self.len {
-            Some(len) => Room::Exactly(usize::try_from(len)?),
-            None => Room::UpTo(SHOWN),
+            Some(len) => Room::exactly(usize::try_from(len)?),
+            None => Room::up_to(SHOWN),
         };
-        let bus = self.options.open_room(target, room)?;
-        if bus.len() == 0 {
+        let bus = self.options.open_unnamed(target, room)?;
+        let len = bus.len().min(room.most());
+        if len == 0 {
             output::complain_as("mapio", format!("{} has no bytes", output::printable(&target.name)));
         }
-        let rest = bus.len() % width.bytes();
+        let rest = len % width.bytes();
         let is_whole = rest == 0 || target.is_file();
-        anyhow::ensure!(is_whole, "{:#x} bytes are no whole number of accesses of {width}", bus.len());
-        let end = bus.len() - rest;
+        anyhow::ensure!(is_whole, "{len:#x} bytes are no whole number of accesses of {width}");
+        let end = len - rest;
         if self.range(&*bus, 0..end, width)? == Reader::Listening {
             // A file does not mind.
-            self.range(&*bus, end..bus.len(), Width::U8)?;
+            self.range(&*bus, end..len, Width::U8)?;
         }
         Ok(Answer::Yes)
     }
@@ -156,7 +158,7 @@ impl Arguments {
             }
             let value = bus.read(offset, width)?;
             if self.json {
-                let line = serde_json::to_string(&place.json(&self.target, value))?;
+                let line = serde_json::to_string(&place.json(&self.target, Some(value)))?;
                 if output::print(&format!("{line}\n"))? == Reader::Gone {
                     return Ok(Reader::Gone);
                 }

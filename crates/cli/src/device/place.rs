@@ -10,6 +10,7 @@ use mapio_device::register::{Block, Field, Read, Register};
 use mapio_device::{RegisterIo, System, Trace, Width};
 use serde::Serialize;
 
+use super::spacing::Spacing;
 use super::target::{self, Enabling, Named, Room, Target};
 use crate::output;
 
@@ -22,6 +23,8 @@ pub(super) struct Options {
     /// Bits of an access: 8, 16, 32 or 64; default: the registers', 8 for ports, else 32
     #[arg(long, value_name = "BITS", value_parser = width)]
     width: Option<Width>,
+    #[command(flatten)]
+    spacing: Spacing,
     /// Enable a PCI device first, and leave it so
     #[arg(long)]
     enable: bool,
@@ -54,17 +57,20 @@ fn width(text: &str) -> Result<Width, String> {
 impl Options {
     /// The block at the target, if anybody has named one.
     pub(super) fn block(&self, target: &Target) -> anyhow::Result<Option<&'static Block>> {
-        match (self.block, target.block) {
-            (Some(block), _) => Ok(Some(block)),
-            (None, Some(name)) => target::block(name).map(Some).map_err(anyhow::Error::msg),
-            (None, None) => Ok(None),
-        }
+        let block = match (self.block, target.block) {
+            (Some(block), _) => Some(block),
+            (None, Some(name)) => Some(target::block(name).map_err(anyhow::Error::msg)?),
+            (None, None) => None,
+        };
+        self.spacing.check(block)?;
+        Ok(block)
     }
 
     /// The registers that are meant, `count` of them one behind the other. Takes no memory for each.
     pub(super) fn places(&self, target: &Target, count: usize) -> anyhow::Result<Places> {
         let block = self.block(target)?;
         let Some(named) = &target.register else {
+            self.spacing.check_unnamed()?;
             let width = self.access_width(target);
             // The end is a number of bytes, too.
             count.checked_mul(width.bytes()).context("the range is too long")?;
@@ -105,6 +111,15 @@ impl Options {
         };
         let mut candidates = block.registers.iter().filter(is_read);
         candidates.find(|register| start != 0 || is_there(block, register, bus))
+    }
+
+    /// The same place with the register that is read there just now, where there are several and the device tells.
+    pub(super) fn settled(&self, target: &Target, place: Place, bus: &dyn RegisterIo) -> anyhow::Result<Place> {
+        let Some(block) = self.block(target)?.filter(|_| place.register.is_none()) else { return Ok(place) };
+        let is_read = |register: &Register| register.read != Read::None && is_there(block, register, bus);
+        let mut known = block.at(place.offset, place.width).filter(|(register, _)| is_read(register));
+        let register = known.next().filter(|_| known.next().is_none());
+        Ok(Place { register, ..place })
     }
 
     /// Refuses an access that is made again and again, and would change the device each time, whatever its name.
@@ -159,12 +174,12 @@ impl Options {
     pub(super) fn open(&self, target: &Target, places: &Places) -> anyhow::Result<Box<dyn RegisterIo>> {
         // By a name, all of them are of one register; by an offset, whichever is there is meant.
         let Kind::Elements(register, _) = places.kind else {
-            return self.open_room(target, Room::Exactly(places.end()));
+            return self.open_unnamed(target, Room::exactly(places.end()));
         };
         let block = self.block(target)?;
         let condition = block.and_then(|block| block.condition(register));
         let deciding = condition.and_then(|condition| condition.register.end()).unwrap_or(0);
-        let bus = self.open_room(target, Room::Exactly(places.end().max(deciding)))?;
+        let bus = self.open_room(target, Room::exactly(places.end().max(deciding)))?;
         anyhow::ensure!(
             block.is_none_or(|block| is_there(block, register, &*bus)),
             "the register {} is only there when {}",
@@ -174,10 +189,22 @@ impl Options {
         Ok(bus)
     }
 
+    /// Opens so much of the target for accesses without a name, and behind it, where the device reaches so far, the
+    /// registers that decide which others are there.
+    pub(super) fn open_unnamed(&self, target: &Target, room: Room) -> anyhow::Result<Box<dyn RegisterIo>> {
+        self.spacing.check_unnamed()?;
+        let deciding = |block: &'static Block| {
+            let accessed = block.registers.iter().filter(|register| register.offset < room.most());
+            accessed.filter_map(|register| block.condition(register)?.register.end()).max()
+        };
+        let deciding = self.block(target)?.and_then(deciding).unwrap_or(0);
+        self.open_room(target, room.and_up_to(deciding))
+    }
+
     /// Opens so much of the target.
     pub(super) fn open_room(&self, target: &Target, room: Room) -> anyhow::Result<Box<dyn RegisterIo>> {
         let enabling = if self.enable { Enabling::Enable } else { Enabling::AsItIs };
-        let bus = target.open(&self.system(), room, enabling)?;
+        let bus = self.spacing.open(target, &self.system(), room, enabling)?;
         if !self.trace {
             return Ok(bus);
         }
@@ -195,7 +222,7 @@ impl Options {
 
     /// The same, but nothing is enabled.
     pub(super) fn without_enabling(&self) -> Self {
-        Self { block: self.block, width: self.width, enable: false, trace: self.trace, root: self.root.clone() }
+        Self { enable: false, root: self.root.clone(), ..*self }
     }
 }
 
@@ -329,10 +356,13 @@ impl Place {
         line
     }
 
-    /// The same as JSON.
-    pub(super) fn json(&self, target: &Target, value: u64) -> PlaceJson {
+    /// The same as JSON; without a value, the register is not there.
+    pub(super) fn json(&self, target: &Target, value: Option<u64>) -> PlaceJson {
         let shown = self.register.filter(|_| self.field.is_none());
-        let fields = shown.into_iter().flat_map(|(register, _)| register.fields);
+        let fields = |value| {
+            let fields = shown.into_iter().flat_map(|(register, _)| register.fields);
+            fields.map(move |field| FieldJson::new(field, value)).collect()
+        };
         PlaceJson {
             target: target.name.clone(),
             offset: self.offset,
@@ -341,9 +371,9 @@ impl Place {
             index: self.register.map(|(_, index)| index),
             field: self.field.map(|field| field.name),
             value,
-            hex: format!("{value:#x}"),
-            meaning: self.field.and_then(|field| field.value_name(value)),
-            fields: fields.map(|field| FieldJson::new(field, value)).collect(),
+            hex: value.map(|value| format!("{value:#x}")),
+            meaning: self.field.zip(value).and_then(|(field, value)| field.value_name(value)),
+            fields: value.map_or_else(Vec::new, fields),
         }
     }
 }
@@ -352,16 +382,17 @@ impl Place {
 #[derive(Debug, Serialize)]
 pub(super) struct PlaceJson {
     target: String,
-    /// In bytes from the target.
+    /// In bytes from the target; of registers that stand apart, as if they stood side by side.
     offset: usize,
     /// In bits.
     width: u32,
     register: Option<&'static str>,
     index: Option<usize>,
     field: Option<&'static str>,
-    value: u64,
+    /// `None` while another register is there.
+    value: Option<u64>,
     /// The value in hexadecimal, for those whose numbers end at 2^53.
-    hex: String,
+    hex: Option<String>,
     meaning: Option<&'static str>,
     fields: Vec<FieldJson>,
 }
@@ -408,7 +439,7 @@ mod tests {
     const BANKED: &Block = &Banked::BLOCK;
 
     fn options(width: Option<Width>) -> Options {
-        Options { block: Some(BANKED), width, enable: false, trace: false, root: None }
+        Options { block: Some(BANKED), width, spacing: Spacing::default(), enable: false, trace: false, root: None }
     }
 
     fn target(text: &str) -> Target {
@@ -472,7 +503,7 @@ mod tests {
         assert_eq!(control.line(&target, 0x8001), "CTRL = 0x8001 BANK=1 (second)");
         let bank = Place { field: BANKED.registers[2].field("BANK"), ..control };
         assert_eq!((bank.part(0x8001), bank.line(&target, 1)), (1, "CTRL.BANK = 0x1 (second)".to_owned()));
-        let json = serde_json::to_value(control.json(&target, 0x8000)).expect("JSON");
+        let json = serde_json::to_value(control.json(&target, Some(0x8000))).expect("JSON");
         assert_eq!((&json["hex"], &json["fields"][0]["meaning"]), (&"0x8000".into(), &"second".into()));
     }
 }

@@ -4,7 +4,6 @@ use std::io::{self, BufRead, IsTerminal, Write as _};
 
 use anyhow::Context;
 
-use super::target::Target;
 use crate::output;
 
 /// Whether hardware may be changed.
@@ -14,16 +13,13 @@ pub(super) enum Consent {
     Withheld,
 }
 
-/// Asks on the terminal whether to do this to the target if that is hardware; only a yes is one. Waits for the answer.
+/// Asks on the terminal whether to do this to a device that is hardware; only a yes is one. Waits for the answer.
 ///
 /// # Errors
 /// If there is no terminal to ask on, and that of reading it.
-pub(super) fn consent(target: &Target, what: &str) -> anyhow::Result<Consent> {
-    if !target.is_real() {
-        return Ok(Consent::Given);
-    }
+pub(super) fn consent(device: &str, what: &str) -> anyhow::Result<Consent> {
     let can_ask = io::stdin().is_terminal() && io::stderr().is_terminal();
-    anyhow::ensure!(can_ask, "{} is hardware, and nobody can be asked: --yes writes to it", target.name);
+    anyhow::ensure!(can_ask, "{device} is hardware, and nobody can be asked: --yes writes to it");
     let mut stderr = io::stderr().lock();
     // By one write, so that nothing comes between.
     let question = format!("mapio: {} [y/N] ", output::printable(what));

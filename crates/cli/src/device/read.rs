@@ -14,6 +14,7 @@ use crate::output::{self, Answer, Reader};
 /// of a queue does, is read by its name, or with --force.
 ///
 /// Example: mapio device read com1.LSR
+///
 /// Example: mapio device read 0xfed00000 --width 32 --count 4
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -45,10 +46,13 @@ impl Arguments {
             self.options.refuse_effects(target, &places, &*bus, "read it by its name, or --force")?;
         }
         for place in places.iter() {
+            let place = self.options.settled(target, place, &*bus)?;
             let value = place.part(place.read(&*bus)?) & self.mask.unwrap_or(u64::MAX);
-            if self.json {
-                output::json(&place.json(target, value))?;
-            } else if output::print(&format!("{}\n", place.line(target, value)))? == Reader::Gone {
+            let line = match self.json {
+                true => serde_json::to_string(&place.json(target, Some(value)))?,
+                false => place.line(target, value),
+            };
+            if output::print(&format!("{line}\n"))? == Reader::Gone {
                 break;
             }
         }

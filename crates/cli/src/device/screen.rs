@@ -1,5 +1,6 @@
 //! `mapio device screen`.
 
+use std::fmt;
 use std::fs::{self, File, Permissions};
 use std::io::{self, BufReader, BufWriter, Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,6 +17,7 @@ use mapio_device::{Mmio, System, model};
 use serde::Serialize;
 use tempfile::NamedTempFile;
 
+use super::question::{Consent, consent};
 use crate::output::{self, Answer};
 
 /// What a text screen has if it is not said.
@@ -35,10 +37,11 @@ const GLYPH: Size = Size::new(9, 14);
 /// screen of a PC, at 0xb8000 of /dev/mem), fb:0 (/dev/fb0, as it is set), or pci:1234:1111 (the display of QEMU and
 /// Bochs).
 ///
-/// It is cleared, gets the picture, then the text, and is looked at then. To draw on hardware takes --yes. Exit status:
-/// 0 done, 2 error.
+/// It is cleared, gets the picture, then the text, and is looked at then. Drawing on hardware is asked about on a
+/// terminal, and refused without one, unless there is --yes. Exit status: 0 done, 1 not wanted, 2 error.
 ///
 /// Example: mapio device screen sim:text --text 'Good morning.' --colours yellow/blue --capture screen.png
+///
 /// Example: dmesg | mapio device screen mem --clear --text - --yes
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -117,6 +120,18 @@ enum Screen {
     Pixels(Framebuffer<Mmio>),
 }
 
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SimulatedText => f.write_str("sim:text"),
+            Self::SimulatedFramebuffer => f.write_str("sim:framebuffer"),
+            Self::Memory => f.write_str("mem"),
+            Self::Framebuffer(number) => write!(f, "fb:{number}"),
+            Self::Bochs => f.write_str("pci:1234:1111"),
+        }
+    }
+}
+
 fn target(text: &str) -> Result<Target, String> {
     match text {
         "sim:text" => Ok(Target::SimulatedText),
@@ -156,9 +171,12 @@ impl Arguments {
         let is_real = !matches!(self.target, Target::SimulatedText | Target::SimulatedFramebuffer);
         // Opening the display of QEMU sets its mode.
         let draws = self.clear || self.picture.is_some() || self.text.is_some() || self.target == Target::Bochs;
-        anyhow::ensure!(!is_real || !draws || self.yes, "this screen is hardware: --yes draws on it");
         // What can't be shown, read or saved is known before anything is drawn.
         self.check()?;
+        let name = self.target.to_string();
+        if is_real && draws && !self.yes && consent(&name, &format!("draw on {name}?"))? == Consent::Withheld {
+            return Ok(Answer::No);
+        }
         let capture = self.capture.as_deref().map(Capture::create).transpose()?;
         let picture = self.picture.as_deref().map(read_picture).transpose()?;
         let text = self.text.as_deref().map(read_text).transpose()?;

@@ -14,6 +14,9 @@ use super::simulated;
 /// Ports that there are.
 const PORTS: u64 = 0x1_0000;
 
+/// What statfs(2) tells of /sys (Linux's include/uapi/linux/magic.h).
+const SYSFS_MAGIC: rustix::fs::FsWord = 0x6265_6572;
+
 /// Devices of PCs that have always been at the same ports, and the blocks that they have.
 const INSTANCES: [(&str, u64, &str); 7] = [
     ("com1", 0x3f8, "16550"),
@@ -90,11 +93,50 @@ pub(super) enum Enabling {
 
 /// How many bytes are to be accessible.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Room {
+pub(super) struct Room {
+    /// With fewer it is an error.
+    least: usize,
+    /// More are not opened; at least `least`.
+    most: usize,
+}
+
+impl Room {
     /// So many, or it is an error.
-    Exactly(usize),
+    pub(super) fn exactly(len: usize) -> Self {
+        Self { least: len, most: len }
+    }
+
     /// So many, or as many as there are.
-    UpTo(usize),
+    pub(super) fn up_to(most: usize) -> Self {
+        Self { least: 0, most }
+    }
+
+    /// The same, and more, up to so many, where they are.
+    pub(super) fn and_up_to(self, most: usize) -> Self {
+        Self { most: self.most.max(most), ..self }
+    }
+
+    /// The most that are opened.
+    pub(super) fn most(self) -> usize {
+        self.most
+    }
+
+    /// The same in another unit, of which no smaller number is a larger one.
+    pub(super) fn map(self, unit: impl Fn(usize) -> Option<usize>) -> Option<Self> {
+        Some(Self { least: unit(self.least)?, most: unit(self.most)? })
+    }
+}
+
+/// Where a device is, as the kernel knows it.
+#[derive(Debug)]
+pub(super) enum Site {
+    /// From this port on.
+    Ports(u64),
+    /// From this address on.
+    Memory(u64),
+    Pci(PciDevice),
+    /// Where no driver of the kernel's uses it besides.
+    Elsewhere,
 }
 
 /// Reads a target, as an argument.
@@ -225,7 +267,12 @@ fn tail(text: &str) -> Option<(u64, Option<Named>)> {
 impl Target {
     /// Whether writing to it changes something outside of this process and of regular files.
     pub(super) fn is_real(&self) -> bool {
-        !matches!(self.device, Device::Simulated(_) | Device::File(_))
+        match &self.device {
+            Device::Simulated(_) => false,
+            // The kernel shows registers as files, too.
+            Device::File(path) => rustix::fs::statfs(path).is_ok_and(|found| found.f_type == SYSFS_MAGIC),
+            _ => true,
+        }
     }
 
     /// Whether it is a model of this process.
@@ -251,6 +298,16 @@ impl Target {
         Ok(UioDevice::find(system, number)?.open()?.interrupt()?)
     }
 
+    /// Where its first byte is.
+    pub(super) fn site(&self, system: &System) -> anyhow::Result<Site> {
+        Ok(match &self.device {
+            Device::Ports => Site::Ports(self.offset),
+            Device::Memory => Site::Memory(self.offset),
+            Device::Pci(which, _) => Site::Pci(Self::pci(system, *which)?),
+            Device::Uio(..) | Device::Framebuffer(_) | Device::Simulated(_) | Device::File(_) => Site::Elsewhere,
+        })
+    }
+
     fn pci(system: &System, which: Which) -> anyhow::Result<PciDevice> {
         Ok(match which {
             Which::At(address) => PciDevice::open(system, address)?,
@@ -265,28 +322,21 @@ impl Target {
 
     /// Opens it, so that its first byte has offset 0.
     pub(super) fn open(&self, system: &System, room: Room, enabling: Enabling) -> anyhow::Result<Box<dyn RegisterIo>> {
-        let (start, Room::Exactly(wanted) | Room::UpTo(wanted)) = (self.offset, room);
-        let end = start.checked_add(u64::try_from(wanted)?).context("the range is too long")?;
+        let start = self.offset;
+        let end = |len| u64::try_from(len).ok().and_then(|len| start.checked_add(len)).context("the range is too long");
+        let (least, most) = (end(room.least)?, end(room.most)?);
         match &self.device {
-            Device::Memory => return Ok(Box::new(Mmio::open(system.path("/dev/mem"), start..end)?)),
-            Device::Ports => {
-                let end = if matches!(room, Room::UpTo(_)) { end.min(PORTS) } else { end };
-                return ports(system, start, end);
-            }
+            Device::Memory => return Ok(Box::new(Mmio::open(system.path("/dev/mem"), start..most)?)),
+            Device::Ports => return ports(system, start, most.min(PORTS).max(least)),
             _ => {}
         }
         let bus = self.whole(system, enabling)?;
         let left = usize::try_from(start).ok().and_then(|start| bus.len().checked_sub(start).map(|left| (start, left)));
         let has = || format!("{} has {:#x} bytes", self.device_name, bus.len());
         let (start, left) = left.with_context(|| format!("{}, and none at offset {start:#x}", has()))?;
-        let len = match room {
-            Room::UpTo(most) => left.min(most),
-            Room::Exactly(len) => {
-                anyhow::ensure!(len <= left, "{}, and not {len:#x} from offset {start:#x}", has());
-                len
-            }
-        };
-        Ok(Box::new(Part { bus, start, len }))
+        let least = room.least;
+        anyhow::ensure!(least <= left, "{}, and not {least:#x} from offset {start:#x}", has());
+        Ok(Box::new(Part { bus, start, len: left.min(room.most) }))
     }
 
     /// Refuses a BAR at whose addresses the device does not answer: all that is read there are ones.
@@ -395,6 +445,12 @@ impl RegisterIo for Part {
 
     fn name(&self) -> &str {
         self.bus.name()
+    }
+
+    fn alignment(&self) -> usize {
+        // Of offset 0, any: the address is the bus's own first one.
+        let own = 1_usize.checked_shl(self.start.trailing_zeros()).unwrap_or(usize::MAX);
+        own.min(self.bus.alignment())
     }
 
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {

@@ -91,7 +91,7 @@ impl Arguments {
             Some(block) => {
                 let shown = block.registers.iter().filter(|register| register.is_safe_to_read());
                 let places = shown.flat_map(|register| (0..register.count).map(|index| Place::of(register, index)));
-                Ok((places.collect(), options.open_room(target, Room::Exactly(block.len))?))
+                Ok((places.collect(), options.open_room(target, Room::exactly(block.len))?))
             }
         }
     }
@@ -122,9 +122,7 @@ impl Arguments {
                 continue;
             }
             let line = match value {
-                Some(value) if self.json => serde_json::to_string(&place.json(&self.target, *value))?,
-                // What is not there has no value, and what comes back has one again.
-                None if self.json => continue,
+                value if self.json => serde_json::to_string(&place.json(&self.target, *value))?,
                 value => self.line(place, *value),
             };
             if output::print(&format!("{line}\n"))? == Reader::Gone {

@@ -25,6 +25,7 @@ use crate::output::{self, Answer};
 /// else, 2 error.
 ///
 /// Example: mapio device write com2.LCR.DLAB=1 --verify
+///
 /// Example: mapio device write 0xfe000000 0x55 --width 8 --yes
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -62,7 +63,9 @@ struct WriteJson {
     #[serde(flatten)]
     place: PlaceJson,
     written: bool,
-    /// What was read back.
+    /// All of the register, also of a field.
+    register_value: u64,
+    /// What was read back of the value.
     read_back: Option<u64>,
 }
 
@@ -81,7 +84,8 @@ impl Arguments {
         let places = self.options.places(&target, self.count.get())?;
         let value = number(&places.first(), &value)?;
         self.check(&target, &places.first(), value)?;
-        if !self.yes && !self.dry_run && consent(&target, &question(&target, &places, value))? == Consent::Withheld {
+        let is_asked = target.is_real() && !self.yes && !self.dry_run;
+        if is_asked && consent(&target.name, &question(&target, &places, value))? == Consent::Withheld {
             return Ok(Answer::No);
         }
         let bus = match self.dry_run {
@@ -147,8 +151,12 @@ impl Arguments {
         let read_back = if self.verify && !self.dry_run { Some(place.read(bus)?) } else { None };
         let differs = read_back.filter(|read| (read ^ change.register) & change.mask != 0);
         if self.json {
-            let place = place.json(target, value);
-            output::json(&WriteJson { place, written: !self.dry_run, read_back })?;
+            output::json(&WriteJson {
+                place: place.json(target, Some(value)),
+                written: !self.dry_run,
+                register_value: change.register,
+                read_back: read_back.map(|read| place.part(read)),
+            })?;
         } else if self.dry_run {
             let all = format!("{:#x}", change.register);
             let register = if place.field.is_some() { format!(", all of the register {all}") } else { String::new() };

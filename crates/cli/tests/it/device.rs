@@ -8,6 +8,7 @@ use std::os::unix::fs::symlink;
 use std::process::{Command, Stdio};
 
 use mapio_testkit::skip;
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use serde_json::Value;
 
@@ -23,9 +24,9 @@ fn header() -> Vec<u8> {
     bytes
 }
 
-/// A folder with `machine`, in which are a PCI device, a UIO device, serial and parallel ports, a framebuffer,
-/// /dev/mem and /dev/port.
-fn machine() -> Folder {
+/// A folder with `machine`, in which are a PCI device, a UIO device, serial and parallel ports, of which the kernel has
+/// some, a framebuffer, /dev/mem and /dev/port.
+pub(crate) fn machine() -> Folder {
     let folder = Folder::new();
     let file = |path: &str, bytes: &[u8]| {
         let path = folder.path("machine").join(path);
@@ -62,6 +63,12 @@ fn machine() -> Folder {
         line(&format!("sys/class/tty/ttyS0/{name}"), text);
     }
     line("sys/class/tty/ttyS1/type", "0");
+    line("proc/tty/drivers", "serial               /dev/ttyS       4 64-67 serial");
+    line(
+        "proc/tty/driver/serial",
+        "serinfo:1.0 driver revision:\n0: uart:16550A port:000003F8 irq:4 tx:1 rx:0\n1: uart:unknown port:000002F8 irq:3\n\
+         2: uart:16550 mmio:0xFE000000 irq:9 tx:0 rx:0",
+    );
     line("proc/ioports", "0000-0cf7 : PCI Bus\n  0378-037a : parport0");
     line("usr/share/misc/pci.ids", "1234  Technical Corp.\n\t11e8  Educational Device\nC 00  Unclassified");
     folder
@@ -235,6 +242,206 @@ fn what_changes_the_device_is_read_by_its_name_or_by_force() {
 }
 
 #[test]
+fn which_register_is_at_an_offset_is_asked_of_the_device() {
+    let folder = Folder::new();
+    // A 16550's registers, from RBR to SCR, with DLAB, and without.
+    folder.write("divisor", [0x0c, 0, 0xc1, 0x83, 0, 0x60, 0, 0]).write("data", [0x41, 0, 0xc1, 0x03, 0, 0x60, 0, 0]);
+    let uart = |verb: &'static str, words: &[&'static str]| [&["device", verb, "--block", "16550"], words].concat();
+    let read = |words: &[&'static str]| folder.done(&uart("read", words));
+    assert_eq!(read(&["file:divisor"]), "DLL = 0x0c\n");
+    assert_eq!(read(&["file:divisor.DLL"]), "DLL = 0x0c\n");
+    assert_eq!(read(&["file:divisor", "--count", "2"]), "DLL = 0x0c\nDLM = 0x00\n");
+    assert_eq!(read(&["file:data.RBR"]), "RBR = 0x41\n");
+    assert_eq!(read(&["file:data", "--force"]), "RBR = 0x41\n");
+    let line = json(&read(&["file:divisor", "--json"]));
+    assert_eq!((&line[0]["register"], &line[0]["value"]), (&"DLL".into(), &0x0c.into()));
+    let range = folder.done(&uart("dump", &["file:divisor", "--len", "2"]));
+    assert_eq!(range, "00000000  0c 00                                            |..|\n");
+    let range = folder.done(&uart("dump", &["file:data", "--len", "2"]));
+    assert!(range.starts_with("0x0000 RBR left out: reading it changes the device"), "{range}");
+    let written = uart("write", &["file:divisor=0x18", "--mask", "0xff", "--verify"]);
+    assert_eq!((folder.done(&written), folder.read("divisor")[0]), (String::new(), 0x18));
+    for (verb, words, part) in [
+        ("read", &["file:data"][..], "0x0000 is RBR, and reading it changes the device"),
+        ("read", &["file:data.DLL"], "the register DLL is only there when LCR.DLAB=1"),
+        ("read", &["file:divisor.RBR"], "the register RBR is only there when LCR.DLAB=0"),
+        ("write", &["file:data.DLL=1"], "the register DLL is only there when LCR.DLAB=1"),
+        ("write", &["file:divisor.THR=1"], "the register THR is only there when LCR.DLAB=0"),
+        ("write", &["file:data", "1", "--verify"], "0x0000 is RBR, and reading it changes the device"),
+        ("watch", &["file:data.DLM", "--count", "1"], "the register DLM is only there when LCR.DLAB=1"),
+        ("dump", &["file:data", "--len", "9"], "file:data has 0x8 bytes, and not 0x9"),
+    ] {
+        folder.fails(&uart(verb, words), &[part]);
+    }
+    // A file that ends before the register that decides tells nothing.
+    folder.write("short", [0x41]);
+    folder.fails(&uart("read", &["file:short"]), &["0x0000 is RBR, and reading it changes the device"]);
+}
+
+#[test]
+fn registers_that_stand_apart_are_accessed_by_their_names() {
+    let folder = Folder::new();
+    let apart = |stride: usize, bytes: [u8; 8]| {
+        let mut image = vec![0xee; 8 * stride];
+        bytes.iter().enumerate().for_each(|(i, byte)| image[i * stride] = *byte);
+        image
+    };
+    let registers = [0x0c, 0, 0xc1, 0x83, 0x0b, 0x60, 0xb0, 0x5a];
+    for (stride, width) in [(1, 8), (2, 8), (4, 8), (8, 8), (2, 16), (4, 16), (8, 16), (4, 32), (8, 32)] {
+        folder.write("image", apart(stride, registers));
+        let (stride_text, width_text) = (stride.to_string(), width.to_string());
+        let on = |verb: &'static str, words: &[&'static str]| {
+            let spacing = ["--stride", &stride_text, "--io-width", &width_text];
+            folder.done(&[&["device", verb, "--block", "16550"], words, &spacing].concat())
+        };
+        assert_eq!(on("read", &["file:image.LCR.DLAB"]), "LCR.DLAB = 0x1\n", "{stride} {width}");
+        assert_eq!(on("read", &["file:image.DLL"]), "DLL = 0x0c\n", "{stride} {width}");
+        let dump = on("dump", &["file:image"]);
+        assert!(dump.contains("0x0004 MCR = 0x0b") && dump.contains("0x0007 SCR = 0x5a"), "{dump}");
+        let watched = on("watch", &["file:image", "--count", "1"]);
+        assert!(watched.contains("MCR = 0x0b DTR=1 RTS=1") && watched.contains("IER is not there now"), "{watched}");
+        on("write", &["file:image.SCR=0xa5", "--verify"]);
+        // All bytes of the access are written, and no others.
+        let mut wanted = apart(stride, registers);
+        wanted[7 * stride..][..width / 8].fill(0);
+        wanted[7 * stride] = 0xa5;
+        assert_eq!(folder.read("image"), wanted, "{stride} {width}");
+    }
+    for (words, part) in [
+        (&["sim:pl011.FR", "--stride", "4"][..], "are for a block of byte-wide registers, such as 16550"),
+        (&["file:image", "--stride", "4"], "are for a block of byte-wide registers, such as 16550"),
+        (&["file:image", "--block", "16550", "--stride", "4"], "are accessed by their names, as TARGET.LCR"),
+        (&["file:image.LCR", "--block", "16550", "--stride", "2", "--io-width", "32"], "can't stand 2 bytes apart"),
+        (&["file:image.LCR", "--block", "16550", "--stride", "3"], "'3' is not 1, 2, 4 or 8"),
+        (&["file:image.LCR", "--block", "16550", "--io-width", "64"], "'64' is not 8, 16 or 32"),
+        (&["sim:16550.LCR", "--stride", "4"], "sim:16550 has 0x8 bytes, and not 0xd"),
+    ] {
+        folder.fails(&[&["device", "read"], words].concat(), &[part]);
+    }
+    let range = ["device", "dump", "file:image", "--block", "16550", "--stride", "4", "--len", "8"];
+    folder.fails(&range, &["are accessed by their names"]);
+}
+
+/// Runs a verb twice, and answers its lines of text, and those of JSON.
+fn as_text_and_json(folder: &Folder, words: &[&str]) -> (String, Vec<Value>) {
+    let words = [&["device"], words].concat();
+    (folder.done(&words), json(&folder.done(&[&words[..], &["--json"]].concat())))
+}
+
+/// What a line of JSON tells of a register, as text tells it: `BAR[1].SPACE = 0x1 (ports)`.
+fn as_text(line: &Value, elements: &[&str]) -> String {
+    let offset = line["offset"].as_u64().expect("a number");
+    let mut text = line["register"].as_str().map_or_else(|| format!("{offset:#06x}"), str::to_owned);
+    if elements.contains(&&*text) {
+        text += &format!("[{}]", line["index"]);
+    }
+    if let Some(field) = line["field"].as_str() {
+        text += &format!(".{field}");
+    }
+    let Some(value) = line["value"].as_u64() else { return text + " is not there now" };
+    assert_eq!(line["hex"], format!("{value:#x}"));
+    // A field has the digits that it needs, and a register all that it has.
+    let digits = usize::try_from(line["width"].as_u64().expect("bits") / 4).expect("a few");
+    text += &if line["field"].is_null() {
+        format!(" = {value:#0width$x}", width = 2 + digits)
+    } else {
+        format!(" = {value:#x}")
+    };
+    let meaning = |of: &Value| of["meaning"].as_str().map_or_else(String::new, |meaning| format!(" ({meaning})"));
+    text += &meaning(line);
+    for field in line["fields"].as_array().expect("a list") {
+        let value = field["value"].as_u64().expect("a number");
+        let value = if value < 10 { value.to_string() } else { format!("{value:#x}") };
+        text += &format!(" {}={value}{}", field["name"].as_str().expect("a name"), meaning(field));
+    }
+    text
+}
+
+#[test]
+fn json_tells_of_registers_what_the_text_tells() {
+    let folder = machine();
+    folder.write("image", header()).write("uart", [0x0c, 0, 0xc1, 0x83, 0, 0x60, 0, 0]);
+    for words in [
+        &["read", "file:image.COMMAND", "--block", "pci"][..],
+        &["read", "file:image.BAR[1]", "--block", "pci", "--count", "4"],
+        &["read", "file:image.BAR[1].SPACE", "--block", "pci"],
+        &["read", "file:image", "--count", "7"],
+        &["read", "file:uart", "--block", "16550"],
+        &["watch", "file:image", "--block", "pci", "--count", "1"],
+        &["watch", "file:uart", "--block", "16550", "--count", "1"],
+    ] {
+        let (text, lines) = as_text_and_json(&folder, words);
+        let told: Vec<_> = lines.iter().map(|line| as_text(line, &["BAR"])).collect();
+        assert_eq!(text.lines().collect::<Vec<_>>(), told, "{words:?}");
+        assert!(!told.is_empty(), "{words:?}");
+    }
+    let (text, lines) = as_text_and_json(&folder, &["dump", "file:uart", "--block", "16550"]);
+    let heads: Vec<_> = text.lines().filter(|line| line.starts_with("0x")).collect();
+    assert_eq!(heads.len(), lines.len());
+    for (head, line) in heads.iter().zip(&lines) {
+        let offset =
+            format!("{:#06x} {} ", line["offset"].as_u64().expect("a number"), line["register"].as_str().expect("one"));
+        let rest = match line["left_out"].as_str() {
+            Some(reason) => format!("left out: {reason}"),
+            None => format!("= {:#04x}  ", line["value"].as_u64().expect("a number")),
+        };
+        assert!(head.starts_with(&(offset + &rest)), "{head}: {line}");
+        for field in line["fields"].as_array().into_iter().flatten() {
+            let wanted = format!(
+                "\n         {} = {:#x}",
+                field["name"].as_str().expect("one"),
+                field["value"].as_u64().expect("one")
+            );
+            assert!(text.contains(&wanted), "{wanted} is not in {text}");
+        }
+    }
+}
+
+#[test]
+fn json_tells_of_writes_what_the_text_tells() {
+    let folder = machine();
+    folder.write("image", header());
+    let words = ["write", "file:image.COMMAND.IO=1", "--block", "pci", "--dry-run"];
+    let (text, lines) = as_text_and_json(&folder, &words);
+    let all = lines[0]["register_value"].as_u64().expect("a number");
+    assert_eq!(text, format!("would write {}, all of the register {all:#x}\n", as_text(&lines[0], &[])));
+    assert_eq!((all, &lines[0]["written"]), (0x7, &false.into()));
+    let words = ["device", "write", "file:image.COMMAND.IO=1", "--block", "pci", "--verify", "--json"];
+    let lines = json(&folder.done(&words));
+    let told = (&lines[0]["written"], &lines[0]["value"], &lines[0]["register_value"], &lines[0]["read_back"]);
+    assert_eq!(told, (&true.into(), &1.into(), &7.into(), &1.into()), "what is read back is the field's, too");
+}
+
+#[test]
+fn json_lists_what_the_text_lists() {
+    let folder = machine();
+    let (text, items) = as_text_and_json(&folder, &["list", "--root", "machine"]);
+    let heads: Vec<_> = text.lines().filter(|line| !line.starts_with(' ')).collect();
+    assert_eq!(heads.len(), items.len());
+    for (head, item) in heads.iter().zip(&items) {
+        let parts: &[&str] = match item["kind"].as_str().expect("a kind") {
+            "pci" => &["target", "vendor_name", "device_name", "class_name", "driver"],
+            "uio" => &["target", "name", "version"],
+            "framebuffer" => &["target", "name", "size", "bits_per_pixel"],
+            "serial" => &["device", "chip", "target", "irq"],
+            "parallel" => &["device", "target"],
+            "block" => &["name", "text", "registers"],
+            kind => panic!("{kind} is new"),
+        };
+        for part in parts {
+            let fact = item[part].as_str().map_or_else(|| item[part].to_string(), str::to_owned);
+            assert!(head.contains(&fact), "{part} is not in {head}: {item}");
+        }
+        let ranges = ["bars", "maps", "ports"].into_iter().filter_map(|kind| item[kind].as_array()).flatten();
+        for range in ranges {
+            let number = |keys: [&str; 2]| keys.iter().find_map(|key| range[key].as_u64()).expect("a number");
+            let wanted = format!(" at {:#x}, {:#x} bytes\n", number(["addr", "start"]), number(["bytes", "len"]));
+            assert!(text.contains(&wanted), "{wanted} is not in {text}");
+        }
+    }
+}
+
+#[test]
 fn ranges_are_bounded_by_the_room_and_shown_to_the_last_byte() {
     let folder = Folder::new();
     folder.fails(&["device", "read", "sim:edu", "--count", "999999999"], &["sim:edu has", "and not 0xee6b27fc"]);
@@ -301,6 +508,17 @@ fn hardware_is_written_to_only_when_that_was_said() {
     assert_eq!(written, [0x7f; 3]);
     assert_eq!([byte(&format!("{edu}/config"), 0xc), byte("dev/uio2", 0), byte("dev/fb0", 0)], [0x7f; 3]);
     assert_eq!((byte("dev/port", 0x21), byte("dev/mem", 0x14)), (0x33, 0x14));
+}
+
+#[test]
+fn a_file_by_which_the_kernel_shows_hardware_is_hardware() {
+    let folder = Folder::new();
+    let found = ["/sys/kernel/notes", "/sys/kernel/vmcoreinfo", "/sys/kernel/uevent_seqnum"];
+    let Some(file) = found.into_iter().find(|file| fs::metadata(file).is_ok()) else {
+        return skip("a_file_by_which_the_kernel_shows_hardware_is_hardware", "there is no /sys here");
+    };
+    let target = format!("file:{file}");
+    folder.fails(&["device", "write", &target, "0", "--width", "8"], &["is hardware, and nobody can be asked: --yes"]);
 }
 
 #[test]
@@ -388,9 +606,34 @@ fn watching_tells_all_and_then_what_has_changed() {
     let file = fs::OpenOptions::new().write(true).open(folder.path("image")).expect("a file");
     std::os::unix::fs::FileExt::write_all_at(&file, &[9], 0x3c).expect("room");
     assert_eq!(next(), 9);
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
-        .expect("it runs");
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn a_watch_that_is_stopped_has_drawn_whole_lines() {
+    if mapio_testkit::runner().is_some() {
+        return skip("a_watch_that_is_stopped_has_drawn_whole_lines", "the command needs a runner here");
+    }
+    let folder = Folder::new();
+    folder.write("image", header());
+    for signal in [Signal::INT, Signal::TERM] {
+        let (mut person, program) = terminal();
+        let mut child = Command::new(MAPIO)
+            .args(["device", "watch", "file:image.BAR[0].SPACE", "--block", "pci", "--interval", "0.001"])
+            .current_dir(folder.root())
+            .stdin(Stdio::null())
+            .stdout(program)
+            .spawn()
+            .expect("it runs");
+        let line = "BAR[0].SPACE = 0x0 (memory)\u{1b}[K\r\n";
+        let mut first = vec![0; line.len()];
+        person.read_exact(&mut first).expect("it draws");
+        kill_process(Pid::from_child(&child), signal).expect("it runs");
+        assert_eq!(child.wait().expect("it ends").code(), Some(0), "{signal:?}");
+        let rest = shown(person).replace(&format!("\u{1b}[1A{line}"), "");
+        assert_eq!((String::from_utf8_lossy(&first), rest), (line.into(), String::new()), "{signal:?}");
+    }
 }
 
 /// A terminal: the side of the person, and that of the program.
@@ -435,6 +678,35 @@ fn on_a_terminal_a_write_to_hardware_is_asked_about() {
         person.write_all(answer.as_bytes()).expect("a terminal");
         assert_eq!(child.wait().expect("it ends").code(), Some(status), "{answer:?}");
         assert_eq!(folder.read("machine/dev/mem")[0x10], wanted, "{answer:?}");
+    }
+}
+
+#[test]
+fn on_a_terminal_drawing_on_a_real_screen_is_asked_about() {
+    if mapio_testkit::runner().is_some() {
+        return skip("on_a_terminal_drawing_on_a_real_screen_is_asked_about", "the command needs a runner here");
+    }
+    for (answer, status, wanted) in [("n\n", 1, *b"\0\0"), ("y\n", 0, *b"H\x07")] {
+        let folder = machine();
+        let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("it is there");
+        memory.set_len(0xb_9000).expect("room");
+        let (mut person, program) = terminal();
+        let mut child = Command::new(MAPIO)
+            .args(["device", "screen", "mem", "--text", "Hello.", "--root", "machine"])
+            .current_dir(folder.root())
+            .stdin(program.try_clone().expect("a descriptor"))
+            .stderr(program)
+            .spawn()
+            .expect("it runs");
+        let (mut asked, mut byte) = (Vec::new(), [0]);
+        while !asked.ends_with(b"[y/N] ") {
+            person.read_exact(&mut byte).expect("it asks before it ends");
+            asked.push(byte[0]);
+        }
+        assert_eq!(String::from_utf8_lossy(&asked), "mapio: draw on mem? [y/N] ");
+        person.write_all(answer.as_bytes()).expect("a terminal");
+        assert_eq!(child.wait().expect("it ends").code(), Some(status), "{answer:?}");
+        assert_eq!(folder.read("machine/dev/mem")[0xb_8000..0xb_8002], wanted, "{answer:?}");
     }
 }
 
@@ -549,7 +821,7 @@ fn a_screen_that_is_hardware_is_drawn_on_with_yes_alone() {
     let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("it is there");
     memory.set_len(0xb_9000).expect("room");
     for target in ["mem", "fb:0", "pci:1234:1111"] {
-        folder.fails(&on(&[target, "--text", "Hello."]), &["this screen is hardware: --yes draws on it"]);
+        folder.fails(&on(&[target, "--text", "Hello."]), &[target, "is hardware, and nobody can be asked: --yes"]);
     }
     folder.done(&on(&["mem", "--text", "Hello.", "--yes"]));
     assert_eq!(&folder.read("machine/dev/mem")[0xb_8000..0xb_8004], b"H\x07e\x07");

@@ -101,6 +101,54 @@ fn every_command_in_the_documents_runs() {
     assert!(ran >= 5, "only {ran} commands were found: are the blocks still marked `console`?");
 }
 
+/// The commands of a document's tables: what stands between backticks in their second column.
+fn table_commands(text: &str) -> Vec<&str> {
+    let rows = text.lines().filter(|line| line.starts_with('|'));
+    rows.filter_map(|row| row.split('|').nth(2)?.trim().strip_prefix('`')?.strip_suffix('`')).collect()
+}
+
+#[test]
+fn commands_for_real_devices_fail_for_lack_of_the_device_alone() {
+    let test = "commands_for_real_devices_fail_for_lack_of_the_device_alone";
+    if runner().is_some() {
+        return skip(test, "the commands need a runner here");
+    }
+    let folder = Folder::new();
+    fs::create_dir(folder.path("machine")).expect("room");
+    folder.done(&["device", "screen", "sim:framebuffer", "--mode", "8x8x32", "--capture", "a.png"]);
+    let text = read("docs/guide/devices.md");
+    let (mut ran, mut other) = (0, Vec::new());
+    for command in table_commands(&text) {
+        let words: Vec<_> = command.split(' ').collect();
+        let Some(("mapio", words)) = words.split_first().map(|(program, words)| (*program, words)) else {
+            other.push(command);
+            continue;
+        };
+        // This machine may have such a device, which is nobody's to draw on: one without any is a folder without files.
+        let output = folder.mapio(&[words, &["--root", "machine"]].concat());
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{command}: {output:?}");
+        let is_missing =
+            ["there is no such device", "No such file or directory"].iter().any(|part| stderr.contains(part));
+        assert!(is_missing && stderr.lines().count() == 1, "{command}: {stderr}");
+        ran += 1;
+    }
+    assert!(ran >= 5 && other.len() == 1, "{ran} commands, and of other programs {other:?}");
+    // This one has no folder to look for its port in.
+    let words = other[0].strip_prefix("cargo run -p mapio --example parallel -- ").expect("the example");
+    let example = Path::new(MAPIO).parent().expect("target/debug").join("examples/parallel");
+    if !example.exists() {
+        return skip(test, "the example `parallel` is not built: run `cargo test --workspace`");
+    }
+    let words: Vec<_> = words.split(' ').collect();
+    if Path::new(words[0]).exists() {
+        return skip(test, "there is a parallel port, and nobody has asked for a line on its paper");
+    }
+    let output = Command::new(example).args(&words).output().expect("it runs");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && stderr.contains("No such file"), "{words:?}: {stderr}");
+}
+
 #[test]
 fn unsafe_md_lists_exactly_the_files_that_have_unsafe_code() {
     // The words are put together here, so that this file is not one of those that it looks for.

@@ -3,6 +3,7 @@
 //! Invariant: on a terminal, keys are read in every turn, whatever the port does, so that Ctrl-] always ends it.
 
 use std::io::{self, IsTerminal};
+use std::mem;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -70,7 +71,7 @@ pub(super) struct Counts {
     received: u64,
     /// Errors of the line: bytes that have come wrong, or were lost.
     errors: u64,
-    /// Bytes that were typed and not kept.
+    /// Bytes of the input that were read, and not sent.
     dropped: u64,
 }
 
@@ -116,6 +117,8 @@ enum Stage {
 enum Turn {
     GoOn,
     End,
+    /// An end, too, for standard output is closed.
+    NobodyReads,
 }
 
 impl<C: Keep, W: Listen> Terminal<C, W> {
@@ -147,10 +150,13 @@ impl<C: Keep, W: Listen> Terminal<C, W> {
         if self.raw.is_some() {
             self.tell("Ctrl-] ends it.");
         }
-        while !self.signals.is_set() {
-            if self.turn()? == Turn::End {
-                break;
-            }
+        let mut turn = Turn::GoOn;
+        while turn == Turn::GoOn && !self.signals.is_set() {
+            turn = self.turn()?;
+        }
+        // What has come until now is shown, whatever else the reason is.
+        if turn != Turn::NobodyReads && self.receive()? == Reader::Listening {
+            self.give_up_pending();
         }
         Ok(())
     }
@@ -163,7 +169,7 @@ impl<C: Keep, W: Listen> Terminal<C, W> {
     fn turn(&mut self) -> anyhow::Result<Turn> {
         let before = (self.counts.sent, self.counts.received);
         if self.receive()? == Reader::Gone {
-            return Ok(Turn::End);
+            return Ok(Turn::NobodyReads);
         }
         self.transmit()?;
         let is_asked_again = self.world.serve()?;
@@ -310,6 +316,15 @@ impl<C: Keep, W: Listen> Terminal<C, W> {
             self.tell("mapio: the other end takes no bytes: what is typed is dropped");
         }
         Ok(())
+    }
+
+    /// Tells that what is left of the input is not sent.
+    fn give_up_pending(&mut self) {
+        let left = mem::take(&mut self.pending).len();
+        if left > 0 {
+            self.counts.dropped = self.counts.dropped.saturating_add(u64::try_from(left).unwrap_or(u64::MAX));
+            self.tell(&format!("mapio: {left} bytes of the input were not sent"));
+        }
     }
 
     /// Prints a line to standard error, also on a terminal that is raw.
