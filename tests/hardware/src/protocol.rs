@@ -4,6 +4,12 @@
 //! one line, `ok` or the reason why not. Bytes are written in hexadecimal.
 
 use std::fmt;
+use std::time::Duration;
+
+/// Bytes that a wire carries at once when they trickle: fewer than a FIFO waits for.
+pub const BURST_BYTES: usize = 3;
+/// The pause behind each of them: long enough for a guest to have taken them and to wait again.
+pub const PAUSE: Duration = Duration::from_millis(20);
 
 /// What the guest program says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,6 +60,13 @@ pub enum Request {
         /// What to send.
         bytes: Vec<u8>,
     },
+    /// Send bytes into a wire, [`BURST_BYTES`] at a time with a [`PAUSE`] behind each. It is answered at once.
+    Trickle {
+        /// The wire's name.
+        wire: String,
+        /// What to send.
+        bytes: Vec<u8>,
+    },
     /// Take a picture of the screen, and keep it as PNG under this name.
     Photograph {
         /// Of the file, between the machine's name and the ending.
@@ -79,6 +92,7 @@ impl fmt::Display for Line {
             Self::Note(text) => write!(f, "@note {}", one_line(text)),
             Self::Ask(Request::Expect { wire, bytes }) => write!(f, "@expect {wire} {}", Hex(bytes)),
             Self::Ask(Request::Send { wire, bytes }) => write!(f, "@send {wire} {}", Hex(bytes)),
+            Self::Ask(Request::Trickle { wire, bytes }) => write!(f, "@trickle {wire} {}", Hex(bytes)),
             Self::Ask(Request::Photograph { name }) => write!(f, "@photograph {name}"),
             Self::Ask(Request::CompareText { cells, font }) => write!(f, "@text {} {}", Hex(cells), Hex(font)),
             Self::Ask(Request::ComparePicture) => f.write_str("@picture"),
@@ -101,6 +115,7 @@ impl Line {
             "note" => Self::Note(rest.to_owned()),
             "expect" => Self::Ask(Request::Expect { wire: name, bytes: bytes(second)? }),
             "send" => Self::Ask(Request::Send { wire: name, bytes: bytes(second)? }),
+            "trickle" => Self::Ask(Request::Trickle { wire: name, bytes: bytes(second)? }),
             "photograph" => Self::Ask(Request::Photograph { name }),
             "text" => Self::Ask(Request::CompareText { cells: bytes(first)?, font: bytes(second)? }),
             "picture" => Self::Ask(Request::ComparePicture),
@@ -145,7 +160,8 @@ mod tests {
             Line::Skipped { name: name.clone(), reason: "a reason".into() },
             Line::Note("r 0x0 id".into()),
             Line::Ask(Request::Expect { wire: wire.clone(), bytes: (0..=255).collect() }),
-            Line::Ask(Request::Send { wire, bytes: Vec::new() }),
+            Line::Ask(Request::Send { wire: wire.clone(), bytes: Vec::new() }),
+            Line::Ask(Request::Trickle { wire, bytes: vec![0, 0x7f] }),
             Line::Ask(Request::Photograph { name: "text".into() }),
             Line::Ask(Request::CompareText { cells: vec![1, 2], font: vec![0xff; 16] }),
             Line::Ask(Request::ComparePicture),

@@ -44,4 +44,9 @@ impl Host {
     pub(crate) fn send(&mut self, wire: &str, bytes: &[u8]) -> Result<()> {
         self.ask(Request::Send { wire: wire.into(), bytes: bytes.into() })
     }
+
+    /// Sends bytes into a wire, a few at a time, and goes on meanwhile.
+    pub(crate) fn trickle(&mut self, wire: &str, bytes: &[u8]) -> Result<()> {
+        self.ask(Request::Trickle { wire: wire.into(), bytes: bytes.into() })
+    }
 }

@@ -7,6 +7,7 @@ use mapio_device::pci::{self, Id, PciDevice};
 use mapio_device::serial::{Chip, Ns16550, PC_CLOCK_HZ, Serial, Settings};
 use mapio_device::{Driven, Polled, Waiting};
 use mapio_device::{RegisterIo, System};
+use mapio_hardware::protocol::BURST_BYTES;
 
 use crate::host::Host;
 use crate::uio;
@@ -16,6 +17,11 @@ const ID: Id = Id { vendor: 0x1b36, device: 0x0002 };
 
 /// What is at the other end of it, to the runner.
 const WIRE: &str = "pci";
+
+/// So many times bytes come by themselves.
+const BURSTS: usize = 60;
+/// And so often this interrupts at least.
+const FEWEST: u64 = 45;
 
 /// A 16550 on any bus, polled.
 pub(crate) fn polled_16550(host: &mut Host, bus: impl RegisterIo, wire: &str) -> Result<String> {
@@ -37,11 +43,23 @@ pub(crate) fn pci_interrupt(host: &mut Host) -> Result<String> {
     let chip = Ns16550::new(device.open_bar_ports(0)?, PC_CLOCK_HZ)?;
     let mut port = Serial::new(chip, Driven::new(&mut interrupt), Settings::default())?;
     let text = exchange(host, &mut port, WIRE)?;
+    let (chip, _) = port.into_parts();
     let count = interrupt.count;
     ensure!(count > 0, "all bytes have come, but no interrupt");
+    let mut port = Serial::new(chip, Driven::new(&mut interrupt), Settings::default())?;
+    let bytes = (0..=u8::MAX).take(BURSTS * BURST_BYTES).collect::<Vec<_>>();
+    host.trickle(WIRE, &bytes)?;
+    let mut received = vec![0; bytes.len()];
+    port.set_timeout(Duration::from_secs(10));
+    port.read_exact(&mut received).context("receiving what trickles")?;
+    ensure!(received == bytes, "other bytes trickled than were sent: {received:?}");
+    drop(port);
+    let trickled = interrupt.count - count;
+    // A guest that was held up finds two bursts at once, and is interrupted once.
+    ensure!(trickled >= FEWEST, "{BURSTS} bursts of bytes, and only {trickled} interrupts");
     drop(interrupt);
     device.give_back()?;
-    Ok(format!("{text}; interrupted {count} times"))
+    Ok(format!("{text}; interrupted {count} times, and {trickled} times by {BURSTS} bursts"))
 }
 
 /// The device, taken from the kernel's own driver.

@@ -87,6 +87,7 @@ fn serve(guest: &mut Guest, request: &Request, photograph: &mut Option<Photograp
     };
     match request {
         Request::Send { wire, bytes } => guest.wire(wire)?.send(bytes),
+        Request::Trickle { wire, bytes } => guest.wire(wire)?.trickle(bytes.clone()),
         Request::Expect { wire, bytes } => {
             let received = guest.wire(wire)?.take(bytes.len());
             ensure!(received == *bytes, "{wire}: received {:?}", String::from_utf8_lossy(&received));

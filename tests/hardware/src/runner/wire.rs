@@ -10,6 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use mapio_hardware::protocol::{BURST_BYTES, PAUSE};
 
 /// How long bytes may take through a wire.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -54,6 +55,19 @@ impl Wire {
     /// Sends bytes into it.
     pub(crate) fn send(&mut self, bytes: &[u8]) -> Result<()> {
         self.stream.write_all(bytes).context("sending into a wire")
+    }
+
+    /// Sends them a few at a time, and goes on meanwhile.
+    pub(crate) fn trickle(&self, bytes: Vec<u8>) -> Result<()> {
+        let mut stream = self.stream.try_clone().context("sending into a wire")?;
+        thread::spawn(move || {
+            for burst in bytes.chunks(BURST_BYTES) {
+                // Whoever misses them says so.
+                let _ = stream.write_all(burst);
+                thread::sleep(PAUSE);
+            }
+        });
+        Ok(())
     }
 
     /// Takes so many bytes that have come, or fewer if no more come.
