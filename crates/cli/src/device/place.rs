@@ -332,7 +332,8 @@ impl Place {
     /// The same as JSON.
     pub(super) fn json(&self, target: &Target, value: u64) -> PlaceJson {
         let shown = self.register.filter(|_| self.field.is_none());
-        let fields = shown.into_iter().flat_map(|(register, _)| register.fields);
+        let fields =
+            shown.into_iter().flat_map(|(register, _)| register.fields.iter().map(move |field| (register, field)));
         PlaceJson {
             target: target.name.clone(),
             offset: self.offset,
@@ -343,7 +344,7 @@ impl Place {
             value,
             hex: format!("{value:#x}"),
             meaning: self.field.and_then(|field| field.value_name(value)),
-            fields: fields.map(|field| FieldJson::new(field, value)).collect(),
+            fields: fields.map(|(register, field)| FieldJson::new(field, register, value)).collect(),
         }
     }
 }
@@ -372,12 +373,16 @@ struct FieldJson {
     name: &'static str,
     value: u64,
     meaning: Option<&'static str>,
+    /// What writing does to it, where that is not what it does to the register.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write: Option<String>,
 }
 
 impl FieldJson {
-    fn new(field: &'static Field, register: u64) -> Self {
-        let value = field.get(register);
-        Self { name: field.name, value, meaning: field.value_name(value) }
+    fn new(field: &'static Field, register: &Register, value: u64) -> Self {
+        let write = field.own_write(register).map(|write| write.to_string());
+        let value = field.get(value);
+        Self { name: field.name, value, meaning: field.value_name(value), write }
     }
 }
 
