@@ -125,6 +125,11 @@ pub fn write<T: Value>(bus: &(impl RegisterIo + ?Sized), offset: usize, value: T
     bus.write(offset, T::WIDTH, value.to_bits())
 }
 
+/// What an address is a multiple of, in bytes; at most [`WIDEST_BYTES`].
+pub(crate) fn alignment_of(addr: u64) -> usize {
+    1 << addr.trailing_zeros().min(WIDEST_BYTES.trailing_zeros())
+}
+
 /// Checks the place of an access on a bus: inside, and at an address that is a multiple of its width.
 #[inline(always)]
 pub(crate) fn check(bus: &(impl RegisterIo + ?Sized), offset: usize, width: Width) -> Result<(), Error> {

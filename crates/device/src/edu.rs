@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::bus::RegisterIo;
 use crate::error::Error;
 use crate::waiting::Waiting;
-use registers::{Acknowledge, DmaCommand, Registers, Status};
+use registers::{Acknowledge, DmaCommand, Id, Registers, Status};
 
 /// Bytes of its buffer.
 pub const BUFFER_LEN: usize = 4096;
@@ -20,7 +20,7 @@ pub const BUFFER_LEN: usize = 4096;
 pub const DMA_END: u64 = 1 << 28;
 
 /// Where transfers see its buffer.
-const BUFFER_ADDR: u64 = 0x4_0000;
+pub(crate) const BUFFER_ADDR: u64 = 0x4_0000;
 
 /// What errors call it.
 const NAME: &str = "edu";
@@ -45,7 +45,7 @@ impl<B: RegisterIo, W: Waiting> Edu<B, W> {
     pub fn new(bus: B, waiting: W) -> Result<Self, Error> {
         let registers = Registers::new(bus)?;
         let id = registers.id().read()?;
-        if id.signature() != 0xed {
+        if id.signature() != Id::SIGNATURE_EDU {
             return Err(unexpected(format!("it is another device, with the identification {:#010x}", id.0)));
         }
         for probe in [0x1234_5678_u32, 0xedcb_a987] {
@@ -105,7 +105,7 @@ impl<B: RegisterIo, W: Waiting> Edu<B, W> {
     /// those of the bus and of the interrupt. That there is no such memory is not told: the device does not notice.
     pub fn load(&mut self, memory_addr: u64, buffer: Range<usize>) -> Result<(), Error> {
         let (buffer_addr, len) = check(memory_addr, &buffer)?;
-        self.transfer(memory_addr, buffer_addr, len, DmaCommand::default())
+        self.transfer(memory_addr, buffer_addr, len, DmaCommand::default().with_direction(DmaCommand::TO_DEVICE))
     }
 
     /// Copies from the device's buffer into memory, and waits for the end; otherwise as [`load`](Self::load).
@@ -114,7 +114,7 @@ impl<B: RegisterIo, W: Waiting> Edu<B, W> {
     /// Those of [`load`](Self::load).
     pub fn store(&mut self, buffer: Range<usize>, memory_addr: u64) -> Result<(), Error> {
         let (buffer_addr, len) = check(memory_addr, &buffer)?;
-        self.transfer(buffer_addr, memory_addr, len, DmaCommand::default().with_direction(1))
+        self.transfer(buffer_addr, memory_addr, len, DmaCommand::default().with_direction(DmaCommand::TO_MEMORY))
     }
 
     /// Takes the bus and the way of waiting out again. The device stays as it is.

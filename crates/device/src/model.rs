@@ -92,6 +92,9 @@ impl<M: Model> Simulated<M> {
 impl<M: Model> Simulated<M> {
     /// The model itself, to look at what a driver has done to it, or to do what the world does. The interrupt follows
     /// when the guard is dropped; until then every access waits, and one by the same thread for ever.
+    ///
+    /// The bus keeps its length, also if another model is put there: what that one does not have is out of bounds, and
+    /// what it has beyond is not reached.
     #[must_use = "what holds everybody up is to be used"]
     pub fn model(&self) -> Guard<'_, M> {
         Guard { bus: self, model: lock(&self.shared.model) }
@@ -126,6 +129,16 @@ impl<M: Model> Simulated<M> {
                 return timer.set(wanted, now);
             }
         }
+    }
+
+    /// The model, if it has this place: by a [`Guard`], it can be exchanged for one that is shorter than the bus.
+    fn model_with(&self, offset: usize, width: Width) -> Result<MutexGuard<'_, M>, Error> {
+        let model = lock(&self.shared.model);
+        let len = model.len();
+        if offset.checked_add(width.bytes()).is_some_and(|end| end <= len) {
+            return Ok(model);
+        }
+        Err(Error::OutOfBounds { object: self.name().to_owned(), offset, width, len })
     }
 
     /// What wakes who waits for the interrupt of this model, for models that are joined to others.
@@ -205,7 +218,7 @@ impl<M: Model> RegisterIo for Simulated<M> {
 
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
         check(self, offset, width)?;
-        let mut model = lock(&self.shared.model);
+        let mut model = self.model_with(offset, width)?;
         let read = model.read(offset, width, Instant::now());
         // Fails only if the kernel does not set a timer, and then what was taken out of the device is still answered.
         let _ = self.follow(&mut model);
@@ -214,7 +227,7 @@ impl<M: Model> RegisterIo for Simulated<M> {
 
     fn write(&self, offset: usize, width: Width, value: u64) -> Result<(), Error> {
         check(self, offset, width)?;
-        let mut model = lock(&self.shared.model);
+        let mut model = self.model_with(offset, width)?;
         let written = model.write(offset, width, value & width.max(), Instant::now());
         let followed = self.follow(&mut model);
         written.map_err(|reason| refused(self, offset, width, reason))?;

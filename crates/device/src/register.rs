@@ -45,7 +45,8 @@ pub struct Register {
     pub read: Read,
     /// What writing does.
     pub write: Write,
-    /// Under which condition it is at this offset, such as `LCR.DLAB=1`; empty: always.
+    /// Under which condition it is at this offset, such as `LCR.DLAB=1`; empty: always. The number is decimal, or
+    /// hexadecimal behind `0x`.
     pub when: &'static str,
     /// Bits that are in none are reserved, or the register is one number.
     pub fields: &'static [Field],
@@ -90,6 +91,9 @@ pub struct Field {
     pub shift: u32,
     /// How many bits.
     pub bits: u32,
+    /// What writing does to these bits: what it does to the register, or in one that takes what is written something of
+    /// their own, as to a flag beside bits that control.
+    pub write: Write,
     /// Values that have names.
     pub values: &'static [(u64, &'static str)],
 }
@@ -113,7 +117,8 @@ impl Condition {
     }
 }
 
-/// A register's value as its fields, in one line, such as `DLAB=0 WLS=3 (8 bits)`; empty if it has none.
+/// A register's value as its fields, in one line, such as `DLAB=0 WLS=3 (8 bits)`; empty if it has none. A field that
+/// is written in its own way is told by that, such as `EXPIRED=1 (ones clear)`.
 #[derive(Debug, Clone, Copy)]
 pub struct Decoded {
     register: &'static Register,
@@ -131,8 +136,11 @@ impl fmt::Display for Decoded {
             } else {
                 write!(f, "{space}{}={value:#x}", field.name)?;
             }
-            if let Some(name) = field.value_name(value) {
-                write!(f, " ({name})")?;
+            match (field.value_name(value), field.own_write(self.register)) {
+                (Some(name), Some(write)) => write!(f, " ({name}, {write})")?,
+                (Some(name), None) => write!(f, " ({name})")?,
+                (None, Some(write)) => write!(f, " ({write})")?,
+                (None, None) => {}
             }
         }
         Ok(())
@@ -140,6 +148,12 @@ impl fmt::Display for Decoded {
 }
 
 impl Field {
+    /// The largest value.
+    #[must_use]
+    pub const fn max(&self) -> u64 {
+        self.mask() >> self.shift
+    }
+
     /// The field's bits in the register.
     #[must_use]
     pub const fn mask(&self) -> u64 {
@@ -158,10 +172,44 @@ impl Field {
         (register & !self.mask()) | ((value << self.shift) & self.mask())
     }
 
+    /// What writing does to it, where that is not what it does to the register that it is of.
+    #[must_use]
+    pub fn own_write(&self, register: &Register) -> Option<Write> {
+        Some(self.write).filter(|write| *write != register.write)
+    }
+
     /// The name of a value, if it has one.
     #[must_use]
     pub fn value_name(&self, value: u64) -> Option<&'static str> {
         self.values.iter().find(|(named, _)| *named == value).map(|(_, name)| *name)
+    }
+}
+
+/// Bits of a register that are cleared or set by writing.
+#[derive(Debug, Clone, Copy)]
+struct Flags {
+    /// By ones.
+    ones_clear: u64,
+    /// By ones.
+    ones_set: u64,
+    /// By zeros.
+    zeros_clear: u64,
+}
+
+impl Flags {
+    /// A value that leaves them as they are.
+    const fn keep(self, value: u64) -> u64 {
+        (value & !(self.ones_clear | self.ones_set)) | self.zeros_clear
+    }
+
+    /// The same clearing those that are ones in `mask`.
+    const fn clear(self, value: u64, mask: u64) -> u64 {
+        (self.keep(value) | (mask & self.ones_clear)) & !(mask & self.zeros_clear)
+    }
+
+    /// The same setting those that are ones in `mask`.
+    const fn set(self, value: u64, mask: u64) -> u64 {
+        self.keep(value) | (mask & self.ones_set)
     }
 }
 
@@ -172,7 +220,8 @@ impl Register {
         matches!(self.read, Read::Pure)
     }
 
-    /// Whether reading it, changing some bits and writing it back changes these bits and nothing else.
+    /// Whether reading it, changing some bits and writing it back [without effects](Self::without_effects) changes these
+    /// bits and nothing else.
     #[must_use]
     pub const fn is_modifiable(&self) -> bool {
         matches!((self.read, self.write), (Read::Pure, Write::Plain))
@@ -187,26 +236,81 @@ impl Register {
         last.checked_add(self.width.bytes())
     }
 
-    /// Whether it, or all of the array, lies inside of a block of `len` bytes, each at a multiple of its width.
+    /// Whether it, or all of the array, lies inside of a block of `len` bytes, each at a multiple of its width and none on
+    /// another.
     #[must_use]
     pub const fn is_within(&self, len: usize) -> bool {
         let width = self.width.bytes();
         let aligned = self.offset.is_multiple_of(width) && self.stride.is_multiple_of(width);
-        aligned && matches!(self.end(), Some(end) if end <= len)
+        let apart = self.count <= 1 || self.stride >= width;
+        aligned && apart && matches!(self.end(), Some(end) if end <= len)
     }
 
-    /// Whether each field has a bit, and all its bits are the register's.
+    /// Whether each field has a bit, all its bits are the register's and no other field's, and hold its named values.
     #[must_use]
     pub const fn has_its_fields(&self) -> bool {
-        let mut rest = self.fields;
+        let (mut rest, mut taken) = (self.fields, 0);
         while let [field, others @ ..] = rest {
             let fits = matches!(field.shift.checked_add(field.bits), Some(end) if end <= self.width.bits());
-            if !fits || field.bits == 0 {
+            if !fits || field.bits == 0 || taken & field.mask() != 0 {
+                return false;
+            }
+            let mut values = field.values;
+            while let [(value, _), more @ ..] = values {
+                if *value > field.max() {
+                    return false;
+                }
+                values = more;
+            }
+            taken |= field.mask();
+            rest = others;
+        }
+        true
+    }
+
+    /// Whether each field is written as the register is, or in a way that goes with it: not at all, or, in a register that
+    /// takes what is written, by ones or zeros that clear or set.
+    #[must_use]
+    pub const fn has_its_kinds(&self) -> bool {
+        let mut rest = self.fields;
+        while let [field, others @ ..] = rest {
+            let goes = match (self.write, field.write) {
+                (_, Write::None)
+                | (Write::Plain, Write::Plain | Write::OnesClear | Write::OnesSet | Write::ZerosClear)
+                | (Write::OnesClear, Write::OnesClear)
+                | (Write::OnesSet, Write::OnesSet)
+                | (Write::ZerosClear, Write::ZerosClear)
+                | (Write::Once, Write::Once) => true,
+                (_, _) => false,
+            };
+            if !goes {
                 return false;
             }
             rest = others;
         }
         true
+    }
+
+    /// The bits of the fields that are written in each of these ways.
+    const fn flags(&self) -> Flags {
+        let (mut rest, mut flags) = (self.fields, Flags { ones_clear: 0, ones_set: 0, zeros_clear: 0 });
+        while let [field, others @ ..] = rest {
+            match field.write {
+                Write::OnesClear => flags.ones_clear |= field.mask(),
+                Write::OnesSet => flags.ones_set |= field.mask(),
+                Write::ZerosClear => flags.zeros_clear |= field.mask(),
+                Write::None | Write::Plain | Write::Once => {}
+            }
+            rest = others;
+        }
+        flags
+    }
+
+    /// A value to write, in which the fields that are cleared or set by writing are what leaves them as they are: zeros
+    /// where ones clear or set, and ones where zeros clear.
+    #[must_use]
+    pub const fn without_effects(&self, value: u64) -> u64 {
+        self.flags().keep(value)
     }
 
     /// The bits that are in a field.
@@ -223,25 +327,49 @@ impl Register {
 
     /// A field by its name, whatever the case.
     #[must_use]
-    pub fn field(&self, name: &str) -> Option<&'static Field> {
-        self.fields.iter().find(|field| field.name.eq_ignore_ascii_case(name))
+    pub const fn field(&self, name: &str) -> Option<&'static Field> {
+        let mut rest = self.fields;
+        while let [field, others @ ..] = rest {
+            if field.name.eq_ignore_ascii_case(name) {
+                return Some(field);
+            }
+            rest = others;
+        }
+        None
     }
 }
 
 impl Block {
     /// A register by its name, whatever the case.
     #[must_use]
-    pub fn register(&self, name: &str) -> Option<&'static Register> {
-        self.registers.iter().find(|register| register.name.eq_ignore_ascii_case(name))
+    pub const fn register(&self, name: &str) -> Option<&'static Register> {
+        let mut rest = self.registers;
+        while let [register, others @ ..] = rest {
+            if register.name.eq_ignore_ascii_case(name) {
+                return Some(register);
+            }
+            rest = others;
+        }
+        None
     }
 
-    /// What [`Register::when`] says; `None` if it says nothing, or names what is not in the block.
+    /// What [`Register::when`] says; `None` if it says nothing, or what [is none](Self::has_its_condition).
     #[must_use]
-    pub fn condition(&self, register: &Register) -> Option<Condition> {
-        let (place, value) = register.when.split_once('=')?;
-        let (name, field) = place.split_once('.')?;
-        let other = self.register(name.trim())?;
-        Some(Condition { register: other, field: other.field(field.trim())?, value: value.trim().parse().ok()? })
+    pub const fn condition(&self, register: &Register) -> Option<Condition> {
+        let Some((place, value)) = split(register.when, b'=') else { return None };
+        let Some((name, field)) = split(place, b'.') else { return None };
+        let Some(register) = self.register(name) else { return None };
+        let Some(field) = register.field(field) else { return None };
+        match number(value) {
+            Some(value) if value <= field.max() => Some(Condition { register, field, value }),
+            _ => None,
+        }
+    }
+
+    /// Whether [`Register::when`] is empty, or names a field of the block and a number that fits it.
+    #[must_use]
+    pub const fn has_its_condition(&self, register: &Register) -> bool {
+        register.when.is_empty() || self.condition(register).is_some()
     }
 
     /// The registers that an access is of, as far as offset, width and direction tell, and the index in each.
@@ -252,6 +380,31 @@ impl Block {
             let is_it = register.width == width && within == index * register.stride && index < register.count;
             is_it.then_some((register, index))
         })
+    }
+}
+
+/// What is before and behind the first separator, without spaces around.
+const fn split(text: &str, separator: u8) -> Option<(&str, &str)> {
+    let mut index = 0;
+    while index < text.len() {
+        if text.as_bytes()[index] == separator {
+            let (before, behind) = text.split_at(index);
+            return Some((before.trim_ascii(), behind.split_at(1).1.trim_ascii()));
+        }
+        index += 1;
+    }
+    None
+}
+
+/// A number, hexadecimal behind `0x`, else decimal.
+const fn number(text: &str) -> Option<u64> {
+    let parsed = match text.as_bytes() {
+        [b'0', b'x', ..] => u64::from_str_radix(text.split_at(2).1, 16),
+        _ => u64::from_str_radix(text, 10),
+    };
+    match parsed {
+        Ok(number) => Some(number),
+        Err(_) => None,
     }
 }
 
@@ -284,6 +437,8 @@ pub trait Spec: From<Self::Bits> + Into<Self::Bits> + Copy {
     type Bits: Value;
     /// Its description.
     const REGISTER: Register;
+    /// [`Register::offset`], for those who tell registers apart by it, such as a `match` of a model.
+    const OFFSET: usize = Self::REGISTER.offset;
 }
 
 /// A register that can be read, with or without an effect.
@@ -300,18 +455,36 @@ pub trait Settable: Spec {}
 /// A bus that has room for a block of `LEN` bytes, which was checked once.
 ///
 /// A register that is not within the block, not at a multiple of its width, or without room for its fields, does not
-/// compile when it is used:
+/// compile when it is used, whoever wrote its [`Spec`]; [`registers!`](crate::registers) asks the same of all of them:
 /// ```compile_fail,E0080
-/// mapio_device::registers! {
-///     /// A block of four bytes.
-///     block Short "short", 4 bytes {
-///         /// Its last byte would be the seventh.
-///         late: Late "LATE" @ 0x3: u32 { read pure, write none }
+/// use mapio_device::register::{Block, Bounded, Read, Readable, Register, Spec, Write};
+/// use mapio_device::{Width, model};
+///
+/// #[derive(Clone, Copy)]
+/// struct Late(u32);
+/// impl From<u32> for Late {
+///     fn from(bits: u32) -> Self {
+///         Self(bits)
 ///     }
 /// }
+/// impl From<Late> for u32 {
+///     fn from(late: Late) -> Self {
+///         late.0
+///     }
+/// }
+/// impl Spec for Late {
+///     type Bits = u32;
+///     // Its last byte would be the eighth.
+///     const REGISTER: Register = Register {
+///         name: "LATE", text: "", offset: 4, width: Width::U32, count: 1, stride: 0,
+///         read: Read::Pure, write: Write::None, when: "", fields: &[],
+///     };
+/// }
+/// impl Readable for Late {}
 ///
-/// let memory = mapio_device::model::Simulated::new(mapio_device::model::Memory::new(vec![0; 8]));
-/// let _ = Short::new(memory).unwrap().late().read();
+/// let bus = model::Simulated::new(model::Memory::new(vec![0; 4]));
+/// let block = Block { name: "short", text: "", len: 4, registers: &[] };
+/// let _ = Bounded::<_, 4>::new(bus, &block).unwrap().register::<Late>().read();
 /// ```
 ///
 /// Invariant: `LEN` is at most the bus's `len()`, which never changes, and the bus is never handed out to be changed.
@@ -429,12 +602,49 @@ impl<B: RegisterIo, R: Modifiable> Handle<'_, B, R> {
     /// Reads it, changes some bits, and writes it back: two accesses, between which somebody else's may come. Bits that
     /// `change` leaves alone, reserved ones for example, are written as they were read.
     ///
+    /// Fields that are cleared or set by writing stay as they are, whatever `change` makes of them: they are for
+    /// [`clear_fields`](Self::clear_fields) and [`set_fields`](Self::set_fields).
+    ///
     /// # Errors
     /// [`Error::Fault`], [`Error::Refused`].
     #[inline(always)]
     pub fn modify(&self, change: impl FnOnce(R) -> R) -> Result<(), Error> {
         let value = self.load()?;
-        self.store(bits::<R>(change(value)))
+        self.store(const { R::REGISTER.flags() }.keep(bits::<R>(change(value))))
+    }
+
+    /// Clears, of the fields that are cleared by writing, the bits that are ones in `mask`, and changes nothing else: what
+    /// is in no such field is written as it was read. Two accesses, as [`modify`](Self::modify) makes.
+    ///
+    /// Does not compile for a register without such a field.
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Refused`].
+    #[inline(always)]
+    pub fn clear_fields(&self, mask: impl Into<R>) -> Result<(), Error> {
+        let flags = const {
+            let flags = R::REGISTER.flags();
+            assert!(flags.ones_clear | flags.zeros_clear != 0, "the register has no field that is cleared by writing");
+            flags
+        };
+        let value = bits::<R>(self.load()?);
+        self.store(flags.clear(value, bits::<R>(mask)))
+    }
+
+    /// Sets, of the fields of which written ones set bits, those that are ones in `mask`; otherwise as
+    /// [`clear_fields`](Self::clear_fields).
+    ///
+    /// # Errors
+    /// [`Error::Fault`], [`Error::Refused`].
+    #[inline(always)]
+    pub fn set_fields(&self, mask: impl Into<R>) -> Result<(), Error> {
+        let flags = const {
+            let flags = R::REGISTER.flags();
+            assert!(flags.ones_set != 0, "the register has no field that is set by writing");
+            flags
+        };
+        let value = bits::<R>(self.load()?);
+        self.store(flags.set(value, bits::<R>(mask)))
     }
 }
 

@@ -21,9 +21,16 @@ pub struct OwnedView {
     mapping: Arc<Mapping>,
 }
 
-// SAFETY: an address range that no Rust object lives in, and an `Arc<Mapping>`, which is Send.
+// What both of these stand on, and would hide if it was so no more.
+const _: () = {
+    const fn is_send_and_sync<T: Send + Sync>() {}
+    is_send_and_sync::<Arc<Mapping>>();
+    is_send_and_sync::<View<'static>>();
+};
+
+// SAFETY: an address range that no Rust object lives in, and an `Arc<Mapping>`, which is Send by the assertion above.
 unsafe impl Send for OwnedView {}
-// SAFETY: every access goes through a `View`, which is Sync.
+// SAFETY: every access goes through a `View`, and what keeps the range is an `Arc<Mapping>`; both are Sync by the same.
 unsafe impl Sync for OwnedView {}
 
 impl OwnedView {

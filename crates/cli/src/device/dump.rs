@@ -192,6 +192,9 @@ fn lines(target: &Target, place: &Place, value: u64) -> String {
     for field in place.register.into_iter().flat_map(|(register, _)| register.fields) {
         let one = Place { field: Some(field), ..*place };
         let _ = write!(lines, "\n         {} = {}  {}", field.name, one.value_text(field.get(value)), field.text);
+        if let Some(write) = place.register.and_then(|(register, _)| field.own_write(register)) {
+            let _ = write!(lines, " ({write})");
+        }
     }
     lines
 }
@@ -233,6 +236,8 @@ mod tests {
             control: Control "CTRL" @ 1: u8 { read pure, write plain } fields {
                 /// Which.
                 bank with_bank "BANK" [7],
+                /// Whether it has changed.
+                changed with_changed "CHANGED" [0] write ones_clear = { 1 "yes" },
             }
         }
     }
@@ -251,6 +256,19 @@ mod tests {
         assert_eq!(shown(0, false), [effect.clone(), blind.clone(), absent.clone(), None]);
         assert_eq!(shown(0x80, false), [effect, blind.clone(), None, None]);
         assert_eq!(shown(0, true), [None, blind, absent, None]);
+    }
+
+    #[test]
+    fn a_field_that_is_written_in_its_own_way_says_so() {
+        let register = SHY.registers.iter().find(|register| register.name == "CTRL").expect("there is one");
+        let target = target::parse("sim:edu").expect("a target");
+        let place = Place::of(register, 0);
+        let text = lines(&target, &place, 0x81);
+        let fields: Vec<_> = text.lines().skip(1).map(str::trim).collect();
+        assert_eq!(fields, ["BANK = 0x1  Which.", "CHANGED = 0x1 (yes)  Whether it has changed. (ones clear)"]);
+        let json = serde_json::to_value(place.json(&target, 0x81)).expect("it is data");
+        assert_eq!(json["fields"][1]["write"], "ones clear");
+        assert!(json["fields"][0].get("write").is_none());
     }
 
     #[test]

@@ -363,6 +363,8 @@ impl Place {
             let fields = shown.into_iter().flat_map(|(register, _)| register.fields);
             fields.map(move |field| FieldJson::new(field, value)).collect()
         };
+        let fields =
+            shown.into_iter().flat_map(|(register, _)| register.fields.iter().map(move |field| (register, field)));
         PlaceJson {
             target: target.name.clone(),
             offset: self.offset,
@@ -374,6 +376,9 @@ impl Place {
             hex: value.map(|value| format!("{value:#x}")),
             meaning: self.field.zip(value).and_then(|(field, value)| field.value_name(value)),
             fields: value.map_or_else(Vec::new, fields),
+            hex: format!("{value:#x}"),
+            meaning: self.field.and_then(|field| field.value_name(value)),
+            fields: fields.map(|(register, field)| FieldJson::new(field, register, value)).collect(),
         }
     }
 }
@@ -403,12 +408,16 @@ struct FieldJson {
     name: &'static str,
     value: u64,
     meaning: Option<&'static str>,
+    /// What writing does to it, where that is not what it does to the register.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    write: Option<String>,
 }
 
 impl FieldJson {
-    fn new(field: &'static Field, register: u64) -> Self {
-        let value = field.get(register);
-        Self { name: field.name, value, meaning: field.value_name(value) }
+    fn new(field: &'static Field, register: &Register, value: u64) -> Self {
+        let write = field.own_write(register).map(|write| write.to_string());
+        let value = field.get(value);
+        Self { name: field.name, value, meaning: field.value_name(value), write }
     }
 }
 

@@ -130,7 +130,7 @@ impl Arguments {
             );
             anyhow::ensure!(value & !mask == 0, "{value:#x} has bits outside of --mask {mask:#x}");
         }
-        if self.verify { verifiable(place) } else { Ok(()) }
+        if self.verify { verifiable(place, self.bits()) } else { Ok(()) }
     }
 
     /// The target, and the text of the value.
@@ -189,14 +189,26 @@ fn number(place: &Place, text: &str) -> anyhow::Result<u64> {
     }
 }
 
-/// Refuses what can't be read back, or would change the device by that, or reads as something else.
-fn verifiable(place: &Place) -> anyhow::Result<()> {
-    let Some((register, _)) = place.register.filter(|(register, _)| !register.is_modifiable()) else { return Ok(()) };
+/// Refuses what can't be read back, or would change the device by that, or reads as something else. `bits` are those of
+/// the register that are meant, if no field is.
+fn verifiable(place: &Place, bits: u64) -> anyhow::Result<()> {
+    let Some((register, _)) = place.register else { return Ok(()) };
+    let meant = register.fields.iter().filter(|field| field.mask() & bits != 0);
+    let write = match place.field {
+        Some(field) => field.write,
+        // Bits that are only read may still be what was written.
+        None => meant
+            .map(|field| field.write)
+            .find(|write| !matches!(write, Write::None | Write::Plain))
+            .unwrap_or(register.write),
+    };
+    if register.is_modifiable() && write == Write::Plain {
+        return Ok(());
+    }
     anyhow::bail!(
-        "the register {} does not read as it was written ({}, {}), so it can't be verified",
+        "the register {} does not read as it was written ({}, {write}), so it can't be verified",
         register.name,
-        register.read,
-        register.write
+        register.read
     )
 }
 
@@ -210,11 +222,17 @@ fn change(place: &Place, bus: &dyn RegisterIo, value: u64, bits: u64) -> anyhow:
     let all = mask == place.width.max();
     let register = match place.register.map(|(register, _)| (register, register.write, register.read)) {
         Some((register, Write::None, _)) => return Err(plain(register)),
+        Some(_) if place.field.is_some_and(|field| field.write == Write::None) => {
+            anyhow::bail!("the field {} can't be written", place.field.map_or("", |field| field.name))
+        }
         // Zeros keep bits there, and here ones.
         Some((_, Write::OnesClear | Write::OnesSet, _)) => wanted & mask,
         Some((_, Write::ZerosClear, _)) => (wanted & mask) | (place.width.max() & !mask),
         _ if all => wanted,
-        None | Some((_, Write::Plain, Read::Pure)) => (place.read(bus)? & !mask) | (wanted & mask),
+        None => (place.read(bus)? & !mask) | (wanted & mask),
+        Some((register, Write::Plain, Read::Pure)) => {
+            (register.without_effects(place.read(bus)?) & !mask) | (wanted & mask)
+        }
         Some((register, ..)) => anyhow::bail!(
             "the register {} does not tell its other bits ({}, {}): write all of it",
             register.name,
@@ -261,6 +279,17 @@ mod tests {
             fixed: Fixed "FIXED" @ 4: u8 { read pure, write none }
             /// Reading takes it.
             queue: Queue "QUEUE" @ 5: u8 { read effect, write plain }
+            /// Flags beside plain bits.
+            mixed: Mixed "MIXED" @ 6: u8 { read pure, write plain } fields {
+                /// Plain.
+                on with_on "ON" [0],
+                /// A one clears it.
+                ones with_ones "ONES" [1; 3] write ones_clear,
+                /// A zero clears it.
+                naught with_naught "ZEROS" [4; 2] write zeros_clear,
+                /// Only read.
+                state with_state "STATE" [6] write none,
+            }
         }
     }
 
@@ -287,6 +316,13 @@ mod tests {
             ("ZEROS", Some("BIT"), 1, u64::MAX, (0xff, 0x04)),
             ("BLIND", None, 7, u64::MAX, (7, 0xff)),
             ("QUEUE", None, 7, u64::MAX, (7, 0xff)),
+            // It holds 0x5a: ONES 5, ZEROS 1, STATE 1.
+            ("MIXED", Some("ON"), 1, u64::MAX, (0x71, 0x01)),
+            ("MIXED", None, 1, 0x01, (0x71, 0x01)),
+            ("MIXED", Some("ONES"), 1, u64::MAX, (0x72, 0x0e)),
+            ("MIXED", Some("ONES"), 1, 0x1, (0x72, 0x02)),
+            ("MIXED", Some("ZEROS"), 2, u64::MAX, (0x60, 0x30)),
+            ("MIXED", None, 0x5a, u64::MAX, (0x5a, 0xff)),
         ] {
             let made = change(register, field, value, bits).unwrap_or_else(|error| panic!("{register}: {error}"));
             assert_eq!(made, wanted, "{register} {field:?} {value:#x} {bits:#x}");
@@ -295,15 +331,26 @@ mod tests {
         assert_eq!(refused("FIXED", None), "the register FIXED can't be written");
         let blind = "the register BLIND does not tell its other bits (no read, write): write all of it";
         assert_eq!((refused("BLIND", Some("BIT")), refused("BLIND", None)), (blind.to_owned(), blind.to_owned()));
+        assert_eq!(refused("MIXED", Some("STATE")), "the field STATE can't be written");
         assert!(refused("QUEUE", None).contains("(read with effect, write)"));
         assert_eq!(bus.model().bytes(), [0x5a; 8]);
     }
 
     #[test]
     fn only_what_reads_as_it_was_written_is_verified() {
-        assert!(verifiable(&place("PLAIN", None)).is_ok());
-        for register in ["CLEAR", "ZEROS", "BLIND", "QUEUE"] {
-            assert!(verifiable(&place(register, None)).is_err(), "{register}");
+        for (register, field, bits) in [
+            ("PLAIN", None, u64::MAX),
+            ("PLAIN", Some("LOW"), u64::MAX),
+            ("MIXED", Some("ON"), u64::MAX),
+            ("MIXED", None, 0xc1),
+        ] {
+            assert!(verifiable(&place(register, field), bits).is_ok(), "{register} {field:?} {bits:#x}");
+        }
+        for register in ["CLEAR", "ZEROS", "BLIND", "QUEUE", "MIXED"] {
+            assert!(verifiable(&place(register, None), u64::MAX).is_err(), "{register}");
+        }
+        for field in ["ONES", "ZEROS", "STATE"] {
+            assert!(verifiable(&place("MIXED", Some(field)), u64::MAX).is_err(), "{field}");
         }
     }
 

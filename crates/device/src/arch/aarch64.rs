@@ -22,8 +22,9 @@ pub(crate) fn before_write() {
     unsafe { asm!("dmb oshst", options(nostack, preserves_flags)) };
 }
 
-/// Waits until stores have arrived.
+/// Waits until all stores before it have arrived. Loads are not waited for: what calls it has written to write-combining
+/// memory, and reads nothing there.
 pub(crate) fn flush_writes() {
-    // SAFETY: a barrier that waits for all accesses before it.
+    // SAFETY: a barrier that waits for the stores before it, and does nothing else.
     unsafe { asm!("dsb st", options(nostack, preserves_flags)) };
 }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use mapio_map::{Fault, MapOptions, Mapping, OwnedView};
 
-use super::{RegisterIo, WIDEST_BYTES, check};
+use super::{RegisterIo, alignment_of, check};
 use crate::arch;
 use crate::error::Error;
 use crate::width::Width;
@@ -31,7 +31,7 @@ use crate::width::Width;
 #[derive(Clone)]
 pub struct Mmio {
     view: OwnedView,
-    /// What the address of the first byte is a multiple of; at most [`WIDEST_BYTES`].
+    /// What the address of the first byte is a multiple of; at most that of the widest access.
     alignment: usize,
     name: Arc<str>,
 }
@@ -79,8 +79,7 @@ impl Mmio {
 
     fn of(view: OwnedView, name: Arc<str>) -> Self {
         // A mapping keeps the place in the page, so the address is aligned as the offset in the file is.
-        let first = view.mapping().file_offset_of(view.view().offset());
-        let alignment = 1 << first.trailing_zeros().min(WIDEST_BYTES.trailing_zeros());
+        let alignment = alignment_of(view.mapping().file_offset_of(view.view().offset()));
         Self { view, alignment, name }
     }
 

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 
-use super::{RegisterIo, check, refused};
+use super::{RegisterIo, alignment_of, check, refused};
 use crate::error::Error;
 use crate::width::Width;
 
@@ -101,6 +101,10 @@ impl RegisterIo for PortFile {
 
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn alignment(&self) -> usize {
+        alignment_of(self.start)
     }
 
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {

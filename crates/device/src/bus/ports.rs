@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Range;
 
-use super::{RegisterIo, check, refused};
+use super::{RegisterIo, alignment_of, check, refused};
 use crate::arch;
 use crate::error::Error;
 use crate::width::Width;
@@ -13,7 +13,8 @@ use crate::width::Width;
 /// Ports of an x86 processor, accessed by its `in` and `out` instructions.
 ///
 /// An access is one instruction, in order with all others: ports are not cached, and the processor waits for each
-/// (Intel SDM volume 1, 19.6 "Ordering I/O"). There are no accesses of 64 bits.
+/// (Intel SDM volume 1, 19.6 "Ordering I/O"). There are no accesses of 64 bits, and none at ports that are no multiple of
+/// the width, which the processor may split (the same, 19.3 "I/O Address Space").
 ///
 /// The kernel allows ports to a thread, so this can't be sent to, or used by, another. What was allowed stays allowed
 /// when this is dropped, because another `Ports` of the same thread may have some of the same ports.
@@ -76,6 +77,10 @@ impl RegisterIo for Ports {
         &self.name
     }
 
+    fn alignment(&self) -> usize {
+        alignment_of(u64::from(self.first))
+    }
+
     fn read(&self, offset: usize, width: Width) -> Result<u64, Error> {
         let port = self.port(offset, width)?;
         // SAFETY:
@@ -97,5 +102,32 @@ impl RegisterIo for Ports {
 impl fmt::Debug for Ports {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ports").field("first", &self.first).field("len", &self.len).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::marker::PhantomData;
+
+    use super::Ports;
+    use crate::bus::RegisterIo;
+    use crate::error::Error;
+    use crate::width::Width;
+
+    #[test]
+    fn a_port_is_a_multiple_of_the_width_wherever_the_range_begins() {
+        for (first, widest) in [(0x3f8, 4), (0x3f9, 1), (0x3fa, 2), (0x3fc, 4), (0, 4), (0xfff7, 1)] {
+            // Nothing is accessed, so the kernel need not be asked.
+            let ports = Ports { first, len: 8, name: "ports".to_owned(), thread: PhantomData };
+            assert!(ports.alignment() <= 8 && usize::from(first).is_multiple_of(ports.alignment()), "{first:#x}");
+            for width in [Width::U8, Width::U16, Width::U32] {
+                let port = ports.port(4, width);
+                if width.bytes() <= widest {
+                    assert_eq!(port.expect("aligned"), first + 4, "{width} from {first:#x}");
+                } else {
+                    assert!(matches!(port, Err(Error::Misaligned { .. })), "{width} from {first:#x}");
+                }
+            }
+        }
     }
 }

@@ -8,7 +8,7 @@ registers! {
         /// What it is.
         id: Id "ID" @ 0x00: u32 { read pure, write none } fields {
             /// Always 0xed.
-            signature with_signature "SIGNATURE" [0; 8],
+            signature with_signature "SIGNATURE" [0; 8] = { 0xed SIGNATURE_EDU "edu" },
             /// Of its version.
             minor with_minor "MINOR" [16; 8],
             /// Of its version.
@@ -47,7 +47,7 @@ registers! {
             /// Starts it; one until it is done.
             run with_run "RUN" [0],
             /// Which way.
-            direction with_direction "DIR" [1] = { 0 "memory to device", 1 "device to memory" },
+            direction with_direction "DIR" [1] = { 0 TO_DEVICE "memory to device", 1 TO_MEMORY "device to memory" },
             /// The end interrupts.
             interrupt with_interrupt "IRQ" [2],
         }

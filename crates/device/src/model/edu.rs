@@ -5,8 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::{Model, later};
-use crate::edu::registers::{DmaCommand, Status};
-use crate::edu::{BUFFER_LEN, DMA_END};
+use crate::edu::registers::{
+    Acknowledge, DmaCommand, DmaCount, DmaDestination, DmaSource, Factorial, Id, InterruptStatus, Liveness, Raise,
+    Status,
+};
+use crate::edu::{BUFFER_ADDR, BUFFER_LEN, DMA_END};
+use crate::register::Spec;
 use crate::width::Width;
 
 /// What memory is there for devices: the bytes from address 0 on. Clones are the same memory.
@@ -142,14 +146,14 @@ impl Edu {
         self.factorial = if self.factorial >= 34 { 0 } else { (1..=self.factorial).fold(1, u32::wrapping_mul) };
         self.status = self.status.with_computing(0);
         if self.status.interrupt() == 1 {
-            self.raise(1, at);
+            self.raise(InterruptStatus::default().with_factorial(1).0, at);
         }
     }
 
     fn finish_dma(&mut self, at: Instant) {
         self.dma_at = None;
         self.command = self.command.with_run(0);
-        let to_memory = self.command.direction() == 1;
+        let to_memory = self.command.direction() == DmaCommand::TO_MEMORY;
         let (memory_addr, buffer_addr) =
             if to_memory { (self.destination, self.source) } else { (self.source, self.destination) };
         if let Some(range) = buffer_range(buffer_addr, self.count) {
@@ -161,7 +165,7 @@ impl Edu {
             }
         }
         if self.command.interrupt() == 1 {
-            self.raise(0x100, at);
+            self.raise(InterruptStatus::default().with_dma(1).0, at);
         }
     }
 
@@ -174,15 +178,15 @@ impl Edu {
 
     fn answer(&self, offset: usize) -> u64 {
         match offset {
-            0x00 => 0x0100_00ed,
-            0x04 => self.liveness.into(),
-            0x08 => self.factorial.into(),
-            0x20 => self.status.0.into(),
-            0x24 => self.interrupt_status.into(),
-            0x80 => self.source,
-            0x88 => self.destination,
-            0x90 => self.count,
-            0x98 => self.command.0.into(),
+            Id::OFFSET => Id::default().with_major(1).with_signature(Id::SIGNATURE_EDU).0.into(),
+            Liveness::OFFSET => self.liveness.into(),
+            Factorial::OFFSET => self.factorial.into(),
+            Status::OFFSET => self.status.0.into(),
+            InterruptStatus::OFFSET => self.interrupt_status.into(),
+            DmaSource::OFFSET => self.source,
+            DmaDestination::OFFSET => self.destination,
+            DmaCount::OFFSET => self.count,
+            DmaCommand::OFFSET => self.command.0.into(),
             _ => u64::MAX,
         }
     }
@@ -190,26 +194,26 @@ impl Edu {
     fn take(&mut self, offset: usize, value: u64, now: Instant) {
         let low = <u32 as crate::Value>::from_bits(value);
         match offset {
-            0x04 => self.liveness = !low,
-            0x08 if self.status.computing() == 0 => {
+            Liveness::OFFSET => self.liveness = !low,
+            Factorial::OFFSET if self.status.computing() == 0 => {
                 self.factorial = low;
                 self.status = self.status.with_computing(1);
                 self.factorial_at = Some(later(now, self.times.factorial));
             }
-            0x20 => self.status = self.status.with_interrupt(Status(low).interrupt()),
-            0x60 => self.raise(low, now),
-            0x64 => {
+            Status::OFFSET => self.status = self.status.with_interrupt(Status(low).interrupt()),
+            Raise::OFFSET => self.raise(low, now),
+            Acknowledge::OFFSET => {
                 self.interrupt_status &= !low;
                 if self.interrupt_status == 0 {
                     self.raised = None;
                 }
             }
             // A transfer that runs is not disturbed.
-            0x80..=0x98 if self.command.run() == 1 => {}
-            0x80 => self.source = value,
-            0x88 => self.destination = value,
-            0x90 => self.count = value,
-            0x98 if DmaCommand(low).run() == 1 => {
+            DmaSource::OFFSET..=DmaCommand::OFFSET if self.command.run() == 1 => {}
+            DmaSource::OFFSET => self.source = value,
+            DmaDestination::OFFSET => self.destination = value,
+            DmaCount::OFFSET => self.count = value,
+            DmaCommand::OFFSET if DmaCommand(low).run() == 1 => {
                 self.command = DmaCommand(low);
                 self.dma_at = Some(later(now, self.times.dma));
             }
@@ -220,7 +224,7 @@ impl Edu {
 
 /// The bytes of the buffer that a transfer is of, if all of them are there.
 fn buffer_range(addr: u64, count: u64) -> Option<Range<usize>> {
-    let start = usize::try_from(addr.checked_sub(0x4_0000)?).ok()?;
+    let start = usize::try_from(addr.checked_sub(BUFFER_ADDR)?).ok()?;
     let end = start.checked_add(usize::try_from(count).ok()?)?;
     (end <= BUFFER_LEN).then_some(start..end)
 }
@@ -229,7 +233,7 @@ fn buffer_range(addr: u64, count: u64) -> Option<Range<usize>> {
 fn check(offset: usize, width: Width) -> Result<(), &'static str> {
     match width {
         Width::U32 => Ok(()),
-        Width::U64 if offset >= 0x80 => Ok(()),
+        Width::U64 if offset >= DmaSource::OFFSET => Ok(()),
         _ => Err("edu takes 32 bits, and from 0x80 on also 64"),
     }
 }

@@ -14,23 +14,23 @@ use vm_superio::{Serial, Trigger};
 use crate::error::LineError;
 use crate::model::Model;
 use crate::model::serial::{AutomaticRts, Fault, Port, Symbol, Timing, Uart, WhenFull};
+use crate::register::Spec;
 use crate::serial::ModemLines;
-use crate::serial::ns16550::{Fcr, Ier, Iir, Lcr, Lsr, Mcr, Msr, PC_CLOCK_HZ};
+use crate::serial::ns16550::{Fcr, Ier, Iir, Lcr, Lsr, Mcr, Msr, PC_CLOCK_HZ, Rbr};
 
 /// Offsets of registers.
-const DATA: usize = 0;
-const IER: usize = 1;
-const IIR: usize = 2;
-const LCR: usize = 3;
-const MCR: usize = 4;
-const LSR: usize = 5;
-const MSR: usize = 6;
+const DATA: usize = Rbr::OFFSET;
+const IER: usize = Ier::OFFSET;
+const IIR: usize = Iir::OFFSET;
+const FCR: usize = Fcr::OFFSET;
+const LCR: usize = Lcr::OFFSET;
+const MCR: usize = Mcr::OFFSET;
+const LSR: usize = Lsr::OFFSET;
+const MSR: usize = Msr::OFFSET;
 /// Bytes of each FIFO.
 const FIFO_BYTES: usize = 16;
 /// Frames without a byte, after which those that are there interrupt.
 const TIMEOUT_FRAMES: u32 = 4;
-/// Causes of interrupts, as IIR names them.
-const NO_CAUSE: u8 = 0x1;
 
 /// A 16550, with its interrupt connected by OUT2 as in a PC.
 pub struct Ns16550 {
@@ -102,7 +102,12 @@ impl Ns16550 {
         if !self.has_fifos() {
             return 1;
         }
-        [1, 4, 8, 14][usize::from(self.fifos.trigger())]
+        match self.fifos.trigger() {
+            Fcr::TRIGGER_1 => 1,
+            Fcr::TRIGGER_4 => 4,
+            Fcr::TRIGGER_8 => 8,
+            _ => 14,
+        }
     }
 
     /// The line follows divisor, LCR, FCR and MCR.
@@ -186,19 +191,19 @@ impl Ns16550 {
         let wrong_at = if is_wrong { Some(now) } else { line.error_at(end, now) };
         let when = |is_enabled: u8, at: Option<Instant>| at.filter(|_| is_enabled == 1);
         [
-            (0x6, when(enabled.errors(), wrong_at)),
-            (0x4, when(enabled.received(), line.received_at(end, self.trigger(), now))),
-            (0xc, when(enabled.received() & self.fifos.enable(), line.silent_at(end, timeout))),
-            (0x2, when(enabled.empty(), line.drained_at(end, 0, now).filter(|_| !self.empty_reported))),
-            (0x0, when(enabled.modem(), changed.then_some(now))),
+            (Iir::CAUSE_ERROR, when(enabled.errors(), wrong_at)),
+            (Iir::CAUSE_RECEIVED, when(enabled.received(), line.received_at(end, self.trigger(), now))),
+            (Iir::CAUSE_TIMEOUT, when(enabled.received() & self.fifos.enable(), line.silent_at(end, timeout))),
+            (Iir::CAUSE_EMPTY, when(enabled.empty(), line.drained_at(end, 0, now).filter(|_| !self.empty_reported))),
+            (Iir::CAUSE_MODEM, when(enabled.modem(), changed.then_some(now))),
         ]
     }
 
     fn iir(&mut self, now: Instant) -> Iir {
         let come = self.causes(now).into_iter().find(|(_, at)| at.is_some_and(|at| at <= now));
-        let cause = come.map_or(NO_CAUSE, |(cause, _)| cause);
-        self.empty_reported |= cause == 0x2;
-        Iir(cause).with_fifos(3 * self.fifos.enable())
+        let cause = come.map_or(Iir::CAUSE_NONE, |(cause, _)| cause);
+        self.empty_reported |= cause == Iir::CAUSE_EMPTY;
+        Iir(cause).with_fifos(if self.has_fifos() { Iir::FIFOS_ON } else { Iir::FIFOS_OFF })
     }
 
     fn transmit(&mut self, byte: u8, now: Instant) {
@@ -265,7 +270,7 @@ impl Model for Ns16550 {
         let (before, is_divisor) = (self.lcr(), self.lcr().divisor_access() == 1);
         match offset {
             DATA if !is_divisor => self.transmit(value, now),
-            IIR => self.set_fifos(Fcr(value), now),
+            FCR => self.set_fifos(Fcr(value), now),
             // Read only.
             LSR | MSR => {}
             IER if !is_divisor => {

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use crate::error::LineError;
 use crate::model::Model;
 use crate::model::serial::{AutomaticRts, Errors, Fault, Port, Symbol, Timing, Uart, WhenFull};
+use crate::register::Spec;
 use crate::serial::ModemLines;
-use crate::serial::pl011::{Cr, Dr, Fr, Ifls, LcrH};
+use crate::serial::pl011::{Cr, Dmacr, Dr, Fbrd, Fr, Ibrd, Icr, Ifls, Ilpr, Imsc, LcrH, Mis, PeriphId, Ris, Rsr};
 use crate::width::Width;
 
 /// Bytes of each FIFO.
@@ -259,13 +260,13 @@ fn error_bits(errors: Errors) -> u32 {
     u32::from(framing) << 7 | u32::from(parity) << 8 | u32::from(line_break) << 9 | u32::from(overrun) << 10
 }
 
-/// Bytes of a FIFO that IFLS means.
+/// Bytes of a FIFO that IFLS means, which counts both alike.
 fn level(code: u32) -> usize {
     match code {
-        0 => FIFO_BYTES / 8,
-        1 => FIFO_BYTES / 4,
-        2 => FIFO_BYTES / 2,
-        3 => FIFO_BYTES * 3 / 4,
+        Ifls::RECEIVE_1_8 => FIFO_BYTES / 8,
+        Ifls::RECEIVE_1_4 => FIFO_BYTES / 4,
+        Ifls::RECEIVE_1_2 => FIFO_BYTES / 2,
+        Ifls::RECEIVE_3_4 => FIFO_BYTES * 3 / 4,
         // 5 to 7 are reserved.
         _ => FIFO_BYTES * 7 / 8,
     }
@@ -290,20 +291,20 @@ impl Model for Pl011 {
             return Ok(u32::MAX.into());
         }
         Ok(u64::from(match offset {
-            0x00 => self.receive(now).0,
-            0x04 => self.receive_errors(now),
-            0x18 => self.state(now).0,
-            0x20 => self.ilpr,
-            0x24 => self.ibrd,
-            0x28 => self.fbrd,
-            0x2c => self.line.0,
-            0x30 => self.control.0,
-            0x34 => self.levels.0,
-            0x38 => self.mask,
-            0x3c => self.raw(now),
-            0x40 => self.raw(now) & self.mask,
-            0x48 => self.dma,
-            0xfe0.. => IDS[(offset - 0xfe0) / 4],
+            Dr::OFFSET => self.receive(now).0,
+            Rsr::OFFSET => self.receive_errors(now),
+            Fr::OFFSET => self.state(now).0,
+            Ilpr::OFFSET => self.ilpr,
+            Ibrd::OFFSET => self.ibrd,
+            Fbrd::OFFSET => self.fbrd,
+            LcrH::OFFSET => self.line.0,
+            Cr::OFFSET => self.control.0,
+            Ifls::OFFSET => self.levels.0,
+            Imsc::OFFSET => self.mask,
+            Ris::OFFSET => self.raw(now),
+            Mis::OFFSET => self.raw(now) & self.mask,
+            Dmacr::OFFSET => self.dma,
+            PeriphId::OFFSET.. => IDS[(offset - PeriphId::OFFSET) / 4],
             // Nothing is there.
             _ => 0,
         }))
@@ -315,24 +316,24 @@ impl Model for Pl011 {
         }
         let bits = u32::try_from(value).unwrap_or(u32::MAX);
         match offset {
-            0x00 => self.transmit(value, now),
-            0x04 => self.forget_receive_errors(now),
-            0x20 => self.ilpr = bits & 0xff,
+            Dr::OFFSET => self.transmit(value, now),
+            Rsr::OFFSET => self.forget_receive_errors(now),
+            Ilpr::OFFSET => self.ilpr = bits & 0xff,
             // They count from the next write of LCR_H on.
-            0x24 => self.ibrd = bits & 0xffff,
-            0x28 => self.fbrd = bits & 0x3f,
-            0x2c => self.set_format(LcrH(bits & 0xff), now),
-            0x30 => {
+            Ibrd::OFFSET => self.ibrd = bits & 0xffff,
+            Fbrd::OFFSET => self.fbrd = bits & 0x3f,
+            LcrH::OFFSET => self.set_format(LcrH(bits & 0xff), now),
+            Cr::OFFSET => {
                 self.control = Cr(bits & 0xff87);
                 self.set_line(now);
             }
-            0x34 => {
+            Ifls::OFFSET => {
                 self.levels = Ifls(bits & 0x3f);
                 self.set_line(now);
             }
-            0x38 => self.mask = bits & 0x7ff,
-            0x44 => self.forget(bits, now),
-            0x48 => self.dma = bits & 7,
+            Imsc::OFFSET => self.mask = bits & 0x7ff,
+            Icr::OFFSET => self.forget(bits, now),
+            Dmacr::OFFSET => self.dma = bits & 7,
             // Nothing is there, or nothing is written there.
             _ => {}
         }

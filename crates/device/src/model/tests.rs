@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::{Model, Simulated};
+use super::{Memory, Model, Simulated};
 use crate::bus::RegisterIo;
+use crate::error::Error;
 use crate::interrupt::Interrupt;
 use crate::width::Width;
 
@@ -83,4 +84,19 @@ fn an_interrupt_that_was_served_by_polling_is_waited_for_no_more() {
     assert_eq!(bus.read(0, Width::U32).expect("a model"), 1);
     bus.write(0, Width::U32, 0).expect("a model");
     assert_eq!(interrupt.wait(Some(Duration::from_millis(2))).expect("no error"), 0);
+}
+
+#[test]
+fn a_model_that_was_exchanged_is_asked_for_what_it_has() {
+    let bus = Simulated::new(Memory::new(vec![1; 8]));
+    *bus.model() = Memory::new(vec![2; 6]);
+    assert_eq!((bus.len(), bus.read(5, Width::U8).expect("the last byte")), (8, 2));
+    for (offset, width) in [(6, Width::U8), (6, Width::U16), (4, Width::U32), (0, Width::U64)] {
+        let (read, written) = (bus.read(offset, width), bus.write(offset, width, 3));
+        assert!(matches!(read, Err(Error::OutOfBounds { len: 6, .. })), "{width} at {offset}: {read:?}");
+        assert!(matches!(written, Err(Error::OutOfBounds { len: 6, .. })), "{width} at {offset}: {written:?}");
+    }
+    *bus.model() = Memory::new(vec![4; 16]);
+    assert_eq!((bus.len(), bus.read(0, Width::U64).expect("inside")), (8, 0x0404_0404_0404_0404));
+    assert!(matches!(bus.read(8, Width::U8), Err(Error::OutOfBounds { len: 8, .. })));
 }

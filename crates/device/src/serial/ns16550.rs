@@ -37,10 +37,11 @@ registers! {
         iir: Iir "IIR" @ 0x2: u8 { read effect, write none } fields {
             /// The cause of highest rank.
             cause with_cause "ID" [0; 4] = {
-                0x0 "modem", 0x1 "none", 0x2 "transmitter empty", 0x4 "received", 0x6 "error", 0xc "received, time-out",
+                0x0 CAUSE_MODEM "modem", 0x1 CAUSE_NONE "none", 0x2 CAUSE_EMPTY "transmitter empty",
+                0x4 CAUSE_RECEIVED "received", 0x6 CAUSE_ERROR "error", 0xc CAUSE_TIMEOUT "received, time-out",
             },
             /// Whether the FIFOs are on.
-            fifos with_fifos "FIFO" [6; 2] = { 0 "off", 3 "on" },
+            fifos with_fifos "FIFO" [6; 2] = { 0 FIFOS_OFF "off", 3 FIFOS_ON "on" },
         }
         /// Sets the FIFOs.
         fcr: Fcr "FCR" @ 0x2: u8 { read none, write plain } fields {
@@ -53,7 +54,9 @@ registers! {
             /// DMA mode.
             dma with_dma "DMA" [3],
             /// Bytes that interrupt.
-            trigger with_trigger "TRIGGER" [6; 2] = { 0 "1", 1 "4", 2 "8", 3 "14" },
+            trigger with_trigger "TRIGGER" [6; 2] = {
+                0 TRIGGER_1 "1", 1 TRIGGER_4 "4", 2 TRIGGER_8 "8", 3 TRIGGER_14 "14",
+            },
         }
         /// How bytes stand on the line.
         lcr: Lcr "LCR" @ 0x3: u8 { read pure, write plain } fields {
@@ -168,7 +171,7 @@ impl<B: RegisterIo> Ns16550<B> {
             registers: Registers::new(bus)?,
             clock_hz,
             automatic: false,
-            trigger: 2,
+            trigger: Fcr::TRIGGER_8,
             depth: 1,
             line: Lcr(0),
             flow: Flow::None,
@@ -190,10 +193,10 @@ impl<B: RegisterIo> Ns16550<B> {
     #[must_use]
     pub fn with_trigger(self, bytes: usize) -> Self {
         let trigger = match bytes {
-            ..4 => 0,
-            4..8 => 1,
-            8..14 => 2,
-            14.. => 3,
+            ..4 => Fcr::TRIGGER_1,
+            4..8 => Fcr::TRIGGER_4,
+            8..14 => Fcr::TRIGGER_8,
+            14.. => Fcr::TRIGGER_14,
         };
         Self { trigger, ..self }
     }
@@ -271,7 +274,7 @@ impl<B: RegisterIo> Chip for Ns16550<B> {
         let fifos = Fcr(0).with_enable(1).with_clear_received(1).with_clear_to_send(1);
         let fifos = fifos.with_trigger(self.trigger);
         self.registers.fcr().write(fifos)?;
-        self.depth = if self.registers.iir().read()?.fifos() == 3 { FIFO_BYTES } else { 1 };
+        self.depth = if self.registers.iir().read()?.fifos() == Iir::FIFOS_ON { FIFO_BYTES } else { 1 };
         // What is left of before.
         self.registers.rbr().read()?;
         self.status()?;

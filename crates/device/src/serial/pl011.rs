@@ -100,9 +100,11 @@ registers! {
         /// How full the FIFOs are when they interrupt.
         ifls: Ifls "IFLS" @ 0x34: u32 { read pure, write plain } fields {
             /// The transmitter's.
-            transmit with_transmit "TXIFLSEL" [0; 3] = { 0 "1/8", 1 "1/4", 2 "1/2", 3 "3/4", 4 "7/8" },
+            transmit with_transmit "TXIFLSEL" [0; 3] = { 0 TRANSMIT_1_8 "1/8", 1 "1/4", 2 "1/2", 3 "3/4", 4 "7/8" },
             /// The receiver's.
-            receive with_receive "RXIFLSEL" [3; 3] = { 0 "1/8", 1 "1/4", 2 "1/2", 3 "3/4", 4 "7/8" },
+            receive with_receive "RXIFLSEL" [3; 3] = {
+                0 RECEIVE_1_8 "1/8", 1 RECEIVE_1_4 "1/4", 2 RECEIVE_1_2 "1/2", 3 RECEIVE_3_4 "3/4", 4 RECEIVE_7_8 "7/8",
+            },
         }
         /// Which of them reach the processor.
         imsc: Imsc "IMSC" @ 0x38: u32 { read pure, write plain } fields {
@@ -166,7 +168,8 @@ impl<B: RegisterIo> Pl011<B> {
     /// [`Error::Invalid`] if the bus is shorter than 4 KiB.
     pub fn new(bus: B, clock_hz: u32) -> Result<Self, Error> {
         let (registers, line, flow) = (Registers::new(bus)?, LcrH(0), Flow::None);
-        Ok(Self { registers, clock_hz, trigger: 2, line, flow, has_told: false, held: None })
+        let trigger = Ifls::RECEIVE_1_2;
+        Ok(Self { registers, clock_hz, trigger, line, flow, has_told: false, held: None })
     }
 
     /// The same, interrupting for so many bytes in the receiver's FIFO: 2, 4, 8, 12 or 14, and otherwise the next smaller of
@@ -175,11 +178,11 @@ impl<B: RegisterIo> Pl011<B> {
     #[must_use]
     pub fn with_trigger(self, bytes: usize) -> Self {
         let trigger = match bytes {
-            ..4 => 0,
-            4..8 => 1,
-            8..12 => 2,
-            12..14 => 3,
-            14.. => 4,
+            ..4 => Ifls::RECEIVE_1_8,
+            4..8 => Ifls::RECEIVE_1_4,
+            8..12 => Ifls::RECEIVE_1_2,
+            12..14 => Ifls::RECEIVE_3_4,
+            14.. => Ifls::RECEIVE_7_8,
         };
         Self { trigger, ..self }
     }
@@ -223,10 +226,11 @@ impl<B: RegisterIo> Pl011<B> {
     }
 
     fn part(&self) -> Result<u32, Error> {
-        (0..2).rev().try_fold(0, |part, index| {
-            let byte = self.registers.periph_id(index).map_or(Ok(PeriphId(0)), |id| id.read())?;
-            Ok(part << 8 | byte.0 & 0xff)
-        })
+        let (Some(low), Some(high)) = (self.registers.periph_id(0), self.registers.periph_id(1)) else {
+            unreachable!("there are four")
+        };
+        let (low, high) = (low.read()?.0 & 0xff, high.read()?.0 & 0xff);
+        Ok(high << 8 | low)
     }
 }
 
@@ -267,7 +271,8 @@ impl<B: RegisterIo> Chip for Pl011<B> {
         self.line = self.line.with_fifos(1);
         self.registers.lcr_h().write(self.line)?;
         // The transmitter: nearly empty, so that there is much to give.
-        self.registers.ifls().write(Ifls(0).with_receive(self.trigger).with_transmit(0))?;
+        let levels = Ifls(0).with_receive(self.trigger).with_transmit(Ifls::TRANSMIT_1_8);
+        self.registers.ifls().write(levels)?;
         self.has_told = false;
         self.registers.icr().clear(ALL)?;
         let told = self.registers.lcr_h().read()?;

@@ -31,6 +31,9 @@ fn over_all_buses(check: impl Fn(&str, &dyn RegisterIo, Width, &dyn Fn() -> Vec<
     let path = file("ports");
     let ports = PortFile::open(&path, 0x100..0x12c).expect("a file");
     check("port file", &ports, Width::U32, &|| part(&path, 0x100));
+    let path = file("ports at a multiple of 2");
+    let ports = PortFile::open(&path, 0x102..0x12e).expect("a file");
+    check("port file at a multiple of 2", &ports, Width::U16, &|| part(&path, 0x102));
     let model = Simulated::new(Memory::new(vec![0; LEN]));
     check("model", &model, Width::U64, &|| model.model().bytes().to_vec());
     let model = Simulated::new(Memory::new(vec![0; LEN]));
@@ -82,9 +85,9 @@ fn accesses_outside_or_misaligned_or_too_wide_do_nothing() {
             assert!(matches!(read, Err(Error::Misaligned { .. })), "{name}: {width} at {offset:#x}");
             assert!(matches!(written, Err(Error::Misaligned { .. })), "{name}: {width} at {offset:#x}");
         }
-        if widest < Width::U64 {
-            for refused in [bus.read(8, Width::U64).map(drop), bus.write(8, Width::U64, u64::MAX)] {
-                assert!(matches!(refused, Err(Error::Refused { .. } | Error::Misaligned { .. })), "{name}");
+        for width in Width::ALL.into_iter().filter(|width| *width > widest) {
+            for refused in [bus.read(8, width).map(drop), bus.write(8, width, u64::MAX)] {
+                assert!(matches!(refused, Err(Error::Refused { .. } | Error::Misaligned { .. })), "{name}: {width}");
             }
         }
         assert_eq!(bytes(), before, "{name}");
@@ -105,6 +108,24 @@ fn a_port_file_that_ends_too_early_is_an_error() {
     let reversed = PortFile::open(&path, 8..0);
     assert!(matches!(reversed, Err(Error::Invalid { .. })));
     assert!(matches!(PortFile::open(folder.path().join("missing"), 0..8), Err(Error::Os { .. })));
+}
+
+#[test]
+fn a_port_file_that_begins_at_an_odd_port_has_bytes_only() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("ports");
+    fs::write(&path, [1, 2, 3, 4, 5, 6, 7, 8, 9]).expect("room");
+    for (start, widest) in [(0, 8), (1, 1), (2, 2), (3, 1), (4, 4), (8, 8)] {
+        let bus = PortFile::open(&path, start..9).expect("a file");
+        assert_eq!(bus.alignment(), widest, "{start}");
+    }
+    let bus = PortFile::open(&path, 1..9).expect("a file");
+    assert_eq!(bus.read(0, Width::U8).expect("a byte"), 2);
+    for width in [Width::U16, Width::U32, Width::U64] {
+        assert!(matches!(bus.read(0, width), Err(Error::Misaligned { .. })), "{width}");
+        assert!(matches!(bus.write(0, width, 0), Err(Error::Misaligned { .. })), "{width}");
+    }
+    assert_eq!(fs::read(&path).expect("a file"), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
 }
 
 #[test]

@@ -13,15 +13,15 @@ use mapio_testkit::skip;
 cfg_select! {
     target_arch = "x86_64" => {
         mod x86_64;
-        use x86_64::follow;
+        use x86_64::{MOST, follow};
     }
     target_arch = "aarch64" => {
         mod aarch64;
-        use aarch64::follow;
+        use aarch64::{MOST, follow};
     }
     _ => {
         mod other;
-        use other::follow;
+        use other::{MOST, follow};
     }
 }
 
@@ -52,6 +52,34 @@ pub(crate) enum Step {
     Branch,
     /// A call, or what else leaves the function.
     Call,
+}
+
+/// A function, followed on its way to its return.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Path {
+    /// What matters of it, in order.
+    steps: Vec<Step>,
+    /// How much there is on the way.
+    size: Size,
+}
+
+/// How much a function does besides an access: what the access stands on, and the function's frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Size {
+    /// Instructions, the access and the return among them.
+    instructions: usize,
+    /// Words that are loaded through the function's first argument, or that are constants in memory.
+    looks: usize,
+}
+
+/// The sizes of the functions below, the first four of them: as tight as what the compiler makes. A length that was
+/// looked at again for each access, even without a branch, would be more.
+#[derive(Debug)]
+pub(crate) struct Most {
+    read_status: Size,
+    write_holding: Size,
+    read_number: Size,
+    write_number: Size,
 }
 
 #[inline(never)]
@@ -95,13 +123,21 @@ fn an_access_through_an_accessor_is_one_instruction() {
             "nothing here reads this processor's instructions",
         );
     };
-    assert_eq!(load, read(1), "a byte is read");
-    let steps = |code: Vec<u8>| follow(&code).expect("as before");
-    assert_eq!(steps(code_2(write_holding)), written(1), "a byte is written");
-    assert_eq!(steps(code_1(read_number)), read(4), "a number is read");
-    assert_eq!(steps(code_2(write_number)), written(4), "a number is written");
+    let path = |code: Vec<u8>| follow(&code).expect("as before");
+    for (name, path, steps, most) in [
+        ("a byte is read", load, read(1), MOST.read_status),
+        ("a byte is written", path(code_2(write_holding)), written(1), MOST.write_holding),
+        ("a number is read", path(code_1(read_number)), read(4), MOST.read_number),
+        ("a number is written", path(code_2(write_number)), written(4), MOST.write_number),
+    ] {
+        assert_eq!(path.steps, steps, "{name}");
+        assert!(path.size.instructions <= most.instructions, "{name}: {path:?}, and {most:?} are enough");
+        assert!(path.size.looks <= most.looks, "{name}: {path:?}, and {most:?} are enough");
+    }
     // Where the place is not known, it is compared with the length.
-    assert_ne!(steps(code_2(read_anywhere)), read(1));
+    let anywhere = path(code_2(read_anywhere));
+    assert_ne!(anywhere.steps, read(1));
+    assert!(anywhere.size.instructions > MOST.read_status.instructions, "{anywhere:?}");
 }
 
 /// The branch to what is done about a fault, which is not taken, is all that there is beside the access and its
