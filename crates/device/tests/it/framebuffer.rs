@@ -129,3 +129,33 @@ fn a_mode_is_set_and_read_back_or_refused() {
     assert_eq!(error, "Bochs display: its registers are of version 0xffff, and not 0xb0c0 to 0xb0cf");
     assert!(bochs::set_mode(Simulated::new(Memory::new(vec![0; 4])), Size::new(640, 480), Format::Rgb565).is_err());
 }
+
+/// The attribute controller's index, which has whether the picture is shown, and the first colour of its palette.
+fn shown(display: &Simulated<Bochs>) -> (u8, u8) {
+    let read = |offset| bus::read::<u8>(display, offset).expect("it is inside");
+    read(0x41a);
+    let index = read(0x400);
+    bus::write(display, 0x400, index & 0x20).expect("it is inside");
+    let colour = read(0x401);
+    read(0x41a);
+    (index, colour)
+}
+
+#[test]
+fn a_mode_shows_the_picture_whatever_the_attribute_controller_expects() {
+    // Bits of miscellaneous output, and whether somebody has left it between an index and its data.
+    for (output, is_between) in [(0, false), (0, true), (0x66, true), (0x67, false), (0x67, true)] {
+        let display = Simulated::new(Bochs::new(16 << 20));
+        let write = |offset, value: u8| bus::write(&display, offset, value).expect("it is inside");
+        write(0x402, output);
+        if is_between {
+            write(0x400, 0x00);
+        }
+        for _ in 0..3 {
+            bochs::set_mode(&display, Size::new(640, 480), Format::Xrgb8888).expect("it has that");
+            let kept = bus::read::<u8>(&display, 0x40c).expect("it is inside");
+            assert_eq!(kept, (output & !0x10) | 1, "the clock and the memory stay as they are");
+        }
+        assert_eq!(shown(&display), (0x20, 0), "{output:#x} {is_between}");
+    }
+}

@@ -85,9 +85,10 @@ proptest! {
     #[test]
     fn any_access_to_a_display_answers(near in accesses(0x20), far in accesses(0x1000)) {
         let bus = Simulated::new(Bochs::new(1 << 20));
-        let near: Vec<_> =
-            near.into_iter().map(|(offset, width, value)| (offset.saturating_add(0x500), width, value)).collect();
-        run(&bus, &near);
+        for start in [0x400, 0x500] {
+            let near = near.iter().map(|(offset, width, value)| (offset.saturating_add(start), *width, *value));
+            run(&bus, &near.collect::<Vec<_>>());
+        }
         run(&bus, &far);
     }
 }
