@@ -77,14 +77,24 @@ pub struct Framebuffer<B> {
 }
 
 impl<B: RegisterIo> Framebuffer<B> {
-    /// The screen at the start of a bus, which needs accesses of 8 to 64 bits. What is on it stays.
+    /// The screen at the start of a bus, which needs accesses of 8 bits up to those that its
+    /// [alignment](RegisterIo::alignment) has. What is on it stays.
     ///
     /// # Errors
-    /// Those of [`Layout::len_bytes`], and [`Error::Invalid`] for a bus that is shorter.
+    /// Those of [`Layout::len_bytes`], and [`Error::Invalid`] for a bus that is shorter, or begins where a pixel of 16 or 32
+    /// bits would be misaligned.
     pub fn new(bus: B, layout: Layout) -> Result<Self, Error> {
         let wanted = layout.len_bytes()?;
         if bus.len() < wanted {
             let reason = format!("its pixels take {wanted} bytes, and there are {}", bus.len());
+            return Err(Error::invalid(NAME, reason));
+        }
+        // A pixel of 24 bits is written in bytes where it has to be.
+        let pixel_bytes = Some(layout.format.bytes()).filter(|bytes| bytes.is_power_of_two()).unwrap_or(1);
+        if bus.alignment() < pixel_bytes {
+            let (format, alignment) = (layout.format, bus.alignment());
+            let reason =
+                format!("{format} begins at a multiple of {pixel_bytes} bytes, and the bus at one of {alignment}");
             return Err(Error::invalid(NAME, reason));
         }
         let (columns, rows) = extent(NAME, layout.size)?;
@@ -164,14 +174,16 @@ impl<B: RegisterIo> Framebuffer<B> {
 
     /// Writes bytes, by the widest accesses that are aligned.
     fn store(&self, mut offset: usize, mut bytes: &[u8]) -> Result<(), Error> {
+        let alignment = self.bus.alignment();
+        let has_words = alignment >= Width::U64.bytes();
         while !bytes.is_empty() {
             // All that is aligned in one go: it is most of it.
-            while let Some((word, rest)) = bytes.split_first_chunk().filter(|_| offset.is_multiple_of(8)) {
+            while let Some((word, rest)) = bytes.split_first_chunk().filter(|_| has_words && offset.is_multiple_of(8)) {
                 self.bus.write_relaxed(offset, Width::U64, u64::from_le_bytes(*word))?;
                 (offset, bytes) = (offset + 8, rest);
             }
             if !bytes.is_empty() {
-                let width = widest(offset, bytes.len());
+                let width = widest(offset, bytes.len().min(alignment));
                 let (part, rest) = bytes.split_at(width.bytes());
                 let mut word = [0; 8];
                 word[..part.len()].copy_from_slice(part);
@@ -184,8 +196,9 @@ impl<B: RegisterIo> Framebuffer<B> {
 
     /// Reads bytes in the same way.
     fn load(&self, mut offset: usize, mut bytes: &mut [u8]) -> Result<(), Error> {
+        let alignment = self.bus.alignment();
         while !bytes.is_empty() {
-            let width = widest(offset, bytes.len());
+            let width = widest(offset, bytes.len().min(alignment));
             let word = self.bus.read_relaxed(offset, width)?.to_le_bytes();
             let (part, rest) = bytes.split_at_mut(width.bytes());
             part.copy_from_slice(&word[..width.bytes()]);

@@ -7,6 +7,7 @@ use mapio_device::model::screen::Bochs;
 use mapio_device::model::{self, Memory, Simulated};
 use mapio_device::screen::{Format, Framebuffer, Layout, Picture, bochs};
 use mapio_device::{Error, Mmio, Width, bus};
+use mapio_map::MapOptions;
 use proptest::prelude::*;
 
 /// Bytes at the end of each row that belong to no pixel.
@@ -15,6 +16,14 @@ const GAP: usize = 10;
 fn layout(size: Size, format: Format) -> Layout {
     let packed = Layout::packed(size, format);
     Layout { stride_bytes: packed.stride_bytes + GAP, ..packed }
+}
+
+/// A screen that begins so many bytes behind a multiple of 8.
+fn screen_behind(lead: usize, layout: Layout) -> Result<Framebuffer<Mmio>, Error> {
+    let len = layout.len_bytes().expect("it is one");
+    let mapping = MapOptions::read_write().len(lead + len).memfd("screen").expect("memory");
+    let bus = Mmio::new(mapping, "screen").expect("this processor has it");
+    Framebuffer::new(bus.part(lead..lead + len).expect("it is inside"), layout)
 }
 
 fn screen(layout: Layout) -> Framebuffer<Mmio> {
@@ -44,9 +53,11 @@ proptest! {
         (width, height) in (1..60_u32, 1..20_u32),
         (x, y) in (-70..70_i32, -30..30_i32),
         side in 0..80_u32,
+        lead in 0..8_usize,
     ) {
         let layout = layout(Size::new(width, height), format);
-        let mut screen = screen(layout);
+        let pixel_bytes = if format.bytes() == 3 { 1 } else { format.bytes() };
+        let mut screen = screen_behind(lead / pixel_bytes * pixel_bytes, layout).expect("pixels are aligned");
         let mut wanted = Picture::new(layout.size).expect("a size");
         draw(&mut screen, Point::new(x, y), side).expect("memory");
         draw(&mut wanted, Point::new(x, y), side).expect("memory");
@@ -71,6 +82,24 @@ fn pixels_are_stored_by_the_widest_accesses_that_are_aligned() {
     let accesses: Vec<_> = trace.take().into_iter().map(|record| (record.offset, record.width)).collect();
     let wide = [(8, Width::U64), (16, Width::U64)];
     assert_eq!(accesses, [&[(4, Width::U32)][..], &wide, &[(24, Width::U32)]].concat());
+}
+
+#[test]
+fn a_bus_that_begins_between_pixels_is_an_error() {
+    for format in Format::ALL {
+        for lead in 0..16 {
+            let layout = Layout::packed(Size::new(5, 3), format);
+            let made = screen_behind(lead, layout);
+            let is_aligned = match format.bytes() {
+                3 => true,
+                bytes => lead % bytes == 0,
+            };
+            assert_eq!(made.is_ok(), is_aligned, "{format} {lead}: {made:?}");
+        }
+    }
+    let error = screen_behind(6, Layout::packed(Size::new(5, 3), Format::Xrgb8888)).expect_err("6 is no multiple of 4");
+    let reason = "framebuffer: XRGB8888 begins at a multiple of 4 bytes, and the bus at one of 2";
+    assert_eq!(error.to_string(), reason);
 }
 
 #[test]
