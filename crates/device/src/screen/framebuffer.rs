@@ -1,10 +1,11 @@
 //! A framebuffer: a screen where each pixel is a location.
 
 use std::fmt;
+use std::ops::Range;
 
 use embedded_graphics_core::Pixel;
 use embedded_graphics_core::draw_target::DrawTarget;
-use embedded_graphics_core::geometry::{Dimensions, OriginDimensions, Point, Size};
+use embedded_graphics_core::geometry::{OriginDimensions, Point, Size};
 use embedded_graphics_core::pixelcolor::Rgb888;
 use embedded_graphics_core::primitives::Rectangle;
 
@@ -53,7 +54,8 @@ impl Layout {
 
 /// A screen whose pixels are in memory, to be drawn on by `embedded-graphics`.
 ///
-/// Colours are given with 8 bits a part, and stored as the screen has them. What is drawn outside is left out. Pixels are written
+/// Colours are given with 8 bits a part, and stored as the screen has them. What is drawn outside is left out, however far it
+/// reaches, and takes time only where its colours have to be counted off. Pixels are written
 /// 64 bits at a time where several stand side by side, by accesses that are ordered among themselves only:
 /// write-combining memory is to be [flushed](crate::Mmio::flush) at the end.
 ///
@@ -161,6 +163,17 @@ impl<B: RegisterIo> Framebuffer<B> {
         (x < self.columns && y < self.rows).then_some((x, y))
     }
 
+    /// The part of an area that is on the screen; `None` if there is none.
+    fn seen(&self, area: &Rectangle) -> Option<Seen> {
+        let (columns, left) = clip(area.top_left.x, area.size.width, self.columns)?;
+        let (rows, above) = clip(area.top_left.y, area.size.height, self.rows)?;
+        let width = u64::from(area.size.width);
+        // Rows above are 2^31 at most, and each has less than 2^32 pixels.
+        let unseen_before = above * width + left;
+        let unseen_between = width - u64::try_from(columns.len()).ok()?;
+        Some(Seen { columns, rows, unseen_before, unseen_between })
+    }
+
     /// Of a pixel that is inside, in bytes; `new` has checked that the last one's is on the bus.
     fn offset(&self, x: usize, y: usize) -> usize {
         y * self.layout.stride_bytes + x * self.layout.format.bytes()
@@ -235,34 +248,68 @@ impl<B: RegisterIo> DrawTarget for Framebuffer<B> {
     }
 
     fn fill_contiguous<I: IntoIterator<Item = Rgb888>>(&mut self, area: &Rectangle, colours: I) -> Result<(), Error> {
-        let seen = area.intersection(&self.bounding_box());
-        let Some((left, _)) = self.place(seen.top_left).filter(|_| !seen.is_zero_sized()) else { return Ok(()) };
-        let mut colours = colours.into_iter();
+        let Some(seen) = self.seen(area) else { return Ok(()) };
+        let mut colours = colours.into_iter().fuse();
         let mut row = Vec::new();
-        for y in area.rows() {
+        let mut unseen = seen.unseen_before;
+        for y in seen.rows {
+            skip(&mut colours, unseen);
             row.clear();
-            for x in area.columns() {
-                let Some(colour) = colours.next() else { break };
-                if seen.columns().contains(&x) {
-                    self.encode(colour, &mut row);
-                }
+            let first = self.offset(seen.columns.start, y);
+            for colour in colours.by_ref().take(seen.columns.len()) {
+                self.encode(colour, &mut row);
             }
-            if let Some(y) = usize::try_from(y).ok().filter(|y| *y < self.rows) {
-                self.store(self.offset(left, y), &row)?;
+            self.store(first, &row)?;
+            if row.len() < seen.columns.len() * self.layout.format.bytes() {
+                break;
             }
+            unseen = seen.unseen_between;
         }
         Ok(())
     }
 
     fn fill_solid(&mut self, area: &Rectangle, colour: Rgb888) -> Result<(), Error> {
-        let seen = area.intersection(&self.bounding_box());
-        let Some((left, _)) = self.place(seen.top_left).filter(|_| !seen.is_zero_sized()) else { return Ok(()) };
+        let Some(seen) = self.seen(area) else { return Ok(()) };
         let mut row = Vec::new();
-        seen.columns().for_each(|_| self.encode(colour, &mut row));
-        for y in seen.rows().filter_map(|y| usize::try_from(y).ok()) {
-            self.store(self.offset(left, y), &row)?;
+        seen.columns.clone().for_each(|_| self.encode(colour, &mut row));
+        for y in seen.rows {
+            self.store(self.offset(seen.columns.start, y), &row)?;
         }
         Ok(())
+    }
+}
+
+/// The part of an area that is on the screen.
+#[derive(Debug, Clone)]
+struct Seen {
+    /// Not empty.
+    columns: Range<usize>,
+    /// Not empty.
+    rows: Range<usize>,
+    /// Pixels of the area before the first that is seen, row by row.
+    unseen_before: u64,
+    /// Pixels of the area from the last that is seen of a row to the first of the next.
+    unseen_between: u64,
+}
+
+/// What of a stretch that begins at `start` lies in `0..end`, and what of it lies below.
+fn clip(start: i32, len: u32, end: usize) -> Option<(Range<usize>, u64)> {
+    let start = i64::from(start);
+    // Of 33 bits and a sign, at most.
+    let stop = start + i64::from(len);
+    let seen = usize::try_from(start.max(0)).ok()?..usize::try_from(stop).ok()?.min(end);
+    Some((seen, u64::try_from(-start).unwrap_or(0))).filter(|(seen, _)| !seen.is_empty())
+}
+
+/// Takes so many items out of an iterator, or all.
+fn skip(items: &mut impl Iterator, mut count: u64) {
+    while let Some(last) = count.checked_sub(1) {
+        let last = usize::try_from(last).unwrap_or(usize::MAX);
+        if items.nth(last).is_none() {
+            return;
+        }
+        // `last` is below the count, which therefore does not become negative.
+        count = count.saturating_sub(u64::try_from(last).unwrap_or(u64::MAX)).saturating_sub(1);
     }
 }
 

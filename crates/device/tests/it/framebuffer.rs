@@ -73,6 +73,90 @@ proptest! {
     }
 }
 
+/// Numbers at and around those where sums of 32 bits overflow, and such as are on a small screen.
+fn corner() -> impl Strategy<Value = i32> {
+    prop_oneof![Just(i32::MIN), Just(i32::MIN + 1), Just(i32::MAX - 3), Just(i32::MAX), -9..9_i32, any::<i32>()]
+}
+
+fn side() -> impl Strategy<Value = u32> {
+    let half = 1_u32 << 31;
+    prop_oneof![Just(half - 1), Just(half), Just(half + 3), Just(u32::MAX - 1), Just(u32::MAX), 0..9_u32, any::<u32>()]
+}
+
+/// Which pixel of an area a point is, row by row; `None` outside.
+fn number(area: &Rectangle, point: Point) -> Option<u64> {
+    let distance = |point: i32, corner: i32, side: u32| {
+        u64::try_from(i64::from(point) - i64::from(corner)).ok().filter(|distance| *distance < u64::from(side))
+    };
+    let x = distance(point.x, area.top_left.x, area.size.width)?;
+    let y = distance(point.y, area.top_left.y, area.size.height)?;
+    Some(y * u64::from(area.size.width) + x)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn areas_that_reach_far_outside_show_their_part_that_is_inside(
+        (x, y) in (corner(), corner()),
+        (width, height) in (side(), side()),
+        count in 0..40_u8,
+    ) {
+        let layout = layout(Size::new(6, 5), Format::Xrgb8888);
+        let area = Rectangle::new(Point::new(x, y), Size::new(width, height));
+        let (mut solid, mut repeated, mut counted) = (screen(layout), screen(layout), screen(layout));
+        solid.fill_solid(&area, Rgb888::WHITE).expect("memory");
+        // An end that never comes, of an iterator that is skipped at once.
+        repeated.fill_contiguous(&area, std::iter::repeat(Rgb888::WHITE)).expect("memory");
+        counted.fill_contiguous(&area, (0..count).map(|number| Rgb888::new(number, 1, 1))).expect("memory");
+        for point in solid.bounding_box().points() {
+            let number = number(&area, point);
+            let wanted = number.map_or(Rgb888::BLACK, |_| Rgb888::WHITE);
+            prop_assert_eq!(solid.pixel(point).expect("memory"), Some(wanted));
+            prop_assert_eq!(repeated.pixel(point).expect("memory"), Some(wanted));
+            let number = number.and_then(|number| u8::try_from(number).ok()).filter(|number| *number < count);
+            let wanted = number.map_or(Rgb888::BLACK, |number| Rgb888::new(number, 1, 1));
+            prop_assert_eq!(counted.pixel(point).expect("memory"), Some(wanted), "{:?} {}", area, point);
+        }
+    }
+}
+
+#[test]
+fn no_colour_is_asked_for_behind_the_last_that_is_seen() {
+    let mut screen = screen(Layout::packed(Size::new(4, 4), Format::Xrgb8888));
+    for (area, wanted) in [
+        // 4 rows of 5, but for the one pixel at the end that is to the right of the screen.
+        (Rectangle::new(Point::new(0, 0), Size::new(5, u32::MAX)), 19),
+        (Rectangle::new(Point::new(-2, -1), Size::new(3, 4)), 12),
+        (Rectangle::new(Point::new(i32::MAX, 0), Size::new(10, 10)), 0),
+        (Rectangle::new(Point::new(0, -5), Size::new(3, 5)), 0),
+    ] {
+        let mut asked = 0;
+        let colours = std::iter::from_fn(|| {
+            asked += 1;
+            Some(Rgb888::WHITE)
+        });
+        screen.fill_contiguous(&area, colours).expect("memory");
+        assert_eq!(asked, wanted, "{area:?}");
+    }
+}
+
+#[test]
+fn colours_that_end_draw_no_further_row() {
+    let trace = mapio_device::Trace::new(Simulated::new(Memory::new(vec![0; 0x100])));
+    let mut screen = Framebuffer::new(&trace, Layout::packed(Size::new(4, 4), Format::Xrgb8888)).expect("it fits");
+    let area = Rectangle::new(Point::new(0, 0), Size::new(4, u32::MAX));
+    let mut asked = 0;
+    let colours = std::iter::from_fn(|| {
+        asked += 1;
+        (asked <= 6).then_some(Rgb888::WHITE)
+    });
+    screen.fill_contiguous(&area, colours).expect("memory");
+    let places: Vec<_> = trace.take().into_iter().map(|record| (record.offset, record.width)).collect();
+    assert_eq!(places, [0, 8, 16].map(|offset| (offset, Width::U64)));
+    assert_eq!(asked, 7, "the end is met once");
+}
+
 #[test]
 fn pixels_are_stored_by_the_widest_accesses_that_are_aligned() {
     let trace = mapio_device::Trace::new(Simulated::new(Memory::new(vec![0; 0x100])));
