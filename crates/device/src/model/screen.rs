@@ -43,6 +43,11 @@ const ATTRIBUTES: usize = 0x15;
 const PALETTE: usize = 0x10;
 /// The bits that there are of a register of the palette, and of each that follows.
 const ATTRIBUTE_BITS: [u8; ATTRIBUTES - PALETTE + 1] = [0x3f, 0xef, 0xff, 0x3f, 0x0f, 0x0f];
+/// Registers of the picture tube controller.
+const TUBE_REGISTERS: usize = 25;
+/// Why it refuses an access.
+const ONLY_BYTES: &str = "there are registers of 8 bits only";
+
 /// The memory of a text screen with so many columns and rows: a [`TextScreen`](crate::screen::TextScreen) for it shows what
 /// would be seen. Zeros at first: blanks.
 ///
@@ -70,8 +75,59 @@ fn memory(name: &str, count: u64, item_bytes: u64) -> Result<Mmio, Error> {
     Mmio::new(mapping, name)
 }
 
-/// The registers of the [Bochs display](crate::screen::bochs): BAR 2 of the PCI device, with those of the VGA that decide
-/// whether there is a picture.
+/// The picture tube controller of a VGA, of which a text screen needs [index and data](crate::screen::cursor). It has
+/// only accesses of 8 bits, and 25 registers: behind others is nothing. All are 0 at first.
+#[derive(Debug, Clone, Default)]
+pub struct Tube {
+    index: u8,
+    registers: [u8; TUBE_REGISTERS],
+}
+
+impl Tube {
+    /// The number of the cell that is shown first.
+    #[must_use]
+    pub fn first_cell(&self) -> u16 {
+        u16::from_be_bytes([self.registers[0x0c], self.registers[0x0d]])
+    }
+
+    /// The number of the cell where the cursor is; `None` while it is hidden.
+    #[must_use]
+    pub fn cursor_cell(&self) -> Option<u16> {
+        let cell = u16::from_be_bytes([self.registers[0x0e], self.registers[0x0f]]);
+        (self.registers[0x0a] & 0x20 == 0).then_some(cell)
+    }
+}
+
+impl Model for Tube {
+    fn len(&self) -> usize {
+        2
+    }
+
+    fn read(&mut self, offset: usize, width: Width, _: Instant) -> Result<u64, &'static str> {
+        let data = self.registers.get(usize::from(self.index)).copied().unwrap_or(0);
+        match (offset, width) {
+            (0, Width::U8) => Ok(self.index.into()),
+            (_, Width::U8) => Ok(data.into()),
+            _ => Err(ONLY_BYTES),
+        }
+    }
+
+    fn write(&mut self, offset: usize, width: Width, value: u64, _: Instant) -> Result<(), &'static str> {
+        match (offset, width) {
+            (0, Width::U8) => self.index = u8::from_bits(value),
+            (_, Width::U8) => {
+                if let Some(register) = self.registers.get_mut(usize::from(self.index)) {
+                    *register = u8::from_bits(value);
+                }
+            }
+            _ => return Err(ONLY_BYTES),
+        }
+        Ok(())
+    }
+}
+
+/// The registers of the [Bochs display](crate::screen::bochs): BAR 2 of the PCI device, with those of the VGA that
+/// decide whether there is a picture.
 ///
 /// It has a mode when it is switched on with one that it has memory for. As QEMU's, it has no accesses but those of 16 bits
 /// to these registers, and those of 8 bits to the VGA's.

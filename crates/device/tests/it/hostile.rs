@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use mapio_device::model::edu::{Edu, EduFailure, Memory, Times};
 use mapio_device::model::parallel::{Printer, PrinterFailure};
-use mapio_device::model::screen::Bochs;
+use mapio_device::model::screen::{Bochs, Tube};
 use mapio_device::model::{Model, Simulated};
 use mapio_device::{Error, Interrupt, RegisterIo, Width};
 use proptest::prelude::*;
@@ -90,5 +90,10 @@ proptest! {
             run(&bus, &near.collect::<Vec<_>>());
         }
         run(&bus, &far);
+    }
+
+    #[test]
+    fn any_access_to_a_tube_answers(accesses in accesses(2)) {
+        run(&Simulated::new(Tube::default()), &accesses);
     }
 }
