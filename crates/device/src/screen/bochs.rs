@@ -1,6 +1,6 @@
-//! The display of Bochs and QEMU, a PCI device (1234:1111): its memory is BAR 0, and the registers of its mode are in BAR 2
-//! (QEMU's docs/specs/standard-vga.rst; the names are those of Bochs's `VBE_DISPI`). The ports of a VGA from 0x3c0 on are in
-//! BAR 2 from 0x400 on.
+//! The display of Bochs and QEMU, a PCI device (1234:1111): its memory is BAR 0, and the registers of its mode are in
+//! BAR 2 (QEMU's docs/specs/standard-vga.rst; the names are those of Bochs's `VBE_DISPI`). The ports of a VGA from
+//! 0x3c0 on are in BAR 2 from 0x400 on.
 
 use embedded_graphics_core::geometry::Size;
 
@@ -26,8 +26,8 @@ const PALETTE_ON: u8 = 0x20;
 registers! {
     /// The registers of the Bochs display's mode.
     pub block Registers "bochs", 0x600 bytes {
-        /// The attribute controller of a VGA, port 0x3c0: index and data by turns. Bit 5 of the index shows the picture.
-        /// Displays without a VGA have neither this nor the next three.
+        /// The attribute controller of a VGA, port 0x3c0: index and data by turns. Bit 5 of the index shows the
+        /// picture. Displays without a VGA have neither this nor the next three.
         attribute: Attribute "ATTRIBUTE" @ 0x400: u8 { read none, write plain }
         /// Miscellaneous output, port 0x3c2.
         output: Output "MISC_WRITE" @ 0x402: u8 { read none, write plain } fields {
@@ -109,8 +109,8 @@ pub fn set_mode(bus: impl RegisterIo, size: Size, format: Format) -> Result<Layo
     Ok(Layout { size, format, stride_bytes: usize::from(stride) * format.bytes() })
 }
 
-/// Shows the picture, whatever the attribute controller expects to come: whether that is an index can't be read. The other
-/// bits of miscellaneous output stay. On displays without a VGA this reads ones, and writes nothing.
+/// Shows the picture, whatever the attribute controller expects to come: whether that is an index can't be read. The
+/// other bits of miscellaneous output stay. On displays without a VGA this reads ones, and writes nothing.
 fn show(registers: &mut Registers<impl RegisterIo>) -> Result<(), Error> {
     let output = Output(registers.present_output().read()?.0);
     registers.output().write(output.with_colour(1))?;

@@ -78,9 +78,9 @@ const _: () = assert!(size_of::<FixScreenInfo>() == if size_of::<libc::c_ulong>(
 /// Opens /dev/fb of a number, as it is set now. A console of the kernel on it goes on writing there.
 ///
 /// # Errors
-/// [`Error::Os`]: `ENOENT` where there is none, `EACCES` for those who may not; [`Error::Unexpected`] for pixels that no
-/// [`Format`] is, for some that its memory does not have, or for what is no framebuffer; [`Error::Map`]; [`Error::Invalid`]
-/// for pixels that are not aligned.
+/// [`Error::Os`]: `ENOENT` where there is none, `EACCES` for those who may not; [`Error::Unexpected`] for pixels that
+/// no [`Format`] is, for some that its memory does not have, or for what is no framebuffer; [`Error::Map`];
+/// [`Error::Invalid`] for pixels that are not aligned.
 pub fn open(system: &System, number: usize) -> Result<Framebuffer<Mmio>, Error> {
     let path = system.path(format!("/dev/fb{number}"));
     let name = path.display().to_string();
@@ -107,8 +107,9 @@ pub fn open(system: &System, number: usize) -> Result<Framebuffer<Mmio>, Error> 
 
 /// Which bytes of the file the visible pixels are, and how they lie there.
 ///
-/// A mapping begins with the page in which the framebuffer's memory begins (`vm_iomap_memory` in Linux's mm/memory.c), and
-/// behind the memory may come registers (`fb_mmap` in its drivers/video/fbdev/core/fb_io_fops.c), which no pixel must reach.
+/// A mapping begins with the page in which the framebuffer's memory begins (`vm_iomap_memory` in Linux's mm/memory.c),
+/// and behind the memory may come registers (`fb_io_mmap` in its drivers/video/fbdev/core/fb_io_fops.c), which no
+/// pixel must reach.
 fn place(var: &VarScreenInfo, fix: &FixScreenInfo, page_bytes: usize) -> Result<(Range<u64>, Layout), String> {
     if fix.kind != FB_TYPE_PACKED_PIXELS {
         return Err(format!("its pixels are not packed, but of type {}", fix.kind));

@@ -54,10 +54,10 @@ impl Layout {
 
 /// A screen whose pixels are in memory, to be drawn on by `embedded-graphics`.
 ///
-/// Colours are given with 8 bits a part, and stored as the screen has them. What is drawn outside is left out, however far it
-/// reaches, and takes time only where its colours have to be counted off. Pixels are written
-/// 64 bits at a time where several stand side by side, by accesses that are ordered among themselves only:
-/// write-combining memory is to be [flushed](crate::Mmio::flush) at the end.
+/// Colours are given with 8 bits a part, and stored as the screen has them. What is drawn outside is left out, however
+/// far it reaches, and takes time only where its colours have to be counted off. Pixels are written 64 bits at a time
+/// where several stand side by side, by accesses that are ordered among themselves only: write-combining memory is to
+/// be [flushed](crate::Mmio::flush) at the end.
 ///
 /// ```
 /// use mapio_device::model;
@@ -83,8 +83,8 @@ impl<B: RegisterIo> Framebuffer<B> {
     /// [alignment](RegisterIo::alignment) has. What is on it stays.
     ///
     /// # Errors
-    /// Those of [`Layout::len_bytes`], and [`Error::Invalid`] for a bus that is shorter, or begins where a pixel of 16 or 32
-    /// bits would be misaligned.
+    /// Those of [`Layout::len_bytes`], and [`Error::Invalid`] for a bus that is shorter, or begins where a pixel of 16
+    /// or 32 bits would be misaligned.
     pub fn new(bus: B, layout: Layout) -> Result<Self, Error> {
         let wanted = layout.len_bytes()?;
         if bus.len() < wanted {
