@@ -26,7 +26,7 @@ pub use embedded_graphics_core::geometry::Size;
 pub use format::Format;
 pub use framebuffer::{Framebuffer, Layout};
 pub use picture::Picture;
-pub use text::{Cell, Position, TEXT_ADDR, TextScreen};
+pub use text::{Cell, Position, TEXT_ADDR, TEXT_BYTES, TextScreen};
 
 use crate::error::Error;
 

@@ -1,7 +1,7 @@
 //! Text and a picture on screens that are memory, a location a cell or a pixel: screen [text|picture|pc|fb] FILE.png
 //!
-//! `text`, the default, and `picture` are screens in this process's memory. `pc` prints on the text screen of a PC, at
-//! 0xb8000 of /dev/mem, and `fb` draws on /dev/fb0. Texts are shown, and pictures saved, as they are read back.
+//! `text`, the default, and `picture` are screens in this process's memory. `pc` prints on the text screen of a PC, in
+//! /dev/mem, and `fb` draws on /dev/fb0. Texts are shown, and pictures saved, as they are read back.
 use std::env;
 use std::error::Error;
 use std::fs::File;
@@ -11,14 +11,13 @@ use std::process::ExitCode;
 use embedded_graphics::pixelcolor::Rgb888;
 use embedded_graphics::prelude::*;
 use embedded_graphics::primitives::{Circle, PrimitiveStyle, Rectangle};
-use mapio::device::screen::{Colour, Format, Framebuffer, Layout, TEXT_ADDR, TextScreen, fbdev};
-use mapio::device::{self, Mmio, RegisterIo, System, model};
+use mapio::device::screen::{Colour, Format, Framebuffer, Layout, TextScreen, fbdev};
+use mapio::device::{self, RegisterIo, System, model};
 
 const CELLS: Size = Size::new(80, 25);
 
 /// Prints on any bus behind which a text screen is.
-fn print(bus: impl RegisterIo) -> Result<TextScreen<impl RegisterIo>, device::Error> {
-    let mut screen = TextScreen::new(bus, CELLS)?;
+fn print(screen: &mut TextScreen<impl RegisterIo>) -> Result<(), device::Error> {
     screen.clear()?;
     for number in 0..16 {
         let colour = Colour::from_number(number);
@@ -28,7 +27,7 @@ fn print(bus: impl RegisterIo) -> Result<TextScreen<impl RegisterIo>, device::Er
         screen.set_attribute(Colour::Black.on(colour));
         screen.print("  ░▒▓█ Ω ≈ π  \n")?;
     }
-    Ok(screen)
+    Ok(())
 }
 
 /// Draws on anything that can be drawn on.
@@ -45,9 +44,9 @@ fn draw<D: DrawTarget<Color = Rgb888>>(screen: &mut D) -> Result<(), D::Error> {
 fn run(which: &str, path: &Path) -> Result<(), Box<dyn Error>> {
     let picture = match which {
         "text" | "pc" => {
-            let end = TEXT_ADDR + 80 * 25 * 2;
-            let bus = if which == "pc" { Mmio::open("/dev/mem", TEXT_ADDR..end)? } else { model::screen::text(CELLS)? };
-            let screen = print(bus)?;
+            let simulated = || TextScreen::new(model::screen::text(CELLS)?, CELLS);
+            let mut screen = if which == "pc" { TextScreen::open(&System::default(), CELLS)? } else { simulated()? };
+            print(&mut screen)?;
             println!("{}", screen.text()?.trim_end());
             screen.picture()?
         }

@@ -360,11 +360,10 @@ impl Place {
     pub(super) fn json(&self, target: &Target, value: Option<u64>) -> PlaceJson {
         let shown = self.register.filter(|_| self.field.is_none());
         let fields = |value| {
-            let fields = shown.into_iter().flat_map(|(register, _)| register.fields);
-            fields.map(move |field| FieldJson::new(field, value)).collect()
+            let fields =
+                shown.into_iter().flat_map(|(register, _)| register.fields.iter().map(move |field| (register, field)));
+            fields.map(|(register, field)| FieldJson::new(field, register, value)).collect()
         };
-        let fields =
-            shown.into_iter().flat_map(|(register, _)| register.fields.iter().map(move |field| (register, field)));
         PlaceJson {
             target: target.name.clone(),
             offset: self.offset,
@@ -376,9 +375,6 @@ impl Place {
             hex: value.map(|value| format!("{value:#x}")),
             meaning: self.field.zip(value).and_then(|(field, value)| field.value_name(value)),
             fields: value.map_or_else(Vec::new, fields),
-            hex: format!("{value:#x}"),
-            meaning: self.field.and_then(|field| field.value_name(value)),
-            fields: fields.map(|(register, field)| FieldJson::new(field, register, value)).collect(),
         }
     }
 }

@@ -10,9 +10,7 @@ use anyhow::Context;
 use clap::Args;
 use mapio_device::screen::embedded_graphics_core::draw_target::DrawTarget;
 use mapio_device::screen::embedded_graphics_core::geometry::Point;
-use mapio_device::screen::{
-    Attribute, Format, Framebuffer, Layout, Picture, Size, TEXT_ADDR, TextScreen, bochs, fbdev,
-};
+use mapio_device::screen::{Attribute, Format, Framebuffer, Layout, Picture, Size, TextScreen, bochs, fbdev};
 use mapio_device::{Mmio, System, model};
 use serde::Serialize;
 use tempfile::NamedTempFile;
@@ -34,8 +32,8 @@ const GLYPH: Size = Size::new(9, 14);
 /// Print and draw on screens that are memory, and see what is on them
 ///
 /// TARGET is sim:text or sim:framebuffer (simulated ones, black at first, which end with the command), mem (the text
-/// screen of a PC, at 0xb8000 of /dev/mem), fb:0 (/dev/fb0, as it is set), or pci:1234:1111 (the display of QEMU and
-/// Bochs).
+/// screen of a PC: the cells of /dev/mem, from 0xb8000 on, that /dev/port says are shown), fb:0 (/dev/fb0, as it is
+/// set), or pci:1234:1111 (the display of QEMU and Bochs).
 ///
 /// It is cleared, gets the picture, then the text, and is looked at then. Drawing on hardware is asked about on a
 /// terminal, and refused without one, unless there is --yes. Exit status: 0 done, 1 not wanted, 2 error.
@@ -242,12 +240,7 @@ impl Arguments {
                 let layout = Layout::packed(size, format);
                 Screen::Pixels(Framebuffer::new(model::screen::framebuffer(layout)?, layout)?)
             }
-            Target::Memory => {
-                let cells = self.cells()?;
-                let len = u64::from(cells.width).saturating_mul(cells.height.into()).saturating_mul(CELL_BYTES);
-                let end = TEXT_ADDR.checked_add(len).context("the screen is too large")?;
-                Screen::Text(TextScreen::new(Mmio::open(system.path("/dev/mem"), TEXT_ADDR..end)?, cells)?)
-            }
+            Target::Memory => Screen::Text(TextScreen::open(&system, self.cells()?)?),
             Target::Framebuffer(number) => {
                 anyhow::ensure!(self.mode.is_none(), "fb:{number} has the mode that the kernel has set");
                 Screen::Pixels(fbdev::open(&system, number)?)

@@ -819,13 +819,27 @@ fn a_screen_that_is_hardware_is_drawn_on_with_yes_alone() {
     }
     let folder = machine();
     let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("it is there");
-    memory.set_len(0xb_9000).expect("room");
+    memory.set_len(0xc_0000).expect("room");
+    // The register that says which cell is shown first; a file has the same byte for its upper and its lower half.
+    let port = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/port")).expect("it is there");
+    let show_from = |byte| std::os::unix::fs::FileExt::write_all_at(&port, &[byte], 0x3d5).expect("room");
+    show_from(0);
     for target in ["mem", "fb:0", "pci:1234:1111"] {
         folder.fails(&on(&[target, "--text", "Hello."]), &[target, "is hardware, and nobody can be asked: --yes"]);
     }
     folder.done(&on(&["mem", "--text", "Hello.", "--yes"]));
     assert_eq!(&folder.read("machine/dev/mem")[0xb_8000..0xb_8004], b"H\x07e\x07");
     assert!(folder.done(&on(&["mem", "--show"])).starts_with("Hello.\n"));
+    // As after the console has scrolled: what was printed is no longer seen.
+    show_from(1);
+    assert_eq!(folder.done(&on(&["mem", "--show"])).trim_end(), "");
+    folder.done(&on(&["mem", "--text", "Lower.", "--yes"]));
+    assert_eq!(&folder.read("machine/dev/mem")[0xb_8000 + 0x202..][..4], b"L\x07o\x07");
+    assert!(folder.done(&on(&["mem", "--show"])).starts_with("Lower.\n"));
+    show_from(0xff);
+    folder.fails(&on(&["mem", "--show"]), &["80 by 25 cells are shown from number 65535 on"]);
+    folder.fails(&on(&["mem", "--show", "--mode", "200x200"]), &["200 by 200 cells take 80000 bytes"]);
+    show_from(0);
     folder.fails(&on(&["mem", "--text", "Lost.", "--yes", "--capture", "none/a.png"]), &["creating none/a.png"]);
     assert!(folder.done(&on(&["mem", "--show"])).starts_with("Hello.\n"), "nothing was drawn");
     folder.fails(&on(&["fb:0", "--capture", "a.png"]), &["fb0: it is no framebuffer"]);

@@ -1,5 +1,6 @@
-//! The display of Bochs and QEMU, a PCI device (1234:1111): its memory is BAR 0, and the registers of its mode are in BAR 2
-//! (QEMU's docs/specs/standard-vga.rst; the names are those of Bochs's `VBE_DISPI`).
+//! The display of Bochs and QEMU, a PCI device (1234:1111): its memory is BAR 0, and the registers of its mode are in
+//! BAR 2 (QEMU's docs/specs/standard-vga.rst; the names are those of Bochs's `VBE_DISPI`). The ports of a VGA from
+//! 0x3c0 on are in BAR 2 from 0x400 on.
 
 use embedded_graphics_core::geometry::Size;
 
@@ -25,8 +26,18 @@ const PALETTE_ON: u8 = 0x20;
 registers! {
     /// The registers of the Bochs display's mode.
     pub block Registers "bochs", 0x600 bytes {
-        /// The attribute controller of a VGA; bit 5 shows the picture. On displays without a VGA it is nothing.
+        /// The attribute controller of a VGA, port 0x3c0: index and data by turns. Bit 5 of the index shows the
+        /// picture. Displays without a VGA have neither this nor the next three.
         attribute: Attribute "ATTRIBUTE" @ 0x400: u8 { read none, write plain }
+        /// Miscellaneous output, port 0x3c2.
+        output: Output "MISC_WRITE" @ 0x402: u8 { read none, write plain } fields {
+            /// The status register is at port 0x3da, and not at 0x3ba.
+            colour with_colour "COLOUR" [0],
+        }
+        /// What it is, port 0x3cc.
+        present_output: PresentOutput "MISC_READ" @ 0x40c: u8 { read pure, write none }
+        /// Input status 1, port 0x3da. Reading it makes the attribute controller expect an index.
+        status: Status "STATUS1" @ 0x41a: u8 { read effect, write none }
         /// Which version of these registers.
         id: Version "ID" @ 0x500: u16 { read pure, write plain }
         /// Pixels of a row.
@@ -76,7 +87,7 @@ pub fn set_mode(bus: impl RegisterIo, size: Size, format: Format) -> Result<Layo
         Format::Xrgb8888 => 32,
         other => return Err(Error::invalid(NAME, format!("it has no pixels of {other}"))),
     };
-    let registers = Registers::new(bus)?;
+    let mut registers = Registers::new(bus)?;
     let unexpected = |reason: String| Error::Unexpected { object: NAME.to_owned(), reason };
     let version = registers.id().read()?.0;
     if version & 0xfff0 != ID_BITS {
@@ -87,7 +98,7 @@ pub fn set_mode(bus: impl RegisterIo, size: Size, format: Format) -> Result<Layo
     registers.height().write(height)?;
     registers.depth().write(depth)?;
     registers.enable().write(Enable::default().with_on(1).with_linear(1))?;
-    registers.attribute().write(PALETTE_ON)?;
+    show(&mut registers)?;
     let mode = (registers.width().read()?.0, registers.height().read()?.0, registers.depth().read()?.0);
     let stride = registers.stride().read()?.0;
     if mode != (width, height, depth) || stride < width || registers.enable().read()?.on() == 0 {
@@ -96,4 +107,13 @@ pub fn set_mode(bus: impl RegisterIo, size: Size, format: Format) -> Result<Layo
         return Err(unexpected(format!("asked for {width}x{height}x{depth}, it has {shown}")));
     }
     Ok(Layout { size, format, stride_bytes: usize::from(stride) * format.bytes() })
+}
+
+/// Shows the picture, whatever the attribute controller expects to come: whether that is an index can't be read. The
+/// other bits of miscellaneous output stay. On displays without a VGA this reads ones, and writes nothing.
+fn show(registers: &mut Registers<impl RegisterIo>) -> Result<(), Error> {
+    let output = Output(registers.present_output().read()?.0);
+    registers.output().write(output.with_colour(1))?;
+    registers.status().read()?;
+    registers.attribute().write(PALETTE_ON)
 }

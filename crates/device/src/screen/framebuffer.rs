@@ -1,10 +1,11 @@
 //! A framebuffer: a screen where each pixel is a location.
 
 use std::fmt;
+use std::ops::Range;
 
 use embedded_graphics_core::Pixel;
 use embedded_graphics_core::draw_target::DrawTarget;
-use embedded_graphics_core::geometry::{Dimensions, OriginDimensions, Point, Size};
+use embedded_graphics_core::geometry::{OriginDimensions, Point, Size};
 use embedded_graphics_core::pixelcolor::Rgb888;
 use embedded_graphics_core::primitives::Rectangle;
 
@@ -53,9 +54,10 @@ impl Layout {
 
 /// A screen whose pixels are in memory, to be drawn on by `embedded-graphics`.
 ///
-/// Colours are given with 8 bits a part, and stored as the screen has them. What is drawn outside is left out. Pixels are written
-/// 64 bits at a time where several stand side by side, by accesses that are ordered among themselves only:
-/// write-combining memory is to be [flushed](crate::Mmio::flush) at the end.
+/// Colours are given with 8 bits a part, and stored as the screen has them. What is drawn outside is left out, however
+/// far it reaches, and takes time only where its colours have to be counted off. Pixels are written 64 bits at a time
+/// where several stand side by side, by accesses that are ordered among themselves only: write-combining memory is to
+/// be [flushed](crate::Mmio::flush) at the end.
 ///
 /// ```
 /// use mapio_device::model;
@@ -77,14 +79,24 @@ pub struct Framebuffer<B> {
 }
 
 impl<B: RegisterIo> Framebuffer<B> {
-    /// The screen at the start of a bus, which needs accesses of 8 to 64 bits. What is on it stays.
+    /// The screen at the start of a bus, which needs accesses of 8 bits up to those that its
+    /// [alignment](RegisterIo::alignment) has. What is on it stays.
     ///
     /// # Errors
-    /// Those of [`Layout::len_bytes`], and [`Error::Invalid`] for a bus that is shorter.
+    /// Those of [`Layout::len_bytes`], and [`Error::Invalid`] for a bus that is shorter, or begins where a pixel of 16
+    /// or 32 bits would be misaligned.
     pub fn new(bus: B, layout: Layout) -> Result<Self, Error> {
         let wanted = layout.len_bytes()?;
         if bus.len() < wanted {
             let reason = format!("its pixels take {wanted} bytes, and there are {}", bus.len());
+            return Err(Error::invalid(NAME, reason));
+        }
+        // A pixel of 24 bits is written in bytes where it has to be.
+        let pixel_bytes = Some(layout.format.bytes()).filter(|bytes| bytes.is_power_of_two()).unwrap_or(1);
+        if bus.alignment() < pixel_bytes {
+            let (format, alignment) = (layout.format, bus.alignment());
+            let reason =
+                format!("{format} begins at a multiple of {pixel_bytes} bytes, and the bus at one of {alignment}");
             return Err(Error::invalid(NAME, reason));
         }
         let (columns, rows) = extent(NAME, layout.size)?;
@@ -151,6 +163,17 @@ impl<B: RegisterIo> Framebuffer<B> {
         (x < self.columns && y < self.rows).then_some((x, y))
     }
 
+    /// The part of an area that is on the screen; `None` if there is none.
+    fn seen(&self, area: &Rectangle) -> Option<Seen> {
+        let (columns, left) = clip(area.top_left.x, area.size.width, self.columns)?;
+        let (rows, above) = clip(area.top_left.y, area.size.height, self.rows)?;
+        let width = u64::from(area.size.width);
+        // Rows above are 2^31 at most, and each has less than 2^32 pixels.
+        let unseen_before = above * width + left;
+        let unseen_between = width - u64::try_from(columns.len()).ok()?;
+        Some(Seen { columns, rows, unseen_before, unseen_between })
+    }
+
     /// Of a pixel that is inside, in bytes; `new` has checked that the last one's is on the bus.
     fn offset(&self, x: usize, y: usize) -> usize {
         y * self.layout.stride_bytes + x * self.layout.format.bytes()
@@ -164,14 +187,16 @@ impl<B: RegisterIo> Framebuffer<B> {
 
     /// Writes bytes, by the widest accesses that are aligned.
     fn store(&self, mut offset: usize, mut bytes: &[u8]) -> Result<(), Error> {
+        let alignment = self.bus.alignment();
+        let has_words = alignment >= Width::U64.bytes();
         while !bytes.is_empty() {
             // All that is aligned in one go: it is most of it.
-            while let Some((word, rest)) = bytes.split_first_chunk().filter(|_| offset.is_multiple_of(8)) {
+            while let Some((word, rest)) = bytes.split_first_chunk().filter(|_| has_words && offset.is_multiple_of(8)) {
                 self.bus.write_relaxed(offset, Width::U64, u64::from_le_bytes(*word))?;
                 (offset, bytes) = (offset + 8, rest);
             }
             if !bytes.is_empty() {
-                let width = widest(offset, bytes.len());
+                let width = widest(offset, bytes.len().min(alignment));
                 let (part, rest) = bytes.split_at(width.bytes());
                 let mut word = [0; 8];
                 word[..part.len()].copy_from_slice(part);
@@ -184,8 +209,9 @@ impl<B: RegisterIo> Framebuffer<B> {
 
     /// Reads bytes in the same way.
     fn load(&self, mut offset: usize, mut bytes: &mut [u8]) -> Result<(), Error> {
+        let alignment = self.bus.alignment();
         while !bytes.is_empty() {
-            let width = widest(offset, bytes.len());
+            let width = widest(offset, bytes.len().min(alignment));
             let word = self.bus.read_relaxed(offset, width)?.to_le_bytes();
             let (part, rest) = bytes.split_at_mut(width.bytes());
             part.copy_from_slice(&word[..width.bytes()]);
@@ -222,34 +248,68 @@ impl<B: RegisterIo> DrawTarget for Framebuffer<B> {
     }
 
     fn fill_contiguous<I: IntoIterator<Item = Rgb888>>(&mut self, area: &Rectangle, colours: I) -> Result<(), Error> {
-        let seen = area.intersection(&self.bounding_box());
-        let Some((left, _)) = self.place(seen.top_left).filter(|_| !seen.is_zero_sized()) else { return Ok(()) };
-        let mut colours = colours.into_iter();
+        let Some(seen) = self.seen(area) else { return Ok(()) };
+        let mut colours = colours.into_iter().fuse();
         let mut row = Vec::new();
-        for y in area.rows() {
+        let mut unseen = seen.unseen_before;
+        for y in seen.rows {
+            skip(&mut colours, unseen);
             row.clear();
-            for x in area.columns() {
-                let Some(colour) = colours.next() else { break };
-                if seen.columns().contains(&x) {
-                    self.encode(colour, &mut row);
-                }
+            let first = self.offset(seen.columns.start, y);
+            for colour in colours.by_ref().take(seen.columns.len()) {
+                self.encode(colour, &mut row);
             }
-            if let Some(y) = usize::try_from(y).ok().filter(|y| *y < self.rows) {
-                self.store(self.offset(left, y), &row)?;
+            self.store(first, &row)?;
+            if row.len() < seen.columns.len() * self.layout.format.bytes() {
+                break;
             }
+            unseen = seen.unseen_between;
         }
         Ok(())
     }
 
     fn fill_solid(&mut self, area: &Rectangle, colour: Rgb888) -> Result<(), Error> {
-        let seen = area.intersection(&self.bounding_box());
-        let Some((left, _)) = self.place(seen.top_left).filter(|_| !seen.is_zero_sized()) else { return Ok(()) };
+        let Some(seen) = self.seen(area) else { return Ok(()) };
         let mut row = Vec::new();
-        seen.columns().for_each(|_| self.encode(colour, &mut row));
-        for y in seen.rows().filter_map(|y| usize::try_from(y).ok()) {
-            self.store(self.offset(left, y), &row)?;
+        seen.columns.clone().for_each(|_| self.encode(colour, &mut row));
+        for y in seen.rows {
+            self.store(self.offset(seen.columns.start, y), &row)?;
         }
         Ok(())
+    }
+}
+
+/// The part of an area that is on the screen.
+#[derive(Debug, Clone)]
+struct Seen {
+    /// Not empty.
+    columns: Range<usize>,
+    /// Not empty.
+    rows: Range<usize>,
+    /// Pixels of the area before the first that is seen, row by row.
+    unseen_before: u64,
+    /// Pixels of the area from the last that is seen of a row to the first of the next.
+    unseen_between: u64,
+}
+
+/// What of a stretch that begins at `start` lies in `0..end`, and what of it lies below.
+fn clip(start: i32, len: u32, end: usize) -> Option<(Range<usize>, u64)> {
+    let start = i64::from(start);
+    // Of 33 bits and a sign, at most.
+    let stop = start + i64::from(len);
+    let seen = usize::try_from(start.max(0)).ok()?..usize::try_from(stop).ok()?.min(end);
+    Some((seen, u64::try_from(-start).unwrap_or(0))).filter(|(seen, _)| !seen.is_empty())
+}
+
+/// Takes so many items out of an iterator, or all.
+fn skip(items: &mut impl Iterator, mut count: u64) {
+    while let Some(last) = count.checked_sub(1) {
+        let last = usize::try_from(last).unwrap_or(usize::MAX);
+        if items.nth(last).is_none() {
+            return;
+        }
+        // `last` is below the count, which therefore does not become negative.
+        count = count.saturating_sub(u64::try_from(last).unwrap_or(u64::MAX)).saturating_sub(1);
     }
 }
 

@@ -4,12 +4,18 @@ use std::fmt;
 
 use embedded_graphics_core::geometry::Size;
 
+use super::cursor::{self, Cursor};
 use super::{Attribute, Picture, code_page, extent};
-use crate::bus::{self, RegisterIo};
+use crate::bus::{self, Mmio, PortFile, RegisterIo};
 use crate::error::Error;
+use crate::system::System;
 
-/// Where a PC's text screen is in memory.
+/// Where the memory of a PC's text screen begins. What is shown begins there as long as nobody has scrolled by moving
+/// it.
 pub const TEXT_ADDR: u64 = 0xb_8000;
+
+/// Bytes of that memory that a program can reach.
+pub const TEXT_BYTES: usize = 0x8000;
 
 /// What errors call it.
 const NAME: &str = "text screen";
@@ -70,7 +76,8 @@ pub struct TextScreen<B> {
 }
 
 impl<B: RegisterIo> TextScreen<B> {
-    /// The screen in this memory: of a PC at [`TEXT_ADDR`] (in /dev/mem), with 80 columns and 25 rows. What is on it stays.
+    /// The screen whose first cell is at the start of this bus, usually with 80 columns and 25 rows. What is on it
+    /// stays.
     ///
     /// # Errors
     /// [`Error::Invalid`] for a size that the memory does not have, or that is none.
@@ -244,6 +251,47 @@ impl<B: RegisterIo> TextScreen<B> {
         }
         let reason = format!("there is no column {column} of row {row} in {} by {}", self.columns, self.rows);
         Err(Error::invalid(NAME, reason))
+    }
+}
+
+impl TextScreen<Mmio> {
+    /// The text screen of a PC with a VGA, in /dev/mem: the cells that are seen now, as the ports of /dev/port tell.
+    /// What is on it stays.
+    ///
+    /// The kernel's console scrolls by showing other cells. After that, this is the memory that was shown before: a
+    /// screen that is to be used for long is opened where no console prints, or opened again.
+    ///
+    /// # Errors
+    /// [`Error::Os`] and [`Error::Map`] of opening; those of [`shown`](Self::shown).
+    pub fn open(system: &System, size: Size) -> Result<Self, Error> {
+        let ports = u64::from(cursor::PORTS.start)..u64::from(cursor::PORTS.end);
+        let mut controller = Cursor::new(PortFile::open(system.path("/dev/port"), ports)?)?;
+        let len = u64::try_from(TEXT_BYTES).unwrap_or_else(|_| unreachable!("it has 16 bits"));
+        let memory = Mmio::open(system.path("/dev/mem"), TEXT_ADDR..TEXT_ADDR + len)?;
+        Self::shown(&memory, &mut controller, size)
+    }
+
+    /// The cells of a text screen's memory that its controller shows now.
+    ///
+    /// # Errors
+    /// [`Error::Unexpected`] if the memory does not have all of them, as where there is no text; those of
+    /// [`new`](Self::new) and of [`Cursor::first_cell`].
+    pub fn shown(memory: &Mmio, controller: &mut Cursor<impl RegisterIo>, size: Size) -> Result<Self, Error> {
+        let (columns, rows) = extent(NAME, size)?;
+        let cell = controller.first_cell()?;
+        let len = columns.saturating_mul(rows).saturating_mul(CELL_BYTES);
+        if len > memory.len() {
+            // That is an error wherever it begins, and `new` tells it.
+            return Self::new(memory.clone(), size);
+        }
+        let start = usize::from(cell) * CELL_BYTES;
+        let end = start.checked_add(len).filter(|end| *end <= memory.len()).ok_or_else(|| {
+            let cells = memory.len() / CELL_BYTES;
+            let reason =
+                format!("{columns} by {rows} cells are shown from number {cell} on, and its memory has {cells}");
+            Error::Unexpected { object: NAME.to_owned(), reason }
+        })?;
+        Self::new(memory.part(start..end)?, size)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use mapio_device::edu::Edu as EduDriver;
 use mapio_device::model::edu::{Edu, EduFailure, Memory, Times};
 use mapio_device::model::parallel::{Printer, PrinterFailure};
-use mapio_device::model::screen::Bochs;
+use mapio_device::model::screen::{Bochs, Tube};
 use mapio_device::model::{Model, Simulated};
 use mapio_device::parallel::ParallelPort;
 use mapio_device::{Driven, Error, Interrupt, Polled, RegisterIo, Waiting, Width};
@@ -110,9 +110,10 @@ proptest! {
     #[test]
     fn any_access_to_a_display_answers(near in accesses(0x20), far in accesses(0x1000)) {
         let bus = Simulated::new(Bochs::new(1 << 20));
-        let near: Vec<_> =
-            near.into_iter().map(|(offset, width, value)| (offset.saturating_add(0x500), width, value)).collect();
-        run(&bus, &near);
+        for start in [0x400, 0x500] {
+            let near = near.iter().map(|(offset, width, value)| (offset.saturating_add(start), *width, *value));
+            run(&bus, &near.collect::<Vec<_>>());
+        }
         run(&bus, &far);
     }
 
@@ -126,5 +127,10 @@ proptest! {
         use_printer(&printer(), Polled);
         let device = printer();
         use_printer(&device, Driven::new(device.good.interrupt().expect("a descriptor")));
+    }
+
+    #[test]
+    fn any_access_to_a_tube_answers(accesses in accesses(2)) {
+        run(&Simulated::new(Tube::default()), &accesses);
     }
 }

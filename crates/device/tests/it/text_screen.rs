@@ -1,10 +1,13 @@
 //! The text screen: what is printed is there, as on the plainest terminal.
 
+use std::time::Instant;
+
 use mapio_device::bus::trace::Direction;
-use mapio_device::model::{self, Memory, Simulated};
+use mapio_device::model::screen::Tube;
+use mapio_device::model::{self, Memory, Model, Simulated};
 use mapio_device::screen::cursor::Cursor;
-use mapio_device::screen::{Attribute, Cell, Colour, Position, Size, TextScreen, code_page};
-use mapio_device::{Mmio, Trace, Width};
+use mapio_device::screen::{Attribute, Cell, Colour, Position, Size, TEXT_BYTES, TextScreen, code_page};
+use mapio_device::{Mmio, RegisterIo, Trace, Width, bus};
 use proptest::prelude::*;
 
 /// A terminal by rows of characters.
@@ -157,13 +160,116 @@ fn each_character_has_a_picture_of_its_own() {
 
 #[test]
 fn the_cursor_is_told_by_index_and_data() {
-    let trace = Trace::new(Simulated::new(Memory::new(vec![0; 2])));
+    let tube = Simulated::new(Tube::default());
+    let trace = Trace::new(tube.clone());
     let mut cursor = Cursor::new(&trace).expect("two ports");
     cursor.show(Position { column: 3, row: 4 }, 80).expect("it is inside");
-    cursor.hide().expect("memory");
+    assert_eq!(tube.model().cursor_cell(), Some(4 * 80 + 3));
+    cursor.hide().expect("it is memory");
+    assert_eq!(tube.model().cursor_cell(), None);
     let writes = trace.take().into_iter().filter(|record| record.direction == Direction::Write);
     let writes: Vec<_> = writes.map(|record| (record.offset, record.value.expect("it was written"))).collect();
-    assert_eq!(writes, [(0, 0x0e), (1, 0x01), (0, 0x0f), (1, 0x43), (0, 0x0a), (1, 0x43), (0, 0x0a), (1, 0x63)]);
+    let first = [(0, 0x0c), (0, 0x0d), (0, 0x0c), (0, 0)];
+    let place = [(0, 0x0e), (1, 0x01), (0, 0x0f), (1, 0x43), (0, 0x0a), (1, 0x00)];
+    assert_eq!(writes, [&first[..], &place, &[(0, 0x0a), (1, 0x20)]].concat());
     assert!(cursor.show(Position { column: 0, row: 1000 }, 80).is_err());
     assert_eq!(trace.take(), []);
+}
+
+#[test]
+fn the_cursor_is_where_the_screen_is() {
+    let tube = Simulated::new(Tube::default());
+    let mut cursor = Cursor::new(&tube).expect("two ports");
+    cursor.set_first_cell(80 * 37).expect("it is memory");
+    assert_eq!((cursor.first_cell().expect("it is memory"), tube.model().first_cell()), (80 * 37, 80 * 37));
+    cursor.show(Position { column: 3, row: 4 }, 80).expect("it is inside");
+    assert_eq!(tube.model().cursor_cell(), Some(80 * 41 + 3));
+    cursor.set_first_cell(u16::MAX).expect("it is memory");
+    let error = cursor.show(Position { column: 1, row: 0 }, 80).expect_err("there is no cell 0x10000").to_string();
+    assert!(error.starts_with("the cursor: there is no cell"), "{error}");
+}
+
+/// A tube that scrolls after each look at its first cell's upper half, so many times.
+struct Scrolling {
+    tube: Tube,
+    times: usize,
+    looks: usize,
+    index: u64,
+}
+
+impl Model for Scrolling {
+    fn len(&self) -> usize {
+        self.tube.len()
+    }
+
+    fn read(&mut self, offset: usize, width: Width, now: Instant) -> Result<u64, &'static str> {
+        let answer = self.tube.read(offset, width, now);
+        if (offset, self.index) == (1, 0x0c) {
+            self.looks += 1;
+            if self.times > 0 {
+                self.times -= 1;
+                for (register, byte) in [0x0c, 0x0d].into_iter().zip((self.tube.first_cell() + 0x180).to_be_bytes()) {
+                    self.tube.write(0, Width::U8, register, now)?;
+                    self.tube.write(1, Width::U8, byte.into(), now)?;
+                }
+                self.tube.write(0, Width::U8, self.index, now)?;
+            }
+        }
+        answer
+    }
+
+    fn write(&mut self, offset: usize, width: Width, value: u64, now: Instant) -> Result<(), &'static str> {
+        if offset == 0 {
+            self.index = value;
+        }
+        self.tube.write(offset, width, value, now)
+    }
+}
+
+#[test]
+fn a_screen_that_scrolls_while_it_is_looked_for_is_found_or_an_error() {
+    for times in [0, 1, 2, 5] {
+        let bus = Simulated::new(Scrolling { tube: Tube::default(), times, looks: 0, index: 7 });
+        let cell = Cursor::new(&bus).expect("two ports").first_cell().expect("it ends");
+        assert_eq!((cell, usize::from(cell)), (bus.model().tube.first_cell(), 0x180 * times));
+        assert_eq!(bus.model().looks, times + 2, "twice the same");
+    }
+    let bus = Simulated::new(Scrolling { tube: Tube::default(), times: 100, looks: 0, index: 7 });
+    let error = Cursor::new(&bus).expect("two ports").first_cell().expect_err("it goes on").to_string();
+    assert_eq!(error, "the cursor: register 0xc changes all the time");
+}
+
+#[test]
+fn looking_for_the_first_cell_leaves_the_chosen_register() {
+    let tube = Simulated::new(Tube::default());
+    bus::write(&tube, 0, 0x0e_u8).expect("a port");
+    Cursor::new(&tube).expect("two ports").first_cell().expect("it is memory");
+    assert_eq!(bus::read::<u8>(&tube, 0).expect("a port"), 0x0e);
+}
+
+#[test]
+fn what_is_printed_is_in_the_cells_that_are_shown() {
+    let size = Size::new(80, 25);
+    let memory = model::screen::text(Size::new(128, 128)).expect("memory");
+    assert_eq!(memory.len(), TEXT_BYTES);
+    let mut controller = Cursor::new(Simulated::new(Tube::default())).expect("two ports");
+    for first in [0_u16, 80, 81, 128 * 128 - 80 * 25] {
+        controller.set_first_cell(first).expect("it is memory");
+        let mut screen = TextScreen::shown(&memory, &mut controller, size).expect("it is inside");
+        screen.clear().expect("memory");
+        screen.print(&format!("from {first} on")).expect("memory");
+        assert_eq!(screen.text().expect("memory").trim_end(), format!("from {first} on"));
+        let bytes = (0..4).map(|at| bus::read::<u8>(&memory, (usize::from(first) + at) * 2).expect("inside"));
+        assert_eq!(bytes.collect::<Vec<_>>(), b"from");
+    }
+    for first in [128 * 128 - 80 * 25 + 1, u16::MAX] {
+        controller.set_first_cell(first).expect("it is memory");
+        let error = TextScreen::shown(&memory, &mut controller, size).expect_err("its end is outside").to_string();
+        let wanted = format!("text screen: 80 by 25 cells are shown from number {first} on, and its memory has 16384");
+        assert_eq!(error, wanted);
+    }
+    let large = TextScreen::shown(&memory, &mut controller, Size::new(128, 129));
+    let error = large.expect_err("there is less").to_string();
+    assert_eq!(error, "text screen: 128 by 129 cells take 33024 bytes, and there are 32768");
+    assert!(TextScreen::shown(&memory, &mut controller, Size::new(0, 1)).is_err());
 }
