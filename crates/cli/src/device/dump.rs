@@ -266,7 +266,7 @@ mod tests {
         let text = lines(&target, &place, 0x81);
         let fields: Vec<_> = text.lines().skip(1).map(str::trim).collect();
         assert_eq!(fields, ["BANK = 0x1  Which.", "CHANGED = 0x1 (yes)  Whether it has changed. (ones clear)"]);
-        let json = serde_json::to_value(place.json(&target, 0x81)).expect("it is data");
+        let json = serde_json::to_value(place.json(&target, Some(0x81))).expect("it is data");
         assert_eq!(json["fields"][1]["write"], "ones clear");
         assert!(json["fields"][0].get("write").is_none());
     }
