@@ -276,6 +276,11 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
             let Some(received) = self.chip.receive()? else { break };
             self.keep(received);
         }
+        self.regulate()
+    }
+
+    /// Stops the other end, or lets it go on, by a byte.
+    fn regulate(&mut self) -> Result<(), Error> {
         if self.settings.flow == Flow::XonXoff {
             self.ask_to_stop();
         }
@@ -490,9 +495,14 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
         self.chip.control(self.control)
     }
 
-    /// Serves the chip for one who does not wait, but comes again: RTS stays up in between as long as there is room.
+    /// Serves the chip for one who does not wait, but comes again.
     fn serve_on(&mut self) -> Result<(), Error> {
         self.serve()?;
+        self.keep_rts()
+    }
+
+    /// RTS stays up while nobody waits, as long as there is room.
+    fn keep_rts(&mut self) -> Result<(), Error> {
         match self.received.len() {
             ..=GO_BYTES => self.set_rts(true),
             STOP_BYTES.. => self.set_rts(false),
@@ -512,13 +522,16 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
 }
 
 impl<C: Chip, I: Interrupt> Serial<C, Driven<I>> {
-    /// Lets received bytes make the [descriptor](AsFd) readable, for poll(2). After that, [`try_read`](Self::try_read)
-    /// until nothing comes, and call this again. It may also become readable without a byte.
+    /// Lets bytes that the chip receives, or has received, make the [descriptor](AsFd) readable, for poll(2). Then
+    /// [`try_read`](Self::try_read) until nothing comes, and call this again: of what other calls have taken out of the
+    /// chip, and was not read, the descriptor tells nothing. It may also become readable without a byte.
     ///
     /// # Errors
     /// Those of the bus and of the interrupt.
     pub fn listen(&mut self) -> Result<(), Error> {
-        self.serve_on()?;
+        // What is in the chip stays there: it is what interrupts.
+        self.regulate()?;
+        self.keep_rts()?;
         self.chip.acknowledge()?;
         let events = Events { received: self.has_room(), space: self.urgent.is_some(), lines: false };
         let interrupt = self.waiting.interrupt();

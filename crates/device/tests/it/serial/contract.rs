@@ -289,6 +289,29 @@ fn a_listening_port_has_a_readable_descriptor_when_bytes_come() {
 }
 
 #[test]
+fn a_byte_that_comes_just_before_listening_is_told_of() {
+    fn case<K: Kind>()
+    where
+        ByInterrupt: Way<K::Model, Wait = mapio_device::Driven<mapio_device::model::SimulatedInterrupt<K::Model>>>,
+    {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        let bus = K::model(Timing::Instant);
+        let peer = Peer::of(&bus);
+        for flow in [Flow::None, Flow::RtsCts, Flow::XonXoff] {
+            let mut port = port::<K, ByInterrupt>(&bus, Settings { flow, ..FAST });
+            assert_eq!(port.try_read(&mut [0; 64]).expect("a model"), 0);
+            peer.send(b"x");
+            port.listen().expect("a model");
+            let soon = Timespec { tv_sec: 60, tv_nsec: 0 };
+            assert_eq!(poll(&mut [PollFd::new(&port, PollFlags::IN)], Some(&soon)), Ok(1), "{}", K::NAME);
+            assert_eq!(port.try_read(&mut [0; 64]).expect("a model"), 1);
+        }
+    }
+    case::<Pc>();
+    case::<Arm>();
+}
+
+#[test]
 fn the_traits_of_embedded_io_do_the_same() {
     use embedded_io::{Error as _, ErrorKind, Read, ReadReady, Write, WriteReady};
     fn echo(port: &mut (impl Read + Write + ReadReady + WriteReady)) -> ErrorKind {
