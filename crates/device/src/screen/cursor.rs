@@ -42,7 +42,7 @@ const TRIES: usize = 16;
 const NAME: &str = "the cursor";
 
 /// The ports of [`Controller`] on a PC with a screen in colours.
-pub const PORTS: Range<u16> = 0x3d4..0x3d6;
+pub const PORTS: Range<u32> = 0x3d4..0x3d6;
 
 /// The cursor, and which cell is shown first.
 ///

@@ -1,8 +1,9 @@
 //! The text screen at 0xb8000, and its font, which the BIOS has put into plane 2 of the VGA's memory.
 
 use anyhow::{Result, ensure};
-use mapio_device::screen::{Attribute, Cell, Position, Size, TEXT_ADDR, TextScreen};
-use mapio_device::{Error, Mmio, Ports, RegisterIo, Width, registers};
+use mapio_device::screen::cursor::{self, Cursor};
+use mapio_device::screen::{Attribute, Cell, Position, Size, TextScreen};
+use mapio_device::{Error, Mmio, Ports, RegisterIo, System, Width, registers};
 use mapio_hardware::protocol::Request;
 
 use crate::host::Host;
@@ -25,8 +26,11 @@ registers! {
     }
 }
 
-/// Bytes of the screen: 80 by 25 cells of two bytes.
-const SCREEN_BYTES: usize = 80 * 25 * 2;
+/// Of the screen, in cells.
+const SIZE: Size = Size::new(80, 25);
+
+/// The last cell from which on a whole screen is in the memory of 32 KiB.
+const LAST_START: u16 = (32 << 10) / 2 - 80 * 25;
 
 /// Sequencer register 4: odd and even addresses are no longer different planes.
 const MEMORY_MODE: (u8, u8) = (4, 0x06);
@@ -39,17 +43,24 @@ pub(crate) fn screen(host: &mut Host) -> Result<String> {
     vga.tube_index().write(0x0a)?;
     vga.tube().modify(|start| Tube(start.0 | 0x20))?;
     let font = font(&vga)?;
-    let bus = Mmio::open("/dev/mem", TEXT_ADDR..TEXT_ADDR + u64::try_from(SCREEN_BYTES)?)?;
-    let mut screen = TextScreen::new(bus, Size::new(80, 25))?;
-    print(&mut screen)?;
-    let mut cells = Vec::new();
-    for position in positions() {
-        let cell = screen.cell(position)?;
-        cells.extend([cell.byte, cell.attribute.0]);
+    let mut tube = Cursor::new(Ports::open(cursor::PORTS)?)?;
+    tube.set_first_cell(LAST_START + 1)?;
+    let beyond = TextScreen::open(&System::default(), SIZE);
+    // As a console leaves it that has scrolled to the end of the memory; then as it was.
+    for first in [LAST_START, 0] {
+        tube.set_first_cell(first)?;
+        let mut screen = TextScreen::open(&System::default(), SIZE)?;
+        print(&mut screen)?;
+        let mut cells = Vec::new();
+        for position in positions() {
+            let cell = screen.cell(position)?;
+            cells.extend([cell.byte, cell.attribute.0]);
+        }
+        host.ask(Request::Photograph { name: "text".into() })?;
+        host.ask(Request::CompareText { cells, font: font.clone() })?;
     }
-    host.ask(Request::Photograph { name: "text".into() })?;
-    host.ask(Request::CompareText { cells, font })?;
-    Ok("every pixel of 80 by 25 cells".into())
+    ensure!(matches!(beyond, Err(Error::Unexpected { .. })), "a screen that is not all in memory: {beyond:?}");
+    Ok(format!("every pixel of 80 by 25 cells, shown from cell {LAST_START} and from 0 on"))
 }
 
 /// Every place, row by row.
