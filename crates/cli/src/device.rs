@@ -32,6 +32,7 @@ use crate::output::Answer;
 ///
 /// Example: mapio device read com1.LSR && mapio device write com1.LCR.DLAB=1
 #[derive(Debug, Args)]
+#[allow(rustdoc::broken_intra_doc_links, reason = "the text is the command's help, in which nothing is a link")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

@@ -4,7 +4,7 @@ use std::fs;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{FileExt, symlink};
 use std::process::{Command, Stdio};
 
 use mapio_testkit::skip;
@@ -604,7 +604,7 @@ fn watching_tells_all_and_then_what_has_changed() {
     assert_eq!(next(), 0);
     // In place: a file that gets shorter has no bytes for a moment.
     let file = fs::OpenOptions::new().write(true).open(folder.path("image")).expect("a file");
-    std::os::unix::fs::FileExt::write_all_at(&file, &[9], 0x3c).expect("room");
+    file.write_all_at(&[9], 0x3c).expect("room");
     assert_eq!(next(), 9);
     kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
@@ -681,6 +681,14 @@ fn on_a_terminal_a_write_to_hardware_is_asked_about() {
     }
 }
 
+/// Lets the machine of [`machine`] be in text mode. The register that says which cell is shown first has the same byte for its
+/// upper and its lower half: in a file, both are the same place.
+fn text_mode(folder: &Folder, first_half: u8) {
+    let open = |name| fs::OpenOptions::new().write(true).open(folder.path(name)).expect("it is there");
+    open("machine/dev/mem").set_len(0xc_0000).expect("room");
+    open("machine/dev/port").write_all_at(&[first_half], 0x3d5).expect("room");
+}
+
 #[test]
 fn on_a_terminal_drawing_on_a_real_screen_is_asked_about() {
     if mapio_testkit::runner().is_some() {
@@ -688,8 +696,7 @@ fn on_a_terminal_drawing_on_a_real_screen_is_asked_about() {
     }
     for (answer, status, wanted) in [("n\n", 1, *b"\0\0"), ("y\n", 0, *b"H\x07")] {
         let folder = machine();
-        let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("it is there");
-        memory.set_len(0xb_9000).expect("room");
+        text_mode(&folder, 0);
         let (mut person, program) = terminal();
         let mut child = Command::new(MAPIO)
             .args(["device", "screen", "mem", "--text", "Hello.", "--root", "machine"])
@@ -736,7 +743,7 @@ fn the_question_comes_once_and_before_anything_is_read() {
     assert_eq!(String::from_utf8_lossy(&asked), question);
     // What the device has at the time of the answer is kept, not what it had at that of the question.
     let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("a file");
-    std::os::unix::fs::FileExt::write_all_at(&memory, &[0xa0, 0xb0, 0xc0], 0x10).expect("room");
+    FileExt::write_all_at(&memory, &[0xa0, 0xb0, 0xc0], 0x10).expect("room");
     person.write_all(b"y\n").expect("a terminal");
     assert_eq!(child.wait().expect("it ends").code(), Some(0));
     assert_eq!(folder.read("machine/dev/mem")[0x10..0x13], [0xa3, 0xb3, 0xc3]);
@@ -818,12 +825,7 @@ fn a_screen_that_is_hardware_is_drawn_on_with_yes_alone() {
         [&["device", "screen"], words, &["--root", "machine"]].concat()
     }
     let folder = machine();
-    let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("it is there");
-    memory.set_len(0xc_0000).expect("room");
-    // The register that says which cell is shown first; a file has the same byte for its upper and its lower half.
-    let port = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/port")).expect("it is there");
-    let show_from = |byte| std::os::unix::fs::FileExt::write_all_at(&port, &[byte], 0x3d5).expect("room");
-    show_from(0);
+    text_mode(&folder, 0);
     for target in ["mem", "fb:0", "pci:1234:1111"] {
         folder.fails(&on(&[target, "--text", "Hello."]), &[target, "is hardware, and nobody can be asked: --yes"]);
     }
@@ -831,15 +833,15 @@ fn a_screen_that_is_hardware_is_drawn_on_with_yes_alone() {
     assert_eq!(&folder.read("machine/dev/mem")[0xb_8000..0xb_8004], b"H\x07e\x07");
     assert!(folder.done(&on(&["mem", "--show"])).starts_with("Hello.\n"));
     // As after the console has scrolled: what was printed is no longer seen.
-    show_from(1);
+    text_mode(&folder, 1);
     assert_eq!(folder.done(&on(&["mem", "--show"])).trim_end(), "");
     folder.done(&on(&["mem", "--text", "Lower.", "--yes"]));
     assert_eq!(&folder.read("machine/dev/mem")[0xb_8000 + 0x202..][..4], b"L\x07o\x07");
     assert!(folder.done(&on(&["mem", "--show"])).starts_with("Lower.\n"));
-    show_from(0xff);
+    text_mode(&folder, 0xff);
     folder.fails(&on(&["mem", "--show"]), &["80 by 25 cells are shown from number 65535 on"]);
     folder.fails(&on(&["mem", "--show", "--mode", "200x200"]), &["200 by 200 cells take 80000 bytes"]);
-    show_from(0);
+    text_mode(&folder, 0);
     folder.fails(&on(&["mem", "--text", "Lost.", "--yes", "--capture", "none/a.png"]), &["creating none/a.png"]);
     assert!(folder.done(&on(&["mem", "--show"])).starts_with("Hello.\n"), "nothing was drawn");
     folder.fails(&on(&["fb:0", "--capture", "a.png"]), &["fb0: it is no framebuffer"]);
