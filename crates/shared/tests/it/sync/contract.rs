@@ -1,6 +1,7 @@
 //! What each of them does when nobody dies in the middle of it, and nobody breaks the rules.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
@@ -301,15 +302,20 @@ fn an_event_stays_set_until_it_is_reset() {
     yours.wait().unwrap();
     yours.reset().unwrap();
     assert!(matches!(mine.try_wait(), Err(Error::WouldBlock { .. })));
-    // Set and reset while somebody sleeps.
-    let (asleep, ()) = is_asleep(
-        || yours.wait().unwrap(),
-        || {
+    // Set and reset while somebody waits; again, for as long as he has not begun to.
+    let woken = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            yours.wait().unwrap();
+            woken.store(true, Ordering::Relaxed);
+        });
+        while !woken.load(Ordering::Relaxed) {
             mine.set().unwrap();
             mine.reset().unwrap();
-        },
-    );
-    assert!(asleep && !mine.is_set().unwrap());
+            thread::yield_now();
+        }
+    });
+    assert!(!mine.is_set().unwrap());
 }
 
 #[test]
