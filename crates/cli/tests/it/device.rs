@@ -1,16 +1,18 @@
 //! `mapio device` on models, on regular files, and in a folder that looks like a machine.
 
+mod terminal;
+
 use std::fs;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::fd::OwnedFd;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{FileExt, symlink};
 use std::process::{Command, Stdio};
 
 use mapio_testkit::skip;
 use rustix::process::{Pid, Signal, kill_process};
-use rustix::pty::{OpenptFlags, grantpt, ioctl_tiocgptpeer, openpt, unlockpt};
 use serde_json::Value;
+
+use terminal::{shown, terminal};
 
 use crate::support::{Folder, MAPIO};
 
@@ -76,6 +78,14 @@ pub(crate) fn machine() -> Folder {
 
 fn json(said: &str) -> Vec<Value> {
     said.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+/// Lets the machine of [`machine`] be in text mode. The register that says which cell is shown first has the same byte for its
+/// upper and its lower half: in a file, both are the same place.
+fn text_mode(folder: &Folder, first_half: u8) {
+    let open = |name| fs::OpenOptions::new().write(true).open(folder.path(name)).expect("it is there");
+    open("machine/dev/mem").set_len(0xc_0000).expect("room");
+    open("machine/dev/port").write_all_at(&[first_half], 0x3d5).expect("room");
 }
 
 #[test]
@@ -634,139 +644,6 @@ fn a_watch_that_is_stopped_has_drawn_whole_lines() {
         let rest = shown(person).replace(&format!("\u{1b}[1A{line}"), "");
         assert_eq!((String::from_utf8_lossy(&first), rest), (line.into(), String::new()), "{signal:?}");
     }
-}
-
-/// A terminal: the side of the person, and that of the program.
-fn terminal() -> (File, OwnedFd) {
-    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-    let person = openpt(flags).expect("a terminal");
-    grantpt(&person).and_then(|()| unlockpt(&person)).expect("a terminal");
-    let program = ioctl_tiocgptpeer(&person, flags).expect("a terminal");
-    (File::from(person), program)
-}
-
-/// What has been written to a terminal that no program has open any more.
-fn shown(mut person: File) -> String {
-    let mut bytes = Vec::new();
-    // The end is EIO.
-    let _ = person.read_to_end(&mut bytes);
-    String::from_utf8(bytes).expect("UTF-8")
-}
-
-#[test]
-fn on_a_terminal_a_write_to_hardware_is_asked_about() {
-    if mapio_testkit::runner().is_some() {
-        return skip("on_a_terminal_a_write_to_hardware_is_asked_about", "the command needs a runner here");
-    }
-    for (answer, status, wanted) in [("n\n", 1, 0x10), ("\n", 1, 0x10), ("\u{4}", 1, 0x10), ("yes\n", 0, 0x7f)] {
-        let folder = machine();
-        let (mut person, program) = terminal();
-        let mut child = Command::new(MAPIO)
-            .args(["device", "write", "--root", "machine", "--width", "8", "0x10", "0x7f"])
-            .current_dir(folder.root())
-            .stdin(program.try_clone().expect("a descriptor"))
-            .stderr(program)
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("it runs");
-        let (mut asked, mut byte) = (Vec::new(), [0]);
-        while !asked.ends_with(b"[y/N] ") {
-            person.read_exact(&mut byte).expect("it asks before it ends");
-            asked.push(byte[0]);
-        }
-        assert_eq!(String::from_utf8_lossy(&asked), "mapio: write 0x7f to 0x0010 of 0x10? [y/N] ");
-        person.write_all(answer.as_bytes()).expect("a terminal");
-        assert_eq!(child.wait().expect("it ends").code(), Some(status), "{answer:?}");
-        assert_eq!(folder.read("machine/dev/mem")[0x10], wanted, "{answer:?}");
-    }
-}
-
-/// Lets the machine of [`machine`] be in text mode. The register that says which cell is shown first has the same byte for its
-/// upper and its lower half: in a file, both are the same place.
-fn text_mode(folder: &Folder, first_half: u8) {
-    let open = |name| fs::OpenOptions::new().write(true).open(folder.path(name)).expect("it is there");
-    open("machine/dev/mem").set_len(0xc_0000).expect("room");
-    open("machine/dev/port").write_all_at(&[first_half], 0x3d5).expect("room");
-}
-
-#[test]
-fn on_a_terminal_drawing_on_a_real_screen_is_asked_about() {
-    if mapio_testkit::runner().is_some() {
-        return skip("on_a_terminal_drawing_on_a_real_screen_is_asked_about", "the command needs a runner here");
-    }
-    for (answer, status, wanted) in [("n\n", 1, *b"\0\0"), ("y\n", 0, *b"H\x07")] {
-        let folder = machine();
-        text_mode(&folder, 0);
-        let (mut person, program) = terminal();
-        let mut child = Command::new(MAPIO)
-            .args(["device", "screen", "mem", "--text", "Hello.", "--root", "machine"])
-            .current_dir(folder.root())
-            .stdin(program.try_clone().expect("a descriptor"))
-            .stderr(program)
-            .spawn()
-            .expect("it runs");
-        let (mut asked, mut byte) = (Vec::new(), [0]);
-        while !asked.ends_with(b"[y/N] ") {
-            person.read_exact(&mut byte).expect("it asks before it ends");
-            asked.push(byte[0]);
-        }
-        assert_eq!(String::from_utf8_lossy(&asked), "mapio: draw on mem? [y/N] ");
-        person.write_all(answer.as_bytes()).expect("a terminal");
-        assert_eq!(child.wait().expect("it ends").code(), Some(status), "{answer:?}");
-        assert_eq!(folder.read("machine/dev/mem")[0xb_8000..0xb_8002], wanted, "{answer:?}");
-    }
-}
-
-#[test]
-fn the_question_comes_once_and_before_anything_is_read() {
-    if mapio_testkit::runner().is_some() {
-        return skip("the_question_comes_once_and_before_anything_is_read", "the command needs a runner here");
-    }
-    let folder = machine();
-    let (mut person, program) = terminal();
-    let mut child = Command::new(MAPIO)
-        .args([
-            "device", "write", "--root", "machine", "--width", "8", "0x10", "0x03", "--mask", "0x0f", "--count", "3",
-        ])
-        .current_dir(folder.root())
-        .stdin(program.try_clone().expect("a descriptor"))
-        .stderr(program)
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("it runs");
-    let (mut asked, mut byte) = (Vec::new(), [0]);
-    while !asked.ends_with(b"[y/N] ") {
-        person.read_exact(&mut byte).expect("it asks before it ends");
-        asked.push(byte[0]);
-    }
-    let question = "mapio: write 0x03 to 0x0010 to 0x0012 of 0x10, 3 writes? [y/N] ";
-    assert_eq!(String::from_utf8_lossy(&asked), question);
-    // What the device has at the time of the answer is kept, not what it had at that of the question.
-    let memory = fs::OpenOptions::new().write(true).open(folder.path("machine/dev/mem")).expect("a file");
-    FileExt::write_all_at(&memory, &[0xa0, 0xb0, 0xc0], 0x10).expect("room");
-    person.write_all(b"y\n").expect("a terminal");
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
-    assert_eq!(folder.read("machine/dev/mem")[0x10..0x13], [0xa3, 0xb3, 0xc3]);
-}
-
-#[test]
-fn on_a_terminal_registers_are_drawn_in_place() {
-    if mapio_testkit::runner().is_some() {
-        return skip("on_a_terminal_registers_are_drawn_in_place", "the command needs a runner here");
-    }
-    let folder = Folder::new();
-    folder.write("image", header());
-    let (person, program) = terminal();
-    let mut child = Command::new(MAPIO)
-        .args(["device", "watch", "file:image.BAR[0].SPACE", "--block", "pci", "--count", "2", "--interval", "0.001"])
-        .current_dir(folder.root())
-        .stdin(Stdio::null())
-        .stdout(program)
-        .spawn()
-        .expect("it runs");
-    assert_eq!(child.wait().expect("it ends").code(), Some(0));
-    let line = "BAR[0].SPACE = 0x0 (memory)\u{1b}[K\r\n";
-    assert_eq!(shown(person), format!("{line}\u{1b}[1A{line}"));
 }
 
 #[test]
