@@ -10,34 +10,42 @@ use mapio_hardware::protocol::{Line, Request};
 use crate::photograph::Photograph;
 use crate::qemu::Guest;
 
-/// How many checks had which end.
+/// How many checks had which end, and what there is to tell of them: machines run side by side, and each one's lines belong
+/// together.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) passed: u32,
     pub(crate) failed: u32,
     skipped: u32,
+    lines: Vec<String>,
 }
 
 impl Tally {
     pub(crate) fn skip(&mut self, name: &str, reason: &str) {
-        println!("skipped: {name}: {reason}");
+        self.note(format!("skipped: {name}: {reason}"));
         self.skipped += 1;
     }
 
+    /// Adds a line.
+    pub(crate) fn note(&mut self, line: String) {
+        self.lines.push(line);
+    }
+
     fn pass(&mut self, name: &str, figures: &str) {
-        println!("  ok      {name}{}{figures}", if figures.is_empty() { "" } else { ": " });
+        self.note(format!("  ok      {name}{}{figures}", if figures.is_empty() { "" } else { ": " }));
         self.passed += 1;
     }
 
     fn fail(&mut self, name: &str, reason: &str) {
-        println!("  FAILED  {name}: {reason}");
+        self.note(format!("  FAILED  {name}: {reason}"));
         self.failed += 1;
     }
 }
 
 impl fmt::Display for Tally {
-    /// As cargo's tests do, who count a skipped one as passed.
+    /// All lines, and the sum as cargo's tests have it, who count a skipped one as passed.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lines.iter().try_for_each(|line| writeln!(f, "{line}"))?;
         let result = if self.failed == 0 { "ok" } else { "FAILED" };
         let passed = self.passed + self.skipped;
         write!(f, "test result: {result}. {passed} passed; {} failed; {} of them skipped", self.failed, self.skipped)
@@ -53,14 +61,14 @@ pub(crate) fn attend(guest: &mut Guest, tally: &mut Tally, keep: Option<&Path>) 
     while let Some(line) = guest.line()? {
         let said = Line::parse(&line);
         if said.is_some() && !has_begun {
-            println!("  the guest has started after {:.1} s", start.elapsed().as_secs_f64());
+            tally.note(format!("  the guest has started after {:.1} s", start.elapsed().as_secs_f64()));
             has_begun = true;
         }
         match said {
             Some(Line::Passed { name, figures }) => tally.pass(&name, &figures),
             Some(Line::Failed { name, reason }) => tally.fail(&name, &reason),
             Some(Line::Skipped { name, reason }) => tally.skip(&name, &reason),
-            Some(Line::Note(text)) => println!("          {text}"),
+            Some(Line::Note(text)) => tally.note(format!("          {text}")),
             Some(Line::Ask(request)) => {
                 let done = serve(guest, &request, &mut photograph, keep);
                 guest.answer(&done.map_or_else(|error| format!("{error:#}").replace('\n', "; "), |()| "ok".into()))?;

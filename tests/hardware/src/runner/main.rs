@@ -11,6 +11,7 @@ mod wire;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::thread;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -74,48 +75,70 @@ fn arguments() -> Result<Option<Arguments>> {
     Ok(Some(asked))
 }
 
-/// Runs the machines one after the other; whether nothing has failed.
+/// A machine that is ready to run.
+struct Prepared {
+    machine: &'static Machine,
+    folder: PathBuf,
+    kernel: PathBuf,
+    initrd: PathBuf,
+}
+
+/// Prepares the machines one after the other and runs them side by side; whether nothing has failed.
 fn run(arguments: &Arguments) -> Result<bool> {
     if let Some(folder) = &arguments.keep {
         std::fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))?;
     }
     let target = build::target_folder()?;
-    let mut all_passed = true;
-    for machine in &arguments.machines {
-        let tally = run_machine(machine, &target, arguments)?;
-        println!("{tally}");
-        all_passed &= tally.failed == 0;
+    let start = Instant::now();
+    let prepared = arguments.machines.iter().map(|machine| prepare(machine, &target)).collect::<Result<Vec<_>>>()?;
+    println!("prepared in {:.1} s", start.elapsed().as_secs_f64());
+    let tallies = thread::scope(|scope| {
+        let run = |ready| scope.spawn(|| run_machine(ready, arguments.keep.as_deref()));
+        let running = prepared.into_iter().map(|ready| ready.map(run)).collect::<Vec<_>>();
+        let tallies = running.into_iter().map(|running| match running {
+            Ok(thread) => thread.join().unwrap_or_else(|_| bail!("the program has a mistake")),
+            Err(skipped) => Ok(skipped),
+        });
+        tallies.collect::<Result<Vec<_>>>()
+    })?;
+    for (machine, tally) in arguments.machines.iter().zip(&tallies) {
+        println!("\nmachine {}: {}\n{tally}", machine.name, machine.text);
     }
-    Ok(all_passed)
+    println!("all in {:.1} s", start.elapsed().as_secs_f64());
+    Ok(tallies.iter().all(|tally| tally.failed == 0))
 }
 
-/// Prepares a machine, runs it and counts. What is not to be had on this computer is skipped.
-fn run_machine(machine: &'static Machine, target: &Path, arguments: &Arguments) -> Result<Tally> {
-    let start = Instant::now();
-    println!("\nmachine {}: {}", machine.name, machine.text);
+/// Fetches and builds what a machine needs. What is not to be had on this computer is skipped: the inner error.
+fn prepare(machine: &'static Machine, target: &Path) -> Result<Result<Prepared, Tally>> {
     let folder = target.join("hardware").join(machine.name);
     std::fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
-    let mut tally = Tally::default();
+    let skipped = |reason: String| {
+        let mut tally = Tally::default();
+        tally.skip(machine.name, &reason);
+        Ok(Err(tally))
+    };
     if let Err(error) = qemu::version(machine) {
-        tally.skip(machine.name, &format!("{error:#}; apt-get install {}", machine.qemu_package));
-        return Ok(tally);
+        return skipped(format!("{error:#}; apt-get install {}", machine.qemu_package));
     }
     if let Err(error) = debian::fetch(machine, &folder) {
-        tally.skip(machine.name, &format!("no kernel: {error:#}"));
-        return Ok(tally);
+        return skipped(format!("no kernel: {error:#}"));
     }
     let kernel = debian::kernel(machine, &folder)?;
     let programs = match build::programs(machine, target)? {
         Ok(programs) => programs,
-        Err(reason) => {
-            tally.skip(machine.name, &reason);
-            return Ok(tally);
-        }
+        Err(reason) => return skipped(reason),
     };
     let initrd = initrd::write(&folder, &kernel, &programs)?;
-    println!("  prepared in {:.1} s", start.elapsed().as_secs_f64());
-    let mut guest = qemu::Guest::start(machine, &folder, &kernel.image, &initrd)?;
-    host::attend(&mut guest, &mut tally, arguments.keep.as_deref())?;
-    println!("  {} took {:.1} s", machine.name, start.elapsed().as_secs_f64());
+    Ok(Ok(Prepared { machine, folder, kernel: kernel.image, initrd }))
+}
+
+/// Runs a machine, and counts its checks.
+fn run_machine(ready: Prepared, keep: Option<&Path>) -> Result<Tally> {
+    let start = Instant::now();
+    let Prepared { machine, folder, kernel, initrd } = ready;
+    let mut tally = Tally::default();
+    let mut guest = qemu::Guest::start(machine, &folder, &kernel, &initrd)?;
+    host::attend(&mut guest, &mut tally, keep)?;
+    tally.note(format!("  it ran for {:.1} s", start.elapsed().as_secs_f64()));
     Ok(tally)
 }
