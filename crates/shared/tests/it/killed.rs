@@ -37,6 +37,8 @@ fn abandon(test: &str, name: &str) {
 /// Starts the process, and prepares the object.
 fn prepare(test: &str, steps: &[&str], name: &str) -> Peer {
     let mut peer = Peer::start(test, serve());
+    // What starts a program is not what is tested: it has to run.
+    assert_eq!(peer.ask("close"), "done");
     for step in steps {
         match *step {
             "abandon" => abandon(test, name),
