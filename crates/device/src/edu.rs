@@ -93,7 +93,7 @@ impl<B: RegisterIo, W: Waiting> Edu<B, W> {
     /// memory, in bytes; `buffer` is where in its buffer.
     ///
     /// The device must be a master on the bus ([`PciDevice::set_bus_master`](crate::pci::PciDevice::set_bus_master)), or it
-    /// moves nothing, and does not say so. QEMU before 8.0 ends the machine at a transfer up to the buffer's last byte: its
+    /// moves nothing, and does not say so. QEMU 7.2 ends the machine at a transfer up to the buffer's last byte: its
     /// check of the range (`edu_check_range`, hw/misc/edu.c) counted one byte too many.
     ///
     /// It goes wherever it is told to: only an address that was set aside for the device may be used, such as one that an

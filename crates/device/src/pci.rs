@@ -197,7 +197,7 @@ impl PciDevice {
         }
     }
 
-    /// Lets it be a master on the bus, as it must be for DMA, or not. The kernel takes this away again when the last
+    /// Lets it be a master on the bus, as it must be for DMA, or not. The kernel takes this away again whenever a
     /// handle of a device of `uio_pci_generic` is closed.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use mapio_map::{MapOptions, Mapping};
 use crate::host::Host;
 use crate::{edu, uio};
 
-/// Bytes that are copied: QEMU before 8.0 takes a transfer to the end of the buffer for one behind it, and ends.
+/// Bytes that are copied: QEMU 7.2 takes a transfer to the end of the buffer for one behind it, and ends.
 const LEN: usize = BUFFER_LEN - 1;
 
 /// Copies there and back, polled and by interrupt.
