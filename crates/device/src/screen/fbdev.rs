@@ -12,7 +12,7 @@ use super::format::Channel;
 use super::{Format, Framebuffer, Layout};
 use crate::bus::Mmio;
 use crate::error::Error;
-use crate::system::System;
+use crate::system::{self, System};
 
 // Linux's include/uapi/linux/fb.h.
 const FBIOGET_VSCREENINFO: Opcode = 0x4600;
@@ -87,9 +87,8 @@ pub fn open(system: &System, number: usize) -> Result<Framebuffer<Mmio>, Error> 
     let unexpected = |reason: String| Error::Unexpected { object: name.clone(), reason };
     let file = File::options().read(true).write(true).open(&path);
     let file = file.map_err(|source| Error::os("opening", &*name, source))?;
-    let stat = rustix::fs::fstat(&file).map_err(|source| Error::os("looking at", &*name, source))?;
-    let is_device = rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::CharacterDevice;
-    if !is_device || rustix::fs::major(stat.st_rdev) != FB_MAJOR {
+    let is_framebuffer = system::is_device(&file, FB_MAJOR);
+    if !is_framebuffer.map_err(|source| Error::os("looking at", &*name, source))? {
         return Err(unexpected("it is no framebuffer".to_owned()));
     }
     let fail = |source| Error::os("asking for the mode of", &*name, source);
