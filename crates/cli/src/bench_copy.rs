@@ -16,11 +16,11 @@ use anyhow::Context;
 use clap::Args;
 use mapio_copy::{Engine, Facts, Fallback, Meter, NamedFile, Plan, Request, Workspace, open_regular, transfer};
 use mapio_map::MapOptions;
-use rustix::fs::Advice;
 use serde::Serialize;
 
 use crate::output::{self, Answer, whole};
 use crate::size;
+use crate::sys;
 use mapio_map::Usage;
 
 /// Buffers of the sweep, in bytes: the lab's first, then powers of four.
@@ -212,10 +212,7 @@ impl Bench<'_> {
     /// Drops the source from the page cache, and makes sure that it is gone.
     fn drop_from_cache(&self) -> anyhow::Result<()> {
         let name = self.arguments.file.display();
-        // Only clean pages can be dropped.
-        let advised =
-            self.source.sync_all().and_then(|()| Ok(rustix::fs::fadvise(&self.source, 0, None, Advice::DontNeed)?));
-        advised.with_context(|| format!("dropping '{name}' from the page cache"))?;
+        sys::drop_from_cache(&self.source).with_context(|| format!("dropping '{name}' from the page cache"))?;
         let residency = MapOptions::read_only().map(&self.source)?.view().residency()?;
         let left = residency.resident_pages();
         anyhow::ensure!(

@@ -16,8 +16,9 @@ use crate::output::Answer;
 
 /// Send messages between processes, through memory
 ///
-/// A channel is a shared object; its name is that of one: NAME for POSIX shared memory, file:PATH for a file. 'mapio
-/// shared remove NAME' removes it. Exit status: 0 done, 1 the answer is no, 2 error.
+/// A channel is a shared object; its name is that of one: NAME for POSIX shared memory, or on Windows a section, which
+/// ends with the last who uses it; file:PATH for a file. 'mapio shared remove NAME' removes it. Exit status: 0 done, 1
+/// the answer is no, 2 error.
 ///
 /// Example: producer | mapio channel send NAME, and elsewhere: mapio channel receive NAME | consumer
 #[derive(Debug, Subcommand)]

@@ -68,6 +68,10 @@ fn explain(called: &Called, stop: Stop) -> ExitCode {
         Stop::Version => return say(called, &format!("{}\n", help::version(called))),
         Stop::Words(text) => (text, true),
         Stop::Plain(text) => (text, false),
+        Stop::Absent(text) => {
+            output::complain_as(&called.program, text);
+            return ExitCode::from(2);
+        }
     };
     output::complain_as(&called.program, text);
     if may_help {

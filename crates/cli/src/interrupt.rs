@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::{flag, low_level};
 
-use crate::signals;
+use crate::{signals, sys};
 
 /// Whether the program has been asked to end since this was made.
 #[derive(Debug)]
@@ -57,8 +57,14 @@ impl Interrupt {
         self.is_set.load(Ordering::Relaxed)
     }
 
+    /// Reads from standard input, as soon as there is something: how many bytes, 0 at its end; `None` if a signal was
+    /// sooner.
+    pub(crate) fn read_input(&self, bytes: &mut [u8]) -> io::Result<Option<usize>> {
+        if self.wait_for_input()? { sys::read_input(bytes).map(Some) } else { Ok(None) }
+    }
+
     /// Waits until there is something to read from standard input, or its end; `false` if a signal was sooner.
-    pub(crate) fn wait_for_input(&self) -> io::Result<bool> {
+    fn wait_for_input(&self) -> io::Result<bool> {
         while !self.is_set() {
             let events = PollFlags::IN;
             let mut fds = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), events), PollFd::new(&self.bell, events)];

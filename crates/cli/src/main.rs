@@ -2,7 +2,8 @@
 //!
 //! Exit status: 0 done, 1 the answer is no (files differ), 2 an error, told in one line on standard error, or several
 //! where some of it could not be done and the rest was. A reader that closes our standard output early, as `head` does,
-//! changes none of that. `copy` is cp, and has cp's: 0 or 1.
+//! changes none of that. `copy` is cp, and has cp's: 0 or 1; 2 for what the system has nothing
+//! for.
 //!
 //! Called by the name `cp`, through a link, it is cp and nothing else.
 
@@ -10,8 +11,10 @@ mod bench_copy;
 mod channel;
 mod compare;
 mod copy;
+#[cfg_attr(windows, path = "sys/windows/device.rs")]
 mod device;
 mod duration;
+#[cfg_attr(windows, path = "sys/windows/interrupt.rs")]
 mod interrupt;
 mod log;
 mod messages;
@@ -19,8 +22,10 @@ mod output;
 mod pages;
 mod permissions;
 mod shared;
+#[cfg_attr(windows, path = "sys/windows/signals.rs")]
 mod signals;
 mod size;
+mod sys;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -103,7 +108,7 @@ fn main() -> ExitCode {
 fn copy_words() -> Option<(copy::Called, std::env::ArgsOs)> {
     let mut words = std::env::args_os();
     let name = words.next()?;
-    if Path::new(&name).file_name() == Some("cp".as_ref()) {
+    if Path::new(&name).file_name() == Some(format!("cp{}", std::env::consts::EXE_SUFFIX).as_ref()) {
         return Some((copy::Called::as_cp(output::printable(&name.to_string_lossy())), words));
     }
     (words.next()? == "copy").then(|| (copy::Called::as_subcommand(), words))

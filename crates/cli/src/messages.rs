@@ -4,7 +4,6 @@ use std::io::{self, Write};
 use std::ops::Range;
 
 use anyhow::{Context, bail};
-use rustix::event::{PollFd, PollFlags, Timespec};
 use serde::Serialize;
 
 use crate::interrupt::Interrupt;
@@ -65,10 +64,10 @@ impl Input {
             if self.is_over {
                 return self.last();
             }
-            if !interrupt.wait_for_input().context("waiting for standard input")? {
-                return Ok(None);
+            match self.read(interrupt).context("reading standard input")? {
+                Some(count) => self.is_over = count == 0,
+                None => return Ok(None),
             }
-            self.is_over = self.read()? == 0;
         }
     }
 
@@ -77,13 +76,13 @@ impl Input {
         &self.bytes
     }
 
-    /// Reads more; answers how much, 0 at the end.
-    fn read(&mut self) -> anyhow::Result<usize> {
+    /// Waits for more, and reads it; answers how much, 0 at the end; `None` if a signal was sooner.
+    fn read(&mut self, interrupt: &Interrupt) -> io::Result<Option<usize>> {
         let len = self.bytes.len();
         self.bytes.resize(len + BUFFER_BYTES, 0);
-        let read = rustix::io::retry_on_intr(|| rustix::io::read(rustix::stdio::stdin(), &mut self.bytes[len..]));
-        self.bytes.truncate(len + read.as_ref().copied().unwrap_or(0));
-        read.map_err(io::Error::from).context("reading standard input")
+        let read = interrupt.read_input(&mut self.bytes[len..]);
+        self.bytes.truncate(len + read.as_ref().map_or(0, |count| count.unwrap_or(0)));
+        read
     }
 
     /// The messages that have come as a whole.
@@ -172,15 +171,6 @@ impl<'a> Payload<'a> {
         let hex = text.is_none().then(|| bytes.iter().map(|byte| format!("{byte:02x}")).collect());
         Self { bytes: bytes.len(), text, hex }
     }
-}
-
-/// Whether the other end of standard output is closed.
-pub(crate) fn nobody_reads() -> bool {
-    let stdout = rustix::stdio::stdout();
-    let mut fds = [PollFd::from_borrowed_fd(stdout, PollFlags::empty())];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    // What can't be asked shows at the next write.
-    rustix::event::poll(&mut fds, Some(&now)).is_ok() && fds[0].revents().contains(PollFlags::ERR)
 }
 
 /// Whether an error is that nobody reads any more, which is none.

@@ -18,13 +18,12 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Args;
 use mapio_map::{MapMode, Mapping};
-use rustix::io::Errno;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::duration;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Answer};
 use crate::size;
+use crate::sys;
 use part::Part;
 use picture::Marks;
 use report::{Figures, Folder, Form, Repeats, Report, Totals};
@@ -119,7 +118,8 @@ impl Arguments {
         };
         let mut report = Report::new(form, self.files.len(), repeats);
         if self.lock {
-            allow_all_descriptors();
+            // A file that is locked keeps its descriptor.
+            sys::allow_all_descriptors();
         }
         let mut round = Round::new(self, interrupt.as_ref());
         let mut rounds = 0u64;
@@ -279,7 +279,7 @@ impl<'a> Round<'a> {
             asked.start
         );
         let ways = if self.arguments.files.len() > 1 || self.arguments.follow { Ways::Several } else { Ways::One };
-        let is_new = self.seen.is_new(&part.metadata, ways);
+        let is_new = self.seen.is_new(sys::identity(path, &part.metadata), ways);
         if !is_new && origin == Origin::Found {
             return Ok(None);
         }
@@ -331,19 +331,10 @@ enum Origin {
     Found,
 }
 
-/// A file that is locked keeps its descriptor: allows as many as the administrator does. If that is refused, fewer have
-/// to do.
-fn allow_all_descriptors() {
-    let limit = getrlimit(Resource::Nofile);
-    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
-}
-
 /// What to say before the kernel's reason why pages cannot be locked; with the limit, if that may be the reason.
 fn lock_refusal(path: &Path, error: &anyhow::Error) -> String {
-    let is_limit = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|cause| {
-        matches!(cause.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::NOMEM | Errno::PERM | Errno::AGAIN))
-    });
-    let limit = getrlimit(Resource::Memlock).current.filter(|_| is_limit);
+    let is_limit = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>()).any(sys::is_locking_limit);
+    let limit = sys::locking_limit().filter(|_| is_limit);
     let limit =
         limit.map_or_else(String::new, |bytes| format!(", of which {} may be locked", output::bytes_text(bytes)));
     format!("keeping '{}' in memory{limit}", output::name(path))

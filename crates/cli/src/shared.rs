@@ -21,12 +21,13 @@ use mapio_shared::{Evidence, Lifetime, ObjectInfo, ObjectKind, ObjectName, Share
 use serde::Serialize;
 
 use crate::output::{self, Answer};
-use crate::size;
+use crate::{size, sys};
 
 /// Create, list, show, change, watch and clean up shared memory
 ///
-/// NAME is a POSIX object in /dev/shm; file:PATH is a file; sysv:KEY and sysv-id:ID are System V segments. Sizes and
-/// offsets are in bytes; k, m and g stand for 1024, 1024^2 and 1024^3. Exit status: 0 done, 1 the answer is no, 2 error.
+/// NAME is a POSIX object in /dev/shm, or on Windows a section of the session, and 'Global\NAME' one of all sessions;
+/// file:PATH is a file; sysv:KEY and sysv-id:ID are System V segments, which Windows has not. Sizes and offsets are in
+/// bytes; k, m and g stand for 1024, 1024^2 and 1024^3. Exit status: 0 done, 1 the answer is no, 2 error.
 ///
 /// Example: mapio shared create frames --size 1m && mapio shared list
 #[derive(Debug, Args)]
@@ -122,9 +123,10 @@ struct ObjectJson {
     name: String,
     kind: &'static str,
     bytes: u64,
-    mode: String,
-    user: u32,
-    group: u32,
+    /// Null, like the next two, where the system has none.
+    mode: Option<String>,
+    user: Option<u32>,
+    group: Option<u32>,
     age_s: Option<f64>,
     raw: bool,
     contents: String,
@@ -149,13 +151,14 @@ struct UserJson {
 
 impl From<&ObjectInfo> for ObjectJson {
     fn from(info: &ObjectInfo) -> Self {
+        let access = sys::access(info);
         Self {
             name: info.name.to_string(),
             kind: kind_text(info.kind),
             bytes: info.len,
-            mode: format!("{:03o}", info.permissions),
-            user: info.user,
-            group: info.group,
+            mode: access.map(|(mode, ..)| format!("{mode:03o}")),
+            user: access.map(|(_, user, _)| user),
+            group: access.map(|(.., group)| group),
             age_s: age(info).map(|age| age.as_secs_f64()),
             raw: info.raw,
             contents: info.contents.clone(),
@@ -185,7 +188,16 @@ fn kind_text(kind: ObjectKind) -> &'static str {
         ObjectKind::File => "file",
         ObjectKind::SysV => "sysv",
         ObjectKind::Memfd => "memfd",
+        ObjectKind::Section => "section",
         _ => "other",
+    }
+}
+
+/// Permissions and owner in words.
+fn access_text(info: &ObjectInfo) -> [String; 2] {
+    match sys::access(info) {
+        Some((mode, user, group)) => [format!("{mode:03o}"), format!("{user}:{group}")],
+        None => ["-".to_owned(), "-".to_owned()],
     }
 }
 

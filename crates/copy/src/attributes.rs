@@ -5,10 +5,10 @@
 
 use std::ffi::CStr;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::OnceLock;
 
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid, XattrFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Timestamps, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use crate::options::{Attribute, ModeFrom, Preserve};
@@ -29,6 +29,14 @@ pub(crate) type Complain<'a> = &'a dyn Fn(&'static str, Errno);
 pub(crate) struct Original<'a> {
     pub(crate) file: &'a File,
     pub(crate) status: &'a Status,
+}
+
+/// Whether a folder gets any attribute, apart from its permission bits.
+pub(crate) fn wants_any(preserve: &Preserve) -> bool {
+    preserve.mode != ModeFrom::SourceAndUmask
+        || [preserve.ownership, preserve.timestamps, preserve.context, preserve.xattr]
+            .into_iter()
+            .any(Attribute::wanted)
 }
 
 /// The mode to make a new file with, so that nobody gets more than the final mode allows before it has the final owner.
@@ -70,21 +78,21 @@ pub(crate) fn copy(from: Original<'_>, to: &File, preserve: &Preserve, is_new: b
         }
         ModeFrom::SourceAndUmask | ModeFrom::Umask if is_new && preserve.ownership.wanted() => {
             // A folder keeps the set-group-id bit that it has from the one above.
-            let has = rustix::fs::fstat(to).map(|stat| Status::new(&stat).mode);
+            let has = Status::of(to).map(|status| status.mode);
             has.and_then(|has| set_mode((has & 0o7000) | (open_mode(preserve, from.status) & !umask())))
         }
         ModeFrom::SourceAndUmask | ModeFrom::Umask => Ok(()),
     };
     tell(changed, Attribute::Require, "preserving permissions for", complain);
     if preserve.timestamps.wanted() {
-        let set = rustix::fs::futimens(to, &from.status.times());
+        let set = rustix::fs::futimens(to, &times(from.status));
         tell(set, preserve.timestamps, "preserving times for", complain);
     }
 }
 
 /// Copies the attributes that are wanted to something that is not opened: a link, a pipe, a device.
 pub(crate) fn copy_unopened(from: &Status, place: Place<'_>, preserve: &Preserve, complain: Complain<'_>) {
-    if !preserve.is_anything() {
+    if !wants_any(preserve) {
         return;
     }
     // By descriptor: what takes its place meanwhile, maybe as another name of somebody's file, must not get them.
@@ -112,10 +120,10 @@ pub(crate) fn copy_unopened(from: &Status, place: Place<'_>, preserve: &Preserve
         tell(changed, Attribute::Require, "preserving permissions for", complain);
     }
     if preserve.timestamps.wanted() {
-        let set = match rustix::fs::utimensat(&file, c"", &from.times(), AtFlags::EMPTY_PATH) {
+        let set = match rustix::fs::utimensat(&file, c"", &times(from), AtFlags::EMPTY_PATH) {
             // Before Linux 5.8 it took a name.
             Err(Errno::INVAL | Errno::NOENT) => {
-                rustix::fs::utimensat(place.dir, place.name, &from.times(), AtFlags::SYMLINK_NOFOLLOW)
+                rustix::fs::utimensat(place.dir, place.name, &times(from), AtFlags::SYMLINK_NOFOLLOW)
             }
             set => set,
         };
@@ -124,10 +132,15 @@ pub(crate) fn copy_unopened(from: &Status, place: Place<'_>, preserve: &Preserve
 }
 
 /// Opens what was just made under a name, if that is still what the name means.
-fn open_made(from: &Status, place: Place<'_>) -> Result<OwnedFd, Errno> {
+fn open_made(from: &Status, place: Place<'_>) -> Result<File, Errno> {
     let file = place.open(OFlags::PATH | OFlags::NOFOLLOW, 0)?;
-    let made = rustix::fs::fstat(&file).map(|stat| Status::new(&stat))?;
+    let made = Status::of(&file)?;
     if made.kind == from.kind && made.nlink <= 1 { Ok(file) } else { Err(Errno::STALE) }
+}
+
+/// The times in the form that utimensat(2) takes.
+fn times(status: &Status) -> Timestamps {
+    Timestamps { last_access: status.accessed, last_modification: status.modified }
 }
 
 /// Takes away the permissions of the owner that a folder got so that it could be filled.
@@ -136,8 +149,8 @@ pub(crate) fn take_mode(folder: &File, added: u32, preserve: &Preserve, complain
         // There are none, or it has its final mode.
         return;
     }
-    let taken = rustix::fs::fstat(folder).and_then(|stat| {
-        let mode = Status::new(&stat).mode & !added;
+    let taken = Status::of(folder).and_then(|status| {
+        let mode = status.mode & !added;
         rustix::fs::fchmod(folder, Mode::from_raw_mode(mode))
     });
     tell(taken, Attribute::Require, "preserving permissions for", complain);
@@ -163,8 +176,8 @@ pub(crate) fn keep_identity(old: Original<'_>, new: &File) -> Result<(), Errno> 
     Ok(())
 }
 
-/// Gives a new file the set-id bits of the one that it replaces. A write in place, which is what cp does, takes them away
-/// unless it is root's.
+/// Gives a new file the set-id bits of the one that it replaces. A write in place, which is what cp does, takes them
+/// away unless it is root's.
 pub(crate) fn keep_set_id(old_mode: u32, new: &File, preserve: &Preserve, complain: Complain<'_>) {
     let is_kept = preserve.mode != ModeFrom::Source && !preserve.ownership.wanted();
     if old_mode & 0o6000 != 0 && is_kept && rustix::process::geteuid().is_root() {
@@ -188,8 +201,8 @@ pub(crate) fn umask() -> u32 {
     })
 }
 
-/// Leaves an old file the permissions that its old and its new owner have, so that the new one does not own for a moment
-/// what the old mode gives to all.
+/// Leaves an old file the permissions that its old and its new owner have, so that the new one does not own for a
+/// moment what the old mode gives to all.
 fn narrow_mode(file: &File, new: &Status) -> Result<(), Errno> {
     let old = Status::of(file)?;
     if (old.uid, old.gid) == (new.uid, new.gid) || old.mode & !(new.mode & 0o777) == 0 {

@@ -1,15 +1,11 @@
 //! Backups of what is replaced, in the way of GNU's commands.
 
 use std::ffi::{CString, OsStr};
-use std::mem::MaybeUninit;
-use std::os::unix::ffi::OsStrExt;
-
-use rustix::fs::{AtFlags, OFlags, RawDir, RenameFlags, renameat_with};
-use rustix::io::Errno;
 
 use crate::destination;
 use crate::options::Backup;
 use crate::place::{Link, Place};
+use crate::sys::{self, Errno, OFlags};
 
 /// The name that the backup of a destination gets; a sibling of it.
 pub(crate) fn name(place: Place<'_>, kind: Backup, suffix: &OsStr) -> Result<CString, Errno> {
@@ -23,7 +19,7 @@ pub(crate) fn name(place: Place<'_>, kind: Backup, suffix: &OsStr) -> Result<CSt
         },
     };
     let bytes = match number {
-        None => [own, suffix.as_bytes()].concat(),
+        None => [own, suffix.as_encoded_bytes()].concat(),
         Some(number) => [own, format!(".~{number}~").as_bytes()].concat(),
     };
     let name = CString::new(bytes).map_err(|_| Errno::INVAL)?;
@@ -33,7 +29,7 @@ pub(crate) fn name(place: Place<'_>, kind: Backup, suffix: &OsStr) -> Result<CSt
 /// Whether the backup that a simple one would make has this name.
 pub(crate) fn would_take(place: Place<'_>, suffix: &OsStr, source: &[u8]) -> bool {
     let own = last_component(place.name.to_bytes());
-    [own, suffix.as_bytes()].concat() == last_component(source)
+    [own, suffix.as_encoded_bytes()].concat() == last_component(source)
 }
 
 /// Gives the destination its backup name as well. The destination keeps its own until it is replaced, so that there is
@@ -41,11 +37,11 @@ pub(crate) fn would_take(place: Place<'_>, suffix: &OsStr, source: &[u8]) -> boo
 ///
 /// Answers whether the destination still has its name.
 pub(crate) fn make(place: Place<'_>, backup: &CString) -> Result<bool, Errno> {
-    let linked = |name: &CString| rustix::fs::linkat(place.dir, place.name, place.dir, name, AtFlags::empty());
-    match linked(backup) {
+    let renamed = || sys::renameat(place.dir, place.name, backup).map(|()| false);
+    match sys::linkat((place.dir, place.name), (place.dir, backup), Link::Itself) {
         Ok(()) => return Ok(true),
         Err(Errno::EXIST) => {}
-        Err(_) => return rustix::fs::renameat(place.dir, place.name, place.dir, backup).map(|()| false),
+        Err(_) => return renamed(),
     }
     let own = last_component(place.name.to_bytes());
     if last_component(backup.to_bytes()).strip_prefix(own).and_then(number_of).is_some() {
@@ -54,12 +50,12 @@ pub(crate) fn make(place: Place<'_>, backup: &CString) -> Result<bool, Errno> {
     }
     // An earlier backup is replaced in one step.
     let made = destination::make_beside(place.named(backup), |beside| {
-        rustix::fs::linkat(place.dir, place.name, beside.dir, beside.name, AtFlags::empty())
+        sys::linkat((place.dir, place.name), (beside.dir, beside.name), Link::Itself)
     });
     match made {
         Ok(()) => Ok(true),
         // As above: that a name is taken is told before that there are no hard links.
-        Err(_) => rustix::fs::renameat(place.dir, place.name, place.dir, backup).map(|()| false),
+        Err(_) => renamed(),
     }
 }
 
@@ -70,11 +66,7 @@ pub(crate) fn take_back(place: Place<'_>, backup: &CString) -> Result<(), Errno>
         // Left as a second name of it, it would be overwritten together with it by the next copy in place.
         Ok(there) if id(place.named(backup)) == Ok(there) => place.named(backup).remove(),
         Ok(_) => Ok(()),
-        Err(_) => match renameat_with(place.dir, backup, place.dir, place.name, RenameFlags::NOREPLACE) {
-            // Not every file system can tell whether the name is free; a moment ago it was.
-            Err(Errno::INVAL | Errno::NOSYS) => rustix::fs::renameat(place.dir, backup, place.dir, place.name),
-            renamed => renamed,
-        },
+        Err(_) => sys::rename_no_replace(place.dir, backup, place.name),
     }
 }
 
@@ -82,14 +74,9 @@ pub(crate) fn take_back(place: Place<'_>, backup: &CString) -> Result<(), Errno>
 fn highest_number(place: Place<'_>, own: &[u8]) -> Result<u64, Errno> {
     let folder = place.sibling(c".");
     let folder = place.named(&folder).open(OFlags::RDONLY | OFlags::DIRECTORY, 0)?;
-    let mut buffer = vec![MaybeUninit::uninit(); 32 << 10];
-    let mut entries = RawDir::new(folder, &mut buffer);
-    let mut highest = 0;
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        let number = entry.file_name().to_bytes().strip_prefix(own).and_then(number_of);
-        highest = highest.max(number.unwrap_or(0));
-    }
+    let (mut highest, mut cookie) = (0, 0);
+    let mut met = |name: &[u8]| highest = highest.max(name.strip_prefix(own).and_then(number_of).unwrap_or(0));
+    while sys::list(sys::dir(&folder), &mut cookie, |_, name| met(name.to_bytes()))? {}
     Ok(highest)
 }
 
@@ -101,9 +88,8 @@ fn number_of(ending: &[u8]) -> Option<u64> {
 }
 
 pub(crate) fn last_component(path: &[u8]) -> &[u8] {
-    let end = path.iter().rposition(|&byte| byte != b'/').map_or(path.len(), |last| last + 1);
-    let start = path[..end].iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-    &path[start..end]
+    let end = path.iter().rposition(|&byte| !sys::is_separator(byte)).map_or(path.len(), |last| last + 1);
+    &path[sys::folder_bytes(&path[..end])..end]
 }
 
 #[cfg(test)]

@@ -151,14 +151,12 @@ impl<'a> Bytes<'a> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::FileExt;
-
     use super::*;
 
     #[test]
     fn a_comparison_ends_when_it_is_stopped() {
         let (file, path) = (tempfile::tempfile().unwrap(), Path::new("file"));
-        file.write_all_at(&[7; 2 * STEP_BYTES], 0).unwrap();
+        assert_eq!(crate::sys::write_at(&file, &[7; 2 * STEP_BYTES], 0).unwrap(), 2 * STEP_BYTES);
         let (named, meter) = (NamedFile::new(&file, path), Meter::new());
         let len = file_bytes(2 * STEP_BYTES);
         let mut steps = 0;

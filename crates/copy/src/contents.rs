@@ -1,12 +1,9 @@
-//! The contents of one file: where they are written, how they get there, and what is checked before they have their name.
+//! The contents of one file: where they are written, how they get there, and what is checked before they have their
+//! name.
 
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::AsRawFd;
 use std::time::Instant;
-
-use rustix::fs::{Advice, AtFlags, OFlags, StatxAttributes, StatxFlags};
-use rustix::io::{Errno, retry_on_intr};
 
 use crate::attributes::{self, Original};
 use crate::cache::{self, Absent};
@@ -24,6 +21,7 @@ use crate::plan::{Facts, Plan};
 use crate::report::{Placed, Report, Verified, VerifiedFrom};
 use crate::session::{add, count};
 use crate::status::Status;
+use crate::sys::{self, Errno, OFlags, is_mount_root};
 
 /// A resumed copy goes on at a multiple of this many bytes: a block of most file systems.
 const RESUME_ALIGN: u64 = 4096;
@@ -102,7 +100,11 @@ impl Worker<'_> {
         let behind = way.existing.as_ref().and_then(|_| behind_link(entry.target));
         let mut placement = self.session.options.placement;
         let is_regular = source.status.is_regular();
-        if !is_regular && placement == Placement::Auto && way.existing.is_some() && is_mount_root(entry.target) {
+        if !is_regular
+            && placement == Placement::Auto
+            && way.existing.is_some()
+            && is_mount_root(entry.target.dir, entry.target.name)
+        {
             // A rename that is refused comes too late for what can be read only once.
             placement = Placement::InPlace;
         }
@@ -131,7 +133,7 @@ impl Worker<'_> {
                 // A pipe that has taken a file's place must not be waited for; one that was asked for is.
                 flags.set(OFlags::NONBLOCK, status.is_regular());
                 let open = |errno: Errno| Error::Open { path: entry.source.path(), source: errno.into() };
-                let file = File::from(entry.source.open(flags, 0).map_err(open)?);
+                let file = entry.source.open(flags, 0).map_err(open)?;
                 let now = Status::of(&file).map_err(entry.source.refused("cannot fstat"))?;
                 if now.id != status.id {
                     return Err(entry.refused(Refusal::Replaced));
@@ -297,7 +299,7 @@ impl Worker<'_> {
         let whole = placement == Placement::Atomic || (placement == Placement::Auto && entry.is_operand());
         if whole {
             self.refuse_dangling(entry, target)?;
-            if target.name.to_bytes().ends_with(b"/") {
+            if target.name.to_bytes().last().is_some_and(|&last| sys::is_separator(last)) {
                 return Err(target.refused("cannot create regular file")(Errno::NOTDIR));
             }
             if target.status(Link::Itself).is_err() {
@@ -309,6 +311,10 @@ impl Worker<'_> {
             Err(Errno::EXIST) => {
                 self.refuse_dangling(entry, target)?;
                 let is_link = target.status(Link::Itself).is_ok_and(|status| status.is_link());
+                if entry.is_fresh() && sys::FOLDS_CASE {
+                    // Another name of the source, that differs in case.
+                    return Err(entry.refused(Refusal::JustCreated));
+                }
                 if !is_link && options.existing_meanwhile() != Existing::Overwrite {
                     return Err(target.refused("cannot create regular file")(Errno::EXIST));
                 }
@@ -320,7 +326,7 @@ impl Worker<'_> {
                 // What was no link a moment ago must not lead elsewhere now.
                 flags.set(OFlags::NOFOLLOW, !is_link);
                 let file = target.open(flags, mode).map_err(target.refused("cannot create regular file"))?;
-                Ok((cut_in_place(entry, source, target, file.into())?, Placed::Written))
+                Ok((cut_in_place(entry, source, target, file)?, Placed::Written))
             }
             // What names a folder by its slash.
             Err(Errno::ISDIR) => Err(target.refused("cannot create regular file")(Errno::NOTDIR)),
@@ -371,7 +377,7 @@ impl Worker<'_> {
             errno => Err(errno),
         });
         let old = match opened {
-            Ok(old) => File::from(old),
+            Ok(old) => old,
             Err(_) if options.force => {
                 // The name itself gives way, even if it is a link.
                 self.session.tell_removed(|| entry.target.path());
@@ -423,7 +429,7 @@ fn cut_in_place<'p>(
     if !status.is_regular() {
         return Ok(Destination::stream(target, file));
     }
-    retry_on_intr(|| rustix::fs::ftruncate(&file, 0)).map_err(target.refused("cannot truncate"))?;
+    file.set_len(0).map_err(Error::os("cannot truncate", target.path()))?;
     Ok(Destination::in_place(target, file))
 }
 
@@ -443,16 +449,9 @@ fn trusted_bytes(left: u64, from: NamedFile<'_>, to: NamedFile<'_>, len: u64, me
     Ok(same)
 }
 
-/// Whether something is mounted on the destination, as far as the kernel tells: from Linux 5.8 on.
-fn is_mount_root(place: Place<'_>) -> bool {
-    let statx = rustix::fs::statx(place.dir, place.name, AtFlags::empty(), StatxFlags::empty());
-    statx.is_ok_and(|statx| statx.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
-}
-
-/// Whether the destination turned out to be a mount point, which can't be renamed over, only written to.
+/// Whether the destination turned out to be what can't be renamed over, only written to.
 fn is_mount_point(error: &Error) -> bool {
-    let busy = Some(Errno::BUSY.raw_os_error());
-    matches!(error, Error::Os { operation: CANNOT_REPLACE, source, .. } if source.raw_os_error() == busy)
+    matches!(error, Error::Os { operation: CANNOT_REPLACE, source, .. } if sys::is_irreplaceable(source))
 }
 
 /// Whether a folder takes no new file although an old one in it may be written to.
@@ -462,24 +461,15 @@ fn may_write_in_place(error: &Error) -> bool {
     matches!(errno, Some(Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::NOENT | Errno::OPNOTSUPP))
 }
 
-/// The path of the file behind a link that has the destination's name: `None` if it is no link, `Some(None)` if the path
-/// can't be found out.
+/// The path of the file behind a link that has the destination's name: `None` if it is no link, `Some(None)` if the
+/// path can't be found out.
 fn behind_link(place: Place<'_>) -> Option<Option<CString>> {
     let is_link = place.status(Link::Itself).is_ok_and(|status| status.is_link());
-    is_link.then(|| path_behind(place))
-}
-
-/// The path of a file. The kernel knows where a name leads, through however many links.
-fn path_behind(place: Place<'_>) -> Option<CString> {
-    let file = place.open(OFlags::PATH, 0).ok()?;
-    let path = rustix::fs::readlink(format!("/proc/self/fd/{}", file.as_raw_fd()), Vec::new()).ok()?;
-    let there = Place::new(&path).status(Link::Itself).ok()?;
-    let meant = rustix::fs::fstat(&file).ok().map(|stat| Status::new(&stat))?;
-    (there.id == meant.id).then_some(path)
+    is_link.then(|| sys::path_behind(place.dir, place.name))
 }
 
 fn flush(destination: NamedFile<'_>) -> Result<(), Error> {
-    match retry_on_intr(|| rustix::fs::fsync(destination.file)) {
+    match sys::fsync(destination.file) {
         // What has no disk, as a pipe has none, can't be flushed: fsync(2).
         Err(Errno::INVAL) if !Status::of(destination.file).is_ok_and(|status| status.is_regular()) => Ok(()),
         Ok(()) => Ok(()),
@@ -491,7 +481,7 @@ fn flush(destination: NamedFile<'_>) -> Result<(), Error> {
 pub(crate) fn sync_folder(place: Place<'_>) -> Result<(), Error> {
     let folder = place.sibling(c".");
     let opened = place.named(&folder).open(OFlags::RDONLY | OFlags::DIRECTORY, 0);
-    let synced = opened.and_then(|folder| retry_on_intr(|| rustix::fs::fsync(&folder)));
+    let synced = opened.and_then(|folder| sys::fsync_folder(&folder));
     synced.map_err(place.refused("flushing the folder of"))
 }
 
@@ -507,10 +497,11 @@ fn verify(
     flush(to)?;
     // The pages are clean now and nobody else uses them, so they can go. Where this is only advice that is not taken,
     // the comparison is still one of what every reader will see.
-    let _ = rustix::fs::fadvise(to.file, 0, None, Advice::DontNeed);
+    sys::evict(to.file, 0, None);
     let read_from = match FileSystem::of(to.file) {
         FileSystem::Memory => VerifiedFrom::Memory,
-        _ => VerifiedFrom::Disk,
+        _ if sys::EVICTS => VerifiedFrom::Disk,
+        _ => VerifiedFrom::Memory,
     };
     let len = to.file.metadata().map_err(Error::os("cannot fstat", to.name))?.len();
     match compare_open((from, source.len()), (to, len), |_| to.check_stopped(meter))? {

@@ -8,8 +8,8 @@
 //! in place   open(dir, "name") -> ftruncate -> written                              an old file that stays the same
 //! partial    open(dir, ".mapio-x-partial") -> written, maybe by several runs -> rename
 //! ```
-//! Invariant of the first two and the last: until [`Destination::commit`] has succeeded, whatever had the destination's name still
-//! has it, unchanged.
+//! Invariant of the first two and the last: until [`Destination::commit`] has succeeded, whatever had the destination's
+//! name still has it, unchanged.
 //!
 //! The temporary name follows from the destination's, and a file that has it is locked (flock(2)) by whoever is writing
 //! it. So the next copy to the same name finds what one that was killed has left, sees that nobody holds it, and
@@ -18,16 +18,13 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hasher};
-use std::os::fd::AsRawFd;
-
-use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RenameFlags};
-use rustix::io::Errno;
 
 use crate::attributes::{self, Original};
 use crate::error::Error;
 use crate::options::Existing;
 use crate::place::{Link, Place};
 use crate::status::Status;
+use crate::sys::{self, Errno, OFlags};
 
 /// How the names of temporary files begin.
 pub(crate) const TEMPORARY_PREFIX: &str = ".mapio-";
@@ -93,9 +90,9 @@ impl<'a> Destination<'a> {
         let fail = place.refused("cannot go on with the copy for");
         let open = |flags| partial.open(OFlags::RDWR | OFlags::NOFOLLOW | OFlags::NONBLOCK | flags, mode);
         let (file, was_left) = match open(OFlags::CREATE | OFlags::EXCL) {
-            Ok(file) => (File::from(file), false),
+            Ok(file) => (file, false),
             Err(Errno::EXIST) => match open(OFlags::empty()) {
-                Ok(file) => (File::from(file), true),
+                Ok(file) => (file, true),
                 Err(errno) => return Err(fail(errno)),
             },
             Err(errno) => return Err(fail(errno)),
@@ -104,8 +101,7 @@ impl<'a> Destination<'a> {
         // A file that somebody else has put there could be changed by him later; one with other names is in use.
         // Whoever owns what is replaced will own this, and may have got it already.
         let may_own = |uid: u32| {
-            uid == rustix::process::geteuid().as_raw()
-                || (replaces && place.status(Link::Itself).is_ok_and(|old| old.uid == uid))
+            uid == sys::user_id() || (replaces && place.status(Link::Itself).is_ok_and(|old| old.uid == uid))
         };
         if !status.is_regular() || status.nlink != 1 || !may_own(status.uid) {
             return Err(fail(Errno::EXIST));
@@ -118,7 +114,7 @@ impl<'a> Destination<'a> {
         // The copy that has left it may have been told to give it another mode.
         let mode = mode & !attributes::umask();
         if was_left && status.mode != mode {
-            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode)).map_err(fail)?;
+            sys::set_mode(&file, mode).map_err(fail)?;
         }
         Ok(Self { place, file, naming: Naming::Partial(name), replaces, left_bytes: status.len, old_mode: None })
     }
@@ -126,7 +122,7 @@ impl<'a> Destination<'a> {
     /// Makes a file under its name, which must be free: `EEXIST` otherwise.
     pub(crate) fn direct(place: Place<'a>, mode: u32) -> Result<Self, Errno> {
         let file = place.open(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode)?;
-        Ok(Self { place, file: file.into(), naming: Naming::Direct, replaces: false, left_bytes: 0, old_mode: None })
+        Ok(Self { place, file, naming: Naming::Direct, replaces: false, left_bytes: 0, old_mode: None })
     }
 
     /// Takes a file that is open for writing as it is.
@@ -202,7 +198,7 @@ impl Drop for Destination<'_> {
             Naming::Temporary(name) => self.place.named(name).remove(),
             Naming::Direct if self.is_still_there() => self.place.remove(),
             // A child that another thread has just forked has the descriptor, and with it the lock, until it executes.
-            Naming::Partial(_) => rustix::fs::flock(&self.file, FlockOperation::Unlock),
+            Naming::Partial(_) => sys::unlock(&self.file),
             Naming::Direct | Naming::Unnamed | Naming::InPlace | Naming::Stream => Ok(()),
         };
     }
@@ -219,7 +215,7 @@ impl Destination<'_> {
 fn temporary_name(place: Place<'_>, number: u32) -> CString {
     let name = place.name.to_bytes();
     let mut hasher = DefaultHasher::new();
-    hasher.write(name.rsplit(|&byte| byte == b'/').next().unwrap_or(name));
+    hasher.write(&sys::name_key(place.named(&place.sibling(c".")), &name[sys::folder_bytes(name)..]));
     let hash = hasher.finish();
     let bytes = match number {
         0 => format!("{TEMPORARY_PREFIX}{hash:016x}"),
@@ -244,7 +240,7 @@ pub(crate) fn make_beside(place: Place<'_>, make: impl Fn(Place<'_>) -> Result<(
     for _attempt in 0..TEMPORARY_NAMES {
         let ((), name) = with_temporary_name(place, &make)?;
         let beside = place.named(&name);
-        match rustix::fs::renameat(place.dir, &name, place.dir, place.name) {
+        match sys::renameat(place.dir, &name, place.name) {
             Ok(()) => {
                 // rename(2) of one hard link to another of the same file does nothing, and leaves both.
                 let id = |place: Place<'_>| place.status(Link::Itself).ok().map(|status| status.id);
@@ -276,9 +272,9 @@ fn remove_stale(place: Place<'_>, name: &CString) {
         Ok(_) | Err(_) => return,
     }
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let Ok(file) = place.open(flags, 0).map(File::from) else { return };
+    let Ok(file) = place.open(flags, 0) else { return };
     let is_regular = || place.status(Link::Itself).is_ok_and(|there| there.is_regular() && is_file(&file, &there));
-    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() && is_regular() {
+    if sys::lock(&file).is_ok() && is_regular() {
         // Should that fail, the next name is taken.
         let _ = place.remove();
     }
@@ -286,18 +282,17 @@ fn remove_stale(place: Place<'_>, name: &CString) {
 
 /// A file without a name, on the file system of a folder.
 fn unnamed_file(place: Place<'_>, mode: u32) -> Result<File, Errno> {
-    // Without /proc the file could never get its name.
-    if rustix::fs::access("/proc/self/fd", rustix::fs::Access::EXISTS).is_err() {
+    if !sys::has_unnamed() {
         return Err(Errno::OPNOTSUPP);
     }
     let folder = place.sibling(c".");
-    place.named(&folder).open(OFlags::TMPFILE | OFlags::RDWR, mode).map(File::from)
+    place.named(&folder).open(OFlags::TMPFILE | OFlags::RDWR, mode)
 }
 
 /// A file with a temporary name, for file systems that have no others.
 fn temporary_file(place: Place<'_>, mode: u32) -> Result<(File, CString), Errno> {
     with_temporary_name(place, |place| {
-        let file = place.open(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW, mode).map(File::from)?;
+        let file = place.open(OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW, mode)?;
         // Somebody may have taken it for a left one, between the two calls.
         let is_ours = lock(&file) && place.status(Link::Itself).is_ok_and(|there| is_file(&file, &there));
         if is_ours { Ok(file) } else { Err(Errno::EXIST) }
@@ -335,7 +330,7 @@ fn with_temporary_name<T>(
 /// Says that the file is being written; `false` if somebody else says so. Where files can't be locked, what a killed
 /// copy leaves stays.
 fn lock(file: &File) -> bool {
-    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) != Err(Errno::WOULDBLOCK)
+    sys::lock(file) != Err(Errno::WOULDBLOCK)
 }
 
 /// Whether a status is that of an open file.
@@ -345,39 +340,32 @@ fn is_file(file: &File, status: &Status) -> bool {
 
 /// Gives a file that has a temporary name its own.
 fn rename(place: Place<'_>, temporary: &CString, may_replace: bool) -> Result<(), Errno> {
-    if !may_replace {
-        let flags = RenameFlags::NOREPLACE;
-        match rustix::fs::renameat_with(place.dir, temporary, place.dir, place.name, flags) {
-            // Not every file system can tell (rename(2)). The name was free when it was looked at.
-            Err(Errno::INVAL | Errno::NOSYS) => {}
-            renamed => return renamed,
-        }
+    match may_replace {
+        true => sys::renameat(place.dir, temporary, place.name),
+        false => sys::rename_no_replace(place.dir, temporary, place.name),
     }
-    rustix::fs::renameat(place.dir, temporary, place.dir, place.name)
 }
 
 /// Gives a file without a name this one, if it is free.
 fn link(file: &File, place: Place<'_>) -> Result<(), Errno> {
-    let unnamed = format!("/proc/self/fd/{}", file.as_raw_fd());
-    rustix::fs::linkat(CWD, unnamed, place.dir, place.name, AtFlags::SYMLINK_FOLLOW)
+    sys::name_unnamed(file, place.dir, place.name)
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
     use std::io;
-    use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
 
     use super::*;
 
     fn c_string(path: &Path) -> CString {
-        CString::new(path.as_os_str().as_bytes()).unwrap()
+        CString::new(path.as_os_str().as_encoded_bytes()).unwrap()
     }
 
     fn temporary_files(folder: &Path) -> usize {
         let names = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name());
-        names.filter(|name| name.as_bytes().starts_with(TEMPORARY_PREFIX.as_bytes())).count()
+        names.filter(|name| name.as_encoded_bytes().starts_with(TEMPORARY_PREFIX.as_bytes())).count()
     }
 
     /// The way that file systems without unnamed files take, which the file systems of most machines never do.

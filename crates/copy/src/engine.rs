@@ -3,21 +3,26 @@
 //! ```text
 //! transfer -> share blocks? -> make room -> a thread for each range -> an engine -> pieces from `Work`
 //! ```
-//! Every engine is one loop: take the next piece of data from the [`Work`], move it, until there is none. What they have
-//! in common is behind that: holes, limits, being stopped, allocating ahead. An engine that finds out at a piece that it
-//! can't do it gives the piece back, and `read_write` goes on.
+//! Every engine is one loop: take the next piece of data from the [`Work`], move it, until there is none. What they
+//! have in common is behind that: holes, limits, being stopped, allocating ahead. An engine that finds out at a piece
+//! that it can't do it gives the piece back, and `read_write` goes on.
 
+#[cfg_attr(windows, path = "engine/windows/copy_file_range.rs")]
 mod copy_file_range;
 mod direct;
 mod mapped;
 mod mapped_destination;
 mod mapped_source;
 mod read_write;
+#[cfg_attr(windows, path = "engine/windows/reflink.rs")]
 mod reflink;
+#[cfg_attr(windows, path = "engine/windows/splice.rs")]
 mod splice;
 mod stream;
+#[cfg_attr(windows, path = "engine/windows/uring.rs")]
 #[cfg_attr(
     not(any(
+        windows,
         target_arch = "x86_64",
         target_arch = "aarch64",
         target_arch = "riscv64",
@@ -32,27 +37,26 @@ mod work;
 use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::thread;
 
 use mapio_map::{Access, AnonMap, Fault, FaultKind, MapOptions, Mapping};
-use rustix::fs::FallocateFlags;
-use rustix::io::Errno;
 
 use crate::error::Error;
 use crate::meter::Meter;
 use crate::place::Place;
 use crate::plan::{Engine, Holes, Plan, Reflink};
+use crate::sys::{self, Errno};
 pub use stream::transfer_stream;
 use work::{Job, Outcome, Work};
 
-/// Ranges of threads have a multiple of this many bytes, so that no two threads share a page; nor a huge one, unless the
-/// copy goes on in the middle of it.
+/// Ranges of threads have a multiple of this many bytes, so that no two threads share a page; nor a huge one, unless
+/// the copy goes on in the middle of it.
 const RANGE_ALIGN: u64 = 2 << 20;
 
-/// Bytes of a buffer, at least, so that it does not grow with each file of many. Memory is used as far as it is touched.
+/// Bytes of a buffer, at least, so that it does not grow with each file of many. Memory is used as far as it is
+/// touched.
 const LEAST_BUFFER_BYTES: usize = 256 << 10;
 
 /// An open file and the name that messages call it by.
@@ -304,7 +308,10 @@ fn join(thread: thread::ScopedJoinHandle<'_, Result<(), Error>>) -> Result<(), E
 fn make_room(job: &Job<'_>) -> Result<(), Error> {
     match job.plan.holes {
         // Only the data gets space, when its turn comes. What is left out is a hole.
-        Holes::Kept | Holes::Made => set_len(job),
+        Holes::Kept | Holes::Made => {
+            sys::make_sparse(job.destination.file);
+            set_len(job)
+        }
         Holes::Absent | Holes::Filled if job.plan.preallocate => allocate(job, job.start..job.len),
         Holes::Absent | Holes::Filled => Ok(()),
     }
@@ -314,11 +321,8 @@ fn make_room(job: &Job<'_>) -> Result<(), Error> {
 /// the file reaches to the end of the range.
 fn allocate(job: &Job<'_>, range: Range<u64>) -> Result<(), Error> {
     let destination = job.destination;
-    let (start, len) = (range.start, range.end - range.start);
     job.meter.add_calls(1);
-    let allocated =
-        rustix::io::retry_on_intr(|| rustix::fs::fallocate(destination.file, FallocateFlags::empty(), start, len));
-    match allocated {
+    match sys::allocate(destination.file, range) {
         Ok(()) => Ok(()),
         // The file system cannot allocate ahead (fallocate(2)): the length alone still lets the file be mapped, and a
         // full disk is then met by the write or the store that needs the space.
@@ -346,21 +350,17 @@ pub(crate) fn file_bytes(bytes: usize) -> u64 {
 pub(crate) fn read(source: NamedFile<'_>, buffer: &mut [u8], offset: u64, meter: &Meter) -> Result<usize, Error> {
     loop {
         meter.add_calls(1);
-        match source.file.read_at(buffer, offset) {
+        match sys::read_at(source.file, buffer, offset) {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             read => return read.map_err(Error::os("error reading", source.name)),
         }
     }
 }
 
-/// Why a mapping is impossible, if it will always be: mmap(2). The file can't be mapped at all, not with these rights,
-/// or address space or memory is lacking.
+/// Why a mapping is impossible, if it will always be.
 pub(crate) fn refusal_of_map(error: Error) -> Result<String, Error> {
     let Error::Map { source: mapio_map::Error::Os { source, .. }, .. } = &error else { return Err(error) };
-    match source.raw_os_error().map(Errno::from_raw_os_error) {
-        Some(Errno::NODEV | Errno::ACCESS | Errno::PERM | Errno::NOMEM) => Ok(format!("mmap: {source}")),
-        _ => Err(error),
-    }
+    if sys::is_refusal_of_map(source) { Ok(format!("mmap: {source}")) } else { Err(error) }
 }
 
 /// The source has ended early: what read(2) tells by a count of 0.

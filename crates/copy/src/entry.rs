@@ -4,9 +4,6 @@ use std::collections::HashMap;
 use std::ffi::CString;
 use std::fs::File;
 
-use rustix::fs::{Access, AtFlags, FileType, OFlags};
-use rustix::io::Errno;
-
 use crate::backup;
 use crate::engine::Workspace;
 use crate::error::{Error, Refusal};
@@ -17,6 +14,7 @@ use crate::options::{Backup, Existing, Follow, Method};
 use crate::place::{Link, Place};
 use crate::session::{Session, count, lock};
 use crate::status::{FileId, Status};
+use crate::sys::{self, Errno, FileType, OFlags};
 use crate::tree::Folder;
 
 /// How often the number of a backup is looked for again, should others take it.
@@ -171,9 +169,9 @@ impl<'s> Worker<'s> {
         if !is_plain || !entry.is_fresh() {
             return None;
         }
-        // What it is may have changed: a pipe must not be waited for, a link not be followed. Whatever goes wrong here is
-        // told by those who look first.
-        let file = entry.source.open(OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK, 0).map(File::from).ok()?;
+        // What it is may have changed: a pipe must not be waited for, a link not be followed. Whatever goes wrong here
+        // is told by those who look first.
+        let file = entry.source.open(OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK, 0).ok()?;
         let status = Status::of(&file).ok().filter(Status::is_regular)?;
         Some((file, status))
     }
@@ -270,9 +268,8 @@ impl<'s> Worker<'s> {
     fn may_overwrite(&self, entry: Entry<'_>, existing: &Status) -> bool {
         let options = self.session.options;
         let path = entry.target.path();
-        let access = rustix::fs::accessat(entry.target.dir, entry.target.name, Access::WRITE_OK, AtFlags::EACCESS);
-        let question = match access {
-            Err(_) if !existing.is_link() => {
+        let question = match sys::may_write(entry.target.dir, entry.target.name) {
+            false if !existing.is_link() => {
                 let replace = options.remove_destination || options.force;
                 Question::OverwriteUnwritable { path: &path, mode: existing.mode, replace }
             }
@@ -401,15 +398,15 @@ fn lead_to_one_file(left: (Place<'_>, Status), right: (Place<'_>, Status)) -> bo
 
 /// Whether two names are one.
 fn is_one_name(left: Place<'_>, right: Place<'_>) -> bool {
-    let last = |place: Place<'_>| backup::last_component(place.name.to_bytes()).to_vec();
-    last(left) == last(right) && name_in_folder(left).is_some_and(|left| Some(left) == name_in_folder(right))
+    name_in_folder(left).is_some_and(|left| Some(left) == name_in_folder(right))
 }
 
 /// What tells one name from another, by whatever path it is called: the folder that it is in, and the last component.
 pub(crate) fn name_in_folder(place: Place<'_>) -> Option<(FileId, Vec<u8>)> {
     let folder = place.sibling(c".");
-    let folder = place.named(&folder).status(Link::Followed).ok()?;
-    Some((folder.id, backup::last_component(place.name.to_bytes()).to_vec()))
+    let folder = place.named(&folder);
+    let id = folder.status(Link::Followed).ok()?.id;
+    Some((id, sys::name_key(folder, backup::last_component(place.name.to_bytes()))))
 }
 
 /// Whether the last component is `.` or `..`, which have no backup.

@@ -2,15 +2,10 @@
 
 use std::collections::HashSet;
 use std::ffi::CString;
-use std::fs::File;
 use std::io;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
-
-use rustix::fs::{CWD, FileType, Mode, OFlags};
-use rustix::io::Errno;
 
 use crate::attributes::{self, Original};
 use crate::backup::{self, last_component};
@@ -25,6 +20,7 @@ use crate::report::{Report, Summary};
 use crate::session::{Session, lock};
 use crate::source::refuse_irregular;
 use crate::status::Status;
+use crate::sys::{self, CWD, Errno, FileType, OFlags};
 use crate::tree;
 
 /// What the destination's name means.
@@ -110,7 +106,7 @@ impl CopyOptions {
         let name = c_string(path).ok();
         let renamed = name.and_then(|name| backup::name(Place::new(&name), self.backup, &self.suffix).ok());
         let options = Self { backup: Backup::None, ..self.clone() };
-        (Some(options), renamed.map(|name| PathBuf::from(std::ffi::OsString::from_vec(name.into_bytes()))))
+        (Some(options), renamed.map(|name| sys::path(name.to_bytes())))
     }
 }
 
@@ -196,7 +192,7 @@ impl<'s> Operands<'s> {
     }
 
     fn copy_operand(&self, worker: &mut Worker<'_>, source: &Path) -> Result<(), Error> {
-        let mut source = source.as_os_str().as_bytes();
+        let mut source = source.as_os_str().as_encoded_bytes();
         if self.session.options.strip_trailing_slashes {
             source = trimmed(source);
         }
@@ -219,7 +215,7 @@ impl<'s> Operands<'s> {
         if self.session.options.sync == Sync::Tree
             && let Ok(folder) = entry.target.named(&folder).open(OFlags::RDONLY | OFlags::DIRECTORY, 0)
         {
-            self.session.note_written(&folder.into());
+            self.session.note_written(&folder);
         }
         for parent in parents.into_iter().rev() {
             parent.finish(self.session);
@@ -229,7 +225,7 @@ impl<'s> Operands<'s> {
 
     /// The name of an operand's copy.
     fn target_of(&self, source: &[u8]) -> Vec<u8> {
-        let folder = self.target.as_os_str().as_bytes();
+        let folder = self.target.as_os_str().as_encoded_bytes();
         let added = match (self.into_folder, self.session.options.parents) {
             (false, _) => return folder.to_vec(),
             (true, true) => trimmed(source),
@@ -247,10 +243,11 @@ impl<'s> Operands<'s> {
         let options = self.session.options;
         let source = trimmed(source);
         let mut parents = Vec::new();
-        let slashes = source.iter().enumerate().filter(|&(at, &byte)| byte == b'/' && at > 0).map(|(at, _)| at);
-        for slash in slashes.filter(|&at| source[at - 1] != b'/') {
+        let slashes =
+            source.iter().enumerate().filter(|&(at, &byte)| sys::is_separator(byte) && at > 0).map(|(at, _)| at);
+        for slash in slashes.filter(|&at| !sys::is_separator(source[at - 1])) {
             let from = CString::new(&source[..slash]).map_err(|_| invalid(source))?;
-            let to = CString::new(join(self.target.as_os_str().as_bytes(), &source[..slash]))
+            let to = CString::new(join(self.target.as_os_str().as_encoded_bytes(), &source[..slash]))
                 .map_err(|_| invalid(source))?;
             let (from, to) = (Place::new(&from), Place::new(&to));
             let status = from.status(Link::Followed).map_err(from.refused("failed to get attributes of"))?;
@@ -262,8 +259,7 @@ impl<'s> Operands<'s> {
                 }
                 Err(_) => {
                     let mode = attributes::creation_mode(&options.preserve, &status);
-                    rustix::fs::mkdirat(CWD, to.name, Mode::from_raw_mode(mode | 0o700))
-                        .map_err(to.refused("cannot make directory"))?;
+                    sys::mkdirat(CWD, to.name, mode | 0o700).map_err(to.refused("cannot make directory"))?;
                     self.session.tell(|observer| {
                         observer.event(Event::ParentMade { source: &from.path(), destination: &to.path() });
                     });
@@ -290,10 +286,12 @@ impl Parent {
     fn finish(&self, session: &Session<'_>) {
         let preserve = &session.options.preserve;
         let complain = |operation, errno: Errno| session.fail(Error::os(operation, &self.target)(errno.into()));
-        let open =
-            |path: &Path| rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let open = |path: &Path| {
+            let name = c_string(path).map_err(|_| Errno::INVAL)?;
+            Place::new(&name).open(OFlags::RDONLY | OFlags::DIRECTORY, 0)
+        };
         let (source, target) = match (open(&self.source), open(&self.target)) {
-            (Ok(source), Ok(target)) => (File::from(source), File::from(target)),
+            (Ok(source), Ok(target)) => (source, target),
             (Err(errno), _) | (_, Err(errno)) => return complain("preserving times for", errno),
         };
         let original = Original { file: &source, status: &self.status };
@@ -302,26 +300,33 @@ impl Parent {
     }
 }
 
+/// Makes a path of the bytes of one, or of a part of them: those that `OsStr::as_encoded_bytes` answers. Bytes that no
+/// path has are replaced where the system's paths are no bytes.
+#[must_use]
+pub fn path_of_bytes(bytes: &[u8]) -> PathBuf {
+    sys::path(bytes)
+}
+
 /// A name without the slashes at its end, unless there is nothing else.
 fn trimmed(name: &[u8]) -> &[u8] {
-    let end = name.iter().rposition(|&byte| byte != b'/').map_or(1.min(name.len()), |last| last + 1);
+    let end = name.iter().rposition(|&byte| !sys::is_separator(byte)).map_or(1.min(name.len()), |last| last + 1);
     &name[..end]
 }
 
 /// A name in a folder.
 fn join(folder: &[u8], name: &[u8]) -> Vec<u8> {
-    let name = &name[name.iter().position(|&byte| byte != b'/').unwrap_or(name.len())..];
+    let name = &name[name.iter().position(|&byte| !sys::is_separator(byte)).unwrap_or(name.len())..];
     let folder = trimmed(folder);
-    let slash: &[u8] = if folder.ends_with(b"/") { b"" } else { b"/" };
+    let is_open = folder.last().is_some_and(|&last| !sys::is_separator(last));
+    let slash: &[u8] = if is_open { &[sys::SEPARATOR] } else { b"" };
     [folder, slash, name].concat()
 }
 
 fn c_string(path: &Path) -> Result<CString, Error> {
-    CString::new(path.as_os_str().as_bytes()).map_err(|_| invalid(path.as_os_str().as_bytes()))
+    CString::new(path.as_os_str().as_encoded_bytes()).map_err(|_| invalid(path.as_os_str().as_encoded_bytes()))
 }
 
 /// A name with a zero byte in it, which no file can have.
 fn invalid(name: &[u8]) -> Error {
-    let path = PathBuf::from(std::ffi::OsString::from_vec(name.to_vec()));
-    Error::os("cannot stat", path)(io::Error::new(io::ErrorKind::InvalidInput, "the name has a zero byte"))
+    Error::os("cannot stat", sys::path(name))(io::Error::new(io::ErrorKind::InvalidInput, "the name has a zero byte"))
 }

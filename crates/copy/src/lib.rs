@@ -26,10 +26,19 @@
 //! 5. The source is looked at again: a source that has changed meanwhile is an error.
 //! 6. Attributes are copied, and the file gets the destination's name, in one step.
 //!
+//! # Platforms
+//! Linux, and Windows 10 and later, where it means what it means on Linux as far as Windows has it: names are looked up
+//! in open folders, files are told apart by their numbers, a copy gets its name when it is whole. What is different
+//! there: a new file has a temporary name until it has its own; attributes, streams beside the contents and the time of
+//! the last write are always copied, as by CopyFileEx; permissions are access control lists; holes are those of sparse
+//! files; [`Engine::Reflink`] shares blocks on ReFS, [`Engine::CopyFileRange`], [`Engine::Splice`] and
+//! [`Engine::Uring`] are refused; nothing can be dropped from the page cache.
+//!
 //! # What it does not do
 //! Copies between machines, snapshots of a source that others write to, and the inode attributes of chattr(1).
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+#[cfg_attr(windows, path = "sys/windows/attributes.rs")]
 mod attributes;
 mod backup;
 mod cache;
@@ -53,13 +62,14 @@ mod session;
 mod source;
 mod special;
 mod status;
+mod sys;
 mod tree;
 
 pub use compare::{Comparison, compare};
 pub use engine::{Fallback, NamedFile, Transferred, Workspace, transfer, transfer_stream};
 pub use error::{Error, Refusal, Version};
 pub use file_system::FileSystem;
-pub use job::Target;
+pub use job::{Target, path_of_bytes};
 pub use meter::Meter;
 pub use observer::{Event, Observer, Question};
 pub use options::{Attribute, Backup, CopyOptions, Existing, Follow, Method, ModeFrom, Placement, Preserve, Sync};

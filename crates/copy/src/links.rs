@@ -1,18 +1,15 @@
 //! Files with several names: the second name that is met becomes a hard link to the copy of the first.
 
 use std::collections::HashMap;
-use std::ffi::{CString, OsStr};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::CString;
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use rustix::fs::{AtFlags, CWD, OFlags};
-use rustix::io::Errno;
-
-use crate::place::{Place, Trail};
+use crate::place::{Link, Place, Trail};
 use crate::session::lock;
 use crate::status::FileId;
+use crate::sys::{self, CWD, Errno, OFlags};
 
 /// Where the copy of a file with several names is.
 #[derive(Debug, Clone)]
@@ -42,20 +39,20 @@ impl Copied {
     /// Gives the copy another name. No link on the way is followed, so it is the copy that gets it.
     pub(crate) fn link(&self, place: Place<'_>) -> Result<(), Errno> {
         let folder = self.open_folder()?;
-        let dir = folder.as_ref().map_or(CWD, |folder| folder.as_fd());
-        rustix::fs::linkat(dir, &self.name, place.dir, place.name, AtFlags::empty())
+        let dir = folder.as_ref().map_or(CWD, sys::dir);
+        sys::linkat((dir, &self.name), (place.dir, place.name), Link::Itself)
     }
 
     /// For messages.
     pub(crate) fn path(&self) -> PathBuf {
         match &self.trail {
             Some(trail) => trail.join(&self.name),
-            None => PathBuf::from(OsStr::from_bytes(self.name.to_bytes())),
+            None => sys::path(self.name.to_bytes()),
         }
     }
 
     /// The folder that the copy is in, opened name by name; `None` for the current one.
-    fn open_folder(&self) -> Result<Option<OwnedFd>, Errno> {
+    fn open_folder(&self) -> Result<Option<File>, Errno> {
         let Some(trail) = &self.trail else { return Ok(None) };
         let folder = trail.open(OFlags::PATH)?;
         Ok(Some(folder))

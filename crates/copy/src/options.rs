@@ -1,5 +1,5 @@
-//! What can be asked of a copy. Every choice is one type here, and [`CopyOptions`] holds them all; the names are those of
-//! cp(1), whose meanings they have.
+//! What can be asked of a copy. Every choice is one type here, and [`CopyOptions`] holds them all; the names are those
+//! of cp(1), whose meanings they have.
 
 use std::ffi::OsString;
 use std::num::NonZero;
@@ -62,9 +62,9 @@ pub enum Backup {
 /// How contents reach a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Placement {
-    /// A file that is named, and each file that exists already, is replaced in one step; new files of a tree are written
-    /// under their names, where the death of the process leaves them incomplete. A destination with other hard links, or that can't be replaced by a file just like it,
-    /// is written in place.
+    /// A file that is named, and each file that exists already, is replaced in one step; new files of a tree are
+    /// written under their names, where the death of the process leaves them incomplete. A destination with other hard
+    /// links, or that can't be replaced by a file just like it, is written in place.
     #[default]
     Auto,
     /// Every file gets its name only when it is whole (`--atomic`).
@@ -116,6 +116,12 @@ pub enum ModeFrom {
 }
 
 /// Which attributes are copied (`--preserve`).
+///
+/// # Platforms
+/// Windows: attributes, streams beside the contents and the time of the last write of a file are copied whatever is
+/// said here, as CopyFileEx does; `mode` is the access control list, and [`ModeFrom::Umask`] leaves out the attributes;
+/// `ownership` is owner and group; `timestamps` are also the times of making and of the last access. There is no
+/// context, and `xattr` is among the streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Preserve {
     /// Permission bits, set-id bits and the access control list.
@@ -130,14 +136,6 @@ pub struct Preserve {
     pub context: Attribute,
     /// Extended attributes.
     pub xattr: Attribute,
-}
-
-impl Preserve {
-    /// Whether any attribute is copied, apart from links.
-    pub(crate) fn is_anything(&self) -> bool {
-        self.mode != ModeFrom::SourceAndUmask
-            || [self.ownership, self.timestamps, self.context, self.xattr].into_iter().any(Attribute::wanted)
-    }
 }
 
 /// How files are to be copied. [`copy`](Self::copy) copies one; [`copy_all`](Self::copy_all) does all that cp(1) does.

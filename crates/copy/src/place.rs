@@ -3,17 +3,14 @@
 //! No path is built to reach a file of a tree, so trees may be deeper than a path can be long, and nobody who swaps a
 //! folder for a link can lead a copy elsewhere.
 
-use std::ffi::{CStr, CString, OsStr};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use rustix::fs::{AtFlags, Mode, OFlags};
-use rustix::io::Errno;
-
 use crate::error::Error;
 use crate::status::Status;
+use crate::sys::{self, Dir, Errno, OFlags};
 
 /// How messages call a folder: its name and the folders above it.
 #[derive(Debug)]
@@ -31,7 +28,7 @@ impl Trail {
     pub(crate) fn path(&self) -> PathBuf {
         match &self.parent {
             Some(parent) => parent.join(&self.name),
-            None => PathBuf::from(OsStr::from_bytes(self.name.to_bytes())),
+            None => sys::path(self.name.to_bytes()),
         }
     }
 
@@ -45,12 +42,12 @@ impl Trail {
         }
         let mut path = Vec::new();
         for name in names.into_iter().rev() {
-            if !path.is_empty() && path.last() != Some(&b'/') {
-                path.push(b'/');
+            if path.last().is_some_and(|&last| !sys::is_separator(last)) {
+                path.push(sys::SEPARATOR);
             }
             path.extend_from_slice(name.to_bytes());
         }
-        PathBuf::from(std::ffi::OsString::from_vec(path))
+        sys::path(&path)
     }
 
     /// The name of the top of the tree, from the current folder.
@@ -63,16 +60,13 @@ impl Trail {
     }
 
     /// Opens the folder, name by name; no link below the top is followed.
-    pub(crate) fn open(&self, flags: OFlags) -> Result<OwnedFd, Errno> {
-        let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let open = |dir: BorrowedFd<'_>, name: &CStr, flags| {
-            rustix::io::retry_on_intr(|| rustix::fs::openat(dir, name, flags, Mode::empty()))
-        };
-        let mut folder = open(rustix::fs::CWD, self.top(), flags)?;
+    pub(crate) fn open(&self, flags: OFlags) -> Result<File, Errno> {
+        let flags = flags | OFlags::DIRECTORY;
+        let mut folder = sys::openat(sys::CWD, self.top(), flags, 0)?;
         for name in self.below_top() {
-            folder = open(folder.as_fd(), name, flags | OFlags::NOFOLLOW)?;
+            folder = sys::openat(sys::dir(&folder), name, flags | OFlags::NOFOLLOW, 0)?;
         }
-        Ok(folder)
+        Ok(folder.into())
     }
 
     /// The names from the top of the tree down to this folder, without the top itself.
@@ -109,7 +103,7 @@ pub(crate) enum Link {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Place<'a> {
     /// The folder; the current one for names that the user gave.
-    pub(crate) dir: BorrowedFd<'a>,
+    pub(crate) dir: Dir<'a>,
     pub(crate) name: &'a CStr,
     /// The folder's name; `None` if `name` is all that there is to say.
     trail: Option<&'a Trail>,
@@ -118,11 +112,11 @@ pub(crate) struct Place<'a> {
 impl<'a> Place<'a> {
     /// A path, from the current folder.
     pub(crate) fn new(name: &'a CStr) -> Self {
-        Self { dir: rustix::fs::CWD, name, trail: None }
+        Self { dir: sys::CWD, name, trail: None }
     }
 
     /// A name in a folder of a tree.
-    pub(crate) fn inside(dir: BorrowedFd<'a>, trail: &'a Trail, name: &'a CStr) -> Self {
+    pub(crate) fn inside(dir: Dir<'a>, trail: &'a Trail, name: &'a CStr) -> Self {
         Self { dir, name, trail: Some(trail) }
     }
 
@@ -130,15 +124,14 @@ impl<'a> Place<'a> {
     pub(crate) fn path(&self) -> PathBuf {
         match self.trail {
             Some(trail) => trail.join(self.name),
-            None => PathBuf::from(OsStr::from_bytes(self.name.to_bytes())),
+            None => sys::path(self.name.to_bytes()),
         }
     }
 
     /// Another name in the same folder: in front of the last component, if the name is a path.
     pub(crate) fn sibling(&self, name: &CStr) -> CString {
         let own = self.name.to_bytes();
-        let folder = own.iter().rposition(|&byte| byte == b'/').map_or(0, |slash| slash + 1);
-        let bytes = [&own[..folder], name.to_bytes()].concat();
+        let bytes = [&own[..sys::folder_bytes(own)], name.to_bytes()].concat();
         CString::new(bytes).unwrap_or_else(|_| unreachable!("both are C strings"))
     }
 
@@ -151,20 +144,15 @@ impl<'a> Place<'a> {
     }
 
     pub(crate) fn status(&self, link: Link) -> Result<Status, Errno> {
-        let flags = match link {
-            Link::Itself => AtFlags::SYMLINK_NOFOLLOW,
-            Link::Followed => AtFlags::empty(),
-        };
-        rustix::fs::statat(self.dir, self.name, flags).map(|stat| Status::new(&stat))
+        sys::statat(self.dir, self.name, link)
     }
 
-    pub(crate) fn open(&self, flags: OFlags, mode: u32) -> Result<OwnedFd, Errno> {
-        let mode = Mode::from_raw_mode(mode);
-        rustix::io::retry_on_intr(|| rustix::fs::openat(self.dir, self.name, flags | OFlags::CLOEXEC, mode))
+    pub(crate) fn open(&self, flags: OFlags, mode: u32) -> Result<File, Errno> {
+        sys::openat(self.dir, self.name, flags, mode).map(File::from)
     }
 
     pub(crate) fn remove(&self) -> Result<(), Errno> {
-        rustix::fs::unlinkat(self.dir, self.name, AtFlags::empty())
+        sys::unlinkat(self.dir, self.name)
     }
 
     /// The error of something that the operating system refused to do here.

@@ -11,6 +11,7 @@ use std::fmt;
 use std::num::NonZero;
 
 use crate::file_system::FileSystem;
+use crate::sys;
 use reason::Why;
 
 const KIB: usize = 1 << 10;
@@ -35,15 +36,16 @@ pub enum Engine {
     MappedSource,
     /// read(2) straight into a mapping of the destination.
     MappedDestination,
-    /// copy_file_range(2): the kernel, the file system or the server copies.
+    /// copy_file_range(2): the kernel, the file system or the server copies. Refused on Windows.
     CopyFileRange,
-    /// ioctl_ficlone(2): both files share their blocks until one is written to.
+    /// ioctl_ficlone(2), on Windows `FSCTL_DUPLICATE_EXTENTS_TO_FILE`: both files share their blocks until one is
+    /// written to.
     Reflink,
     /// splice(2) into a pipe and out of it.
     Splice,
     /// `io_uring`: several reads and writes at once.
     Uring,
-    /// read(2) and write(2) past the page cache.
+    /// read(2) and write(2) past the page cache: `O_DIRECT`, on Windows `FILE_FLAG_NO_BUFFERING`.
     Direct,
 }
 
@@ -307,7 +309,7 @@ impl Way {
     /// The fastest that was measured for the case. Never a mapping, which pays a page fault for every page.
     fn auto(facts: Facts) -> Self {
         let on_server = matches!(facts.from, FileSystem::Network | FileSystem::Zfs);
-        if facts.len > 0 && on_server && facts.from == facts.to && facts.same_device {
+        if sys::OFFLOADS && facts.len > 0 && on_server && facts.from == facts.to && facts.same_device {
             let buffer_bytes = Engine::CopyFileRange.default_buffer_bytes();
             let one = NonZero::<usize>::MIN;
             let engine = Engine::CopyFileRange;
@@ -338,15 +340,27 @@ impl Way {
 
 /// Whether it is worth a system call to ask for shared blocks.
 pub(crate) fn may_share(facts: Facts) -> bool {
-    let known_not = matches!(facts.to, FileSystem::Ext | FileSystem::Memory | FileSystem::Kernel | FileSystem::Fuse);
+    let known_not = matches!(
+        facts.to,
+        FileSystem::Ext
+            | FileSystem::Memory
+            | FileSystem::Kernel
+            | FileSystem::Fuse
+            | FileSystem::Ntfs
+            | FileSystem::Fat
+    );
     // Subvolumes have numbers of their own and share blocks all the same.
     let is_one = facts.from == facts.to && (facts.same_device || facts.to != FileSystem::Xfs);
     facts.len > 0 && is_one && !known_not
 }
 
-/// Two threads, if there are two processors.
+/// Two threads, if there are two processors; one where the second would make the file system write zeros for the first
+/// to write over.
 fn two(facts: Facts) -> NonZero<usize> {
-    facts.processors.min(nonzero(2))
+    match facts.to {
+        FileSystem::Ntfs | FileSystem::Refs | FileSystem::Fat => NonZero::<usize>::MIN,
+        _ => facts.processors.min(nonzero(2)),
+    }
 }
 
 fn nonzero(value: usize) -> NonZero<usize> {

@@ -17,6 +17,7 @@ use crate::observer::{Event, Observer};
 use crate::options::{CopyOptions, Sync};
 use crate::report::Summary;
 use crate::status::{FileId, Status};
+use crate::sys;
 
 /// One copy, from its first source to its last.
 pub(crate) struct Session<'a> {
@@ -143,7 +144,7 @@ impl<'a> Session<'a> {
         }
         let noted = Status::of(written).and_then(|status| {
             if let Slot::Vacant(slot) = lock(&self.written).entry(status.id.device) {
-                slot.insert(rustix::io::fcntl_dupfd_cloexec(written, 0)?.into());
+                slot.insert(sys::duplicate(written)?);
             }
             Ok(())
         });
@@ -155,7 +156,7 @@ impl<'a> Session<'a> {
     /// Waits until everything that was written is on the disk.
     pub(crate) fn sync_tree(&self) {
         for file in lock(&self.written).values() {
-            if let Err(errno) = rustix::io::retry_on_intr(|| rustix::fs::syncfs(file)) {
+            if let Err(errno) = sys::syncfs(file) {
                 self.fail(Error::os("flushing the file system of", "the destination")(errno.into()));
             }
         }
@@ -163,12 +164,7 @@ impl<'a> Session<'a> {
 
     /// Processors that this process may use.
     pub(crate) fn processors(&self) -> NonZero<usize> {
-        *self.processors.get_or_init(|| {
-            // Not available_parallelism, which reads half a dozen files of /proc and /sys first.
-            let set = rustix::thread::sched_getaffinity(None);
-            let count = set.map_or(1, |set| usize::try_from(set.count()).unwrap_or(1));
-            NonZero::new(count).unwrap_or(NonZero::<usize>::MIN)
-        })
+        *self.processors.get_or_init(|| NonZero::new(sys::processors()).unwrap_or(NonZero::<usize>::MIN))
     }
 }
 

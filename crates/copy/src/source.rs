@@ -1,15 +1,13 @@
 //! The file that is read: opened without surprises, and watched for changes.
 
-use std::fs::{File, FileType, Metadata};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::fs::{File, Metadata};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use rustix::fs::OFlags;
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::engine::NamedFile;
 use crate::error::{Error, Version};
 use crate::file_system::FileSystem;
+use crate::sys;
 
 /// Opens a regular file for reading. Anything else is refused before it is opened, since opening a device or a pipe may
 /// do something or wait for ever.
@@ -19,9 +17,8 @@ use crate::file_system::FileSystem;
 pub fn open_regular(path: impl AsRef<Path>) -> Result<File, Error> {
     let path = path.as_ref();
     refuse_irregular(path, &path.metadata().map_err(Error::os("cannot fstat", path))?)?;
-    // What it is may have changed since: O_NONBLOCK keeps a pipe from waiting, and the check is made again.
-    let flags = OFlags::NONBLOCK.bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path).map_err(Error::os("opening", path))?;
+    // What it is may have changed since: a pipe is not waited for, and the check is made again.
+    let file = sys::open_nonblocking(path).map_err(Error::os("opening", path))?;
     refuse_irregular(path, &file.metadata().map_err(Error::os("cannot fstat", path))?)?;
     Ok(file)
 }
@@ -67,33 +64,14 @@ impl Source {
 }
 
 fn version(metadata: &Metadata) -> Version {
-    let seconds = Duration::from_secs(metadata.mtime().try_into().unwrap_or(0));
-    let rest = Duration::from_nanos(metadata.mtime_nsec().try_into().unwrap_or(0));
-    Version { len: metadata.len(), modified: seconds + rest }
+    let modified = metadata.modified().ok().and_then(|modified| modified.duration_since(UNIX_EPOCH).ok());
+    Version { len: metadata.len(), modified: modified.unwrap_or(Duration::ZERO) }
 }
 
 /// Refuses what is not a regular file, by name.
 pub(crate) fn refuse_irregular(path: &Path, metadata: &Metadata) -> Result<(), Error> {
-    match irregular_kind(metadata.file_type()) {
+    match sys::irregular_kind(metadata.file_type()) {
         None => Ok(()),
         Some(kind) => Err(Error::NotRegular { path: path.to_owned(), kind }),
-    }
-}
-
-fn irregular_kind(file_type: FileType) -> Option<&'static str> {
-    if file_type.is_file() {
-        None
-    } else if file_type.is_dir() {
-        Some("a directory")
-    } else if file_type.is_fifo() {
-        Some("a pipe")
-    } else if file_type.is_socket() {
-        Some("a socket")
-    } else if file_type.is_block_device() {
-        Some("a block device")
-    } else if file_type.is_char_device() {
-        Some("a character device")
-    } else {
-        Some("something unknown")
     }
 }

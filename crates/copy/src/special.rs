@@ -1,13 +1,9 @@
 //! What is not a regular file nor a folder: links of both kinds, pipes, devices, sockets.
 //!
-//! They have no contents to be half written, so each is made in one step, or beside its name and renamed where something
-//! gives way to it.
+//! They have no contents to be half written, so each is made in one step, or beside its name and renamed where
+//! something gives way to it.
 
-use std::ffi::CStr;
 use std::fs::File;
-
-use rustix::fs::{AtFlags, FileType, Mode};
-use rustix::io::Errno;
 
 use crate::entry::{Entry, Way, Worker};
 use crate::error::{Error, Refusal};
@@ -15,6 +11,7 @@ use crate::options::Method;
 use crate::place::{Link, Place};
 use crate::session::count;
 use crate::status::Status;
+use crate::sys::{self, Errno, FileType};
 use crate::{attributes, destination};
 
 impl Worker<'_> {
@@ -68,9 +65,8 @@ impl Worker<'_> {
         if !content.is_absolute() && !is_here() {
             return Err(entry.refused(Refusal::RelativeLink));
         }
-        let linked = self.make(entry.target, self.link_replaces(way), |place| {
-            rustix::fs::symlinkat(&content, place.dir, place.name)
-        });
+        let linked =
+            self.make(entry.target, self.link_replaces(way), |place| sys::symlinkat(&content, place.dir, place.name));
         linked.map_err(|errno| {
             Error::pair("cannot create symbolic link", &entry.target.path(), "to", &content)(errno.into())
         })?;
@@ -79,16 +75,15 @@ impl Worker<'_> {
     }
 
     fn link_hard(&self, entry: Entry<'_>, source: &Status, way: &Way) -> Result<(), Error> {
-        let flags = match entry.link(self.session.options.follow) {
-            Link::Followed if !source.is_link() => AtFlags::SYMLINK_FOLLOW,
-            _ => AtFlags::empty(),
+        let link = match entry.link(self.session.options.follow) {
+            Link::Followed if !source.is_link() => Link::Followed,
+            _ => Link::Itself,
         };
         let from = entry.source;
         // As cp does for hard links, and only for them.
         let replaces = self.link_replaces(way) || (way.existing.is_some() && self.session.options.ask);
-        let linked = self.make(entry.target, replaces, |place| {
-            rustix::fs::linkat(from.dir, from.name, place.dir, place.name, flags)
-        });
+        let linked = self
+            .make(entry.target, replaces, |place| sys::linkat((from.dir, from.name), (place.dir, place.name), link));
         linked.map_err(|errno| {
             Error::pair("cannot create hard link", &entry.target.path(), "to", &from.path())(errno.into())
         })?;
@@ -97,11 +92,10 @@ impl Worker<'_> {
     }
 
     fn copy_link(&self, entry: Entry<'_>, source: &Status, way: &Way) -> Result<(), Error> {
-        let content = rustix::fs::readlinkat(entry.source.dir, entry.source.name, Vec::new())
+        let content = sys::readlinkat(entry.source.dir, entry.source.name)
             .map_err(entry.source.refused("cannot read symbolic link"))?;
-        let content: &CStr = &content;
         let taken = way.replaces || way.existing.is_some_and(|existing| existing.is_link());
-        let linked = self.make(entry.target, taken, |place| rustix::fs::symlinkat(content, place.dir, place.name));
+        let linked = self.make(entry.target, taken, |place| sys::copy_linkat(&content, place.dir, place.name));
         linked.map_err(entry.target.refused("cannot create symbolic link"))?;
         count(&self.session.totals.links);
         self.copy_attributes_unopened(entry, source);
@@ -113,10 +107,9 @@ impl Worker<'_> {
             FileType::Fifo => (FileType::Fifo, "cannot create fifo"),
             kind => (kind, "cannot create special file"),
         };
-        let mode = Mode::from_raw_mode(attributes::creation_mode(&self.session.options.preserve, source));
-        let made = self.make(entry.target, way.replaces, |place| {
-            rustix::fs::mknodat(place.dir, place.name, kind, mode, source.rdev)
-        });
+        let mode = attributes::creation_mode(&self.session.options.preserve, source);
+        let made =
+            self.make(entry.target, way.replaces, |place| sys::mknodat(place.dir, place.name, kind, mode, source.rdev));
         made.map_err(entry.target.refused(operation))?;
         count(&self.session.totals.special);
         self.copy_attributes_unopened(entry, source);

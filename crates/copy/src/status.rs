@@ -1,12 +1,10 @@
-//! What stat(2) says of a file, in one form for every processor.
+//! What the system says of a file, in one form for every system and processor.
 
 use std::fs::File;
 use std::time::Duration;
 
-use rustix::fs::{FileType, Stat, Timespec, Timestamps};
-use rustix::io::Errno;
-
 use crate::error::Version;
+use crate::sys::{self, Errno, FileType, Inode, Timespec};
 
 /// The status of a file.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +15,7 @@ pub(crate) struct Status {
     pub(crate) mode: u32,
     pub(crate) nlink: u64,
     pub(crate) uid: u32,
+    #[allow(dead_code, reason = "where there are no groups nobody looks at it")]
     pub(crate) gid: u32,
     /// Which device it stands for, if it stands for one.
     pub(crate) rdev: u64,
@@ -32,35 +31,13 @@ pub(crate) struct Status {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct FileId {
     pub(crate) device: u64,
-    pub(crate) inode: u64,
+    pub(crate) inode: Inode,
 }
 
 impl Status {
-    #[allow(
-        clippy::useless_conversion,
-        clippy::unnecessary_fallible_conversions,
-        reason = "the fields have other types on other processors"
-    )]
-    pub(crate) fn new(stat: &Stat) -> Self {
-        let time = |seconds, nanoseconds| Timespec { tv_sec: i64::from(seconds), tv_nsec: nanoseconds };
-        Self {
-            id: FileId { device: u64::from(stat.st_dev), inode: u64::from(stat.st_ino) },
-            kind: FileType::from_raw_mode(stat.st_mode),
-            mode: stat.st_mode & 0o7777,
-            nlink: u64::from(stat.st_nlink),
-            uid: stat.st_uid,
-            gid: stat.st_gid,
-            rdev: u64::from(stat.st_rdev),
-            len: u64::try_from(stat.st_size).unwrap_or(0),
-            allocated: u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512),
-            accessed: time(stat.st_atime, stat.st_atime_nsec.try_into().unwrap_or(0)),
-            modified: time(stat.st_mtime, stat.st_mtime_nsec.try_into().unwrap_or(0)),
-        }
-    }
-
     /// Of an open file.
     pub(crate) fn of(file: &File) -> Result<Self, Errno> {
-        rustix::fs::fstat(file).map(|stat| Self::new(&stat))
+        sys::fstat(file)
     }
 
     pub(crate) fn is_folder(&self) -> bool {
@@ -73,11 +50,6 @@ impl Status {
 
     pub(crate) fn is_link(&self) -> bool {
         self.kind == FileType::Symlink
-    }
-
-    /// The times in the form that utimensat(2) takes.
-    pub(crate) fn times(&self) -> Timestamps {
-        Timestamps { last_access: self.accessed, last_modification: self.modified }
     }
 
     /// What tells one state of the file from another.

@@ -8,24 +8,18 @@
 //! | top          |                                   /
 //! +--------------+
 //! ```
-//! A thread goes down first and keeps the folders on the way on a stack of its own; it hands out only what the queue has
-//! room for. So memory is bounded: by the depth of the tree, and by one listing buffer for each folder on the way,
-//! however many names there are. Descriptors are bounded, too: folders far above the deepest are closed, and opened again
-//! by `..` on the way back.
+//! A thread goes down first and keeps the folders on the way on a stack of its own; it hands out only what the queue
+//! has room for. So memory is bounded: by the depth of the tree, and by one listing buffer for each folder on the way,
+//! however many names there are. Descriptors are bounded, too: folders far above the deepest are closed, and opened
+//! again by `..` on the way back.
 //!
 //! A folder's attributes are set when all its names are made: nothing that happens further down changes its times.
 
 use std::collections::VecDeque;
 use std::ffi::{CStr, CString};
 use std::fs::File;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
-
-use rustix::fs::{FileType, Mode, OFlags, RawDir, SeekFrom};
-use rustix::io::{Errno, retry_on_intr};
-use rustix::process::Resource;
 
 use crate::attributes::{self, Original};
 use crate::entry::{Entry, Worker};
@@ -34,17 +28,16 @@ use crate::options::{Follow, Sync};
 use crate::place::{Link, Place, Trail};
 use crate::session::{Session, count, lock};
 use crate::status::{FileId, Status};
+use crate::sys::{self, ABS, Dir, Errno, FileType, OFlags};
 
-/// Bytes that are asked of a listing at a time.
-const LISTING_BYTES: usize = 32 << 10;
 /// Files that are handed to another thread at a time.
 const BATCH: usize = 64;
 /// Tasks that wait in the queue, for each thread.
 const TASKS_PER_THREAD: usize = 4;
 /// Descriptors that are left to the rest of the program, unless that is more than half of them.
 const OTHER_DESCRIPTORS: u64 = 128;
-/// Descriptors that a thread uses besides those of the folders on its stack: of a file, its copy and its folder, and of two
-/// folders that are being opened.
+/// Descriptors that a thread uses besides those of the folders on its stack: of a file, its copy and its folder, and of
+/// two folders that are being opened.
 const DESCRIPTORS_PER_THREAD: usize = 6;
 /// A thread keeps this many folders of its stack open, if the limit of descriptors allows.
 const OPEN_FOLDERS: usize = 64;
@@ -103,13 +96,13 @@ impl Folder {
         &self.target_trail
     }
 
-    fn source_dir(&self) -> BorrowedFd<'_> {
+    fn source_dir(&self) -> Dir<'_> {
         // Nothing is named in a folder that is closed; if it were, no other folder must be taken for it.
-        self.open.as_ref().map_or(rustix::fs::ABS, |open| open.source.as_fd())
+        self.open.as_ref().map_or(ABS, |open| sys::dir(&open.source))
     }
 
-    fn target_dir(&self) -> BorrowedFd<'_> {
-        self.open.as_ref().map_or(rustix::fs::ABS, |open| open.target.as_fd())
+    fn target_dir(&self) -> Dir<'_> {
+        self.open.as_ref().map_or(ABS, |open| sys::dir(&open.target))
     }
 
     fn entry<'a>(&'a self, name: &'a CStr, hint: FileType) -> Entry<'a> {
@@ -123,8 +116,7 @@ impl Folder {
 
     /// Opens a folder again that was closed, from the one below it.
     fn reopen(&mut self, below: &Self) -> Result<(), Error> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let up = |dir: BorrowedFd<'_>| retry_on_intr(|| rustix::fs::openat(dir, c"..", flags, Mode::empty()));
+        let up = |dir: Dir<'_>| sys::open_parent(dir).map(File::from);
         self.open_again(up(below.source_dir()), up(below.target_dir()))
     }
 
@@ -135,11 +127,11 @@ impl Folder {
     }
 
     /// Takes what was found for this folder and its copy, if that is what they are.
-    fn open_again(&mut self, source: Result<OwnedFd, Errno>, target: Result<OwnedFd, Errno>) -> Result<(), Error> {
-        let check = |found: Result<OwnedFd, Errno>, id: FileId, trail: &Trail| {
-            let is_it = |folder: &OwnedFd| rustix::fs::fstat(folder).is_ok_and(|stat| Status::new(&stat).id == id);
+    fn open_again(&mut self, source: Result<File, Errno>, target: Result<File, Errno>) -> Result<(), Error> {
+        let check = |found: Result<File, Errno>, id: FileId, trail: &Trail| {
+            let is_it = |folder: &File| Status::of(folder).is_ok_and(|status| status.id == id);
             match found {
-                Ok(folder) if is_it(&folder) => Ok(File::from(folder)),
+                Ok(folder) if is_it(&folder) => Ok(folder),
                 // Somebody has moved it, or a folder below it.
                 Ok(_) => Err(Errno::STALE),
                 Err(errno) => Err(errno),
@@ -159,14 +151,14 @@ impl Folder {
         let complain = |operation, errno: Errno| {
             session.fail(Error::os(operation, self.target_trail.path())(errno.into()));
         };
-        if preserve.is_anything() {
+        if attributes::wants_any(preserve) {
             let original = Original { file: &open.source, status: &self.status };
             attributes::copy(original, &open.target, preserve, self.is_fresh, &complain);
         }
         attributes::take_mode(&open.target, self.added_mode, preserve, &complain);
         session.note_written(&open.target);
         if session.options.sync == Sync::File
-            && let Err(errno) = retry_on_intr(|| rustix::fs::fsync(&open.target))
+            && let Err(errno) = sys::fsync_folder(&open.target)
         {
             complain("flushing", errno);
         }
@@ -201,7 +193,7 @@ impl Worker<'_> {
         let Landed { target, id: target_id, added_mode } = self.land_folder(entry, status, existing)?;
         let mut flags = OFlags::RDONLY | OFlags::DIRECTORY;
         flags.set(OFlags::NOFOLLOW, link == Link::Itself);
-        let source = match entry.source.open(flags, 0).map(File::from) {
+        let source = match entry.source.open(flags, 0) {
             Ok(source) => source,
             Err(errno) => {
                 // What can be copied of it is that it is there.
@@ -243,7 +235,7 @@ impl Worker<'_> {
         let session = self.session;
         let wanted = attributes::creation_mode(&session.options.preserve, status);
         if existing.is_none() {
-            rustix::fs::mkdirat(entry.target.dir, entry.target.name, Mode::from_raw_mode(wanted | 0o700))
+            sys::mkdirat(entry.target.dir, entry.target.name, wanted | 0o700)
                 .map_err(entry.target.refused("cannot create directory"))?;
             self.tell_begun(entry, None);
         }
@@ -268,7 +260,7 @@ fn open_existing(entry: Entry<'_>, existing: &Status) -> Result<(File, Status), 
     flags.set(OFlags::NOFOLLOW, !entry.is_operand() && !existing.is_link());
     // It need not be readable to be filled.
     let folder = place.open(flags | OFlags::RDONLY, 0).or_else(|_| place.open(flags | OFlags::PATH, 0));
-    let folder = folder.map(File::from).map_err(place.refused("cannot access"))?;
+    let folder = folder.map_err(place.refused("cannot access"))?;
     let status = Status::of(&folder).map_err(place.refused("cannot fstat"))?;
     Ok((folder, status))
 }
@@ -278,18 +270,17 @@ fn open_existing(entry: Entry<'_>, existing: &Status) -> Result<(File, Status), 
 fn open_new(place: Place<'_>) -> Result<(File, Status), Error> {
     let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
     let status = |file: &File| Status::of(file).map_err(place.refused("cannot fstat"));
-    if let Ok(folder) = place.open(flags | OFlags::RDONLY, 0).map(File::from) {
+    if let Ok(folder) = place.open(flags | OFlags::RDONLY, 0) {
         let found = status(&folder)?;
         if found.mode & 0o700 == 0o700 {
             return Ok((folder, found));
         }
     }
-    let folder = place.open(flags | OFlags::PATH, 0).map(File::from).map_err(place.refused("cannot access"))?;
+    let folder = place.open(flags | OFlags::PATH, 0).map_err(place.refused("cannot access"))?;
     let found = status(&folder)?;
-    let mode = Mode::from_raw_mode(found.mode | 0o700);
-    rustix::fs::chmod(format!("/proc/self/fd/{}", folder.as_raw_fd()), mode)
+    sys::set_mode_unopened(&folder, found.mode | 0o700)
         .and_then(|()| place.open(flags | OFlags::RDONLY, 0))
-        .map(|folder| (folder.into(), found))
+        .map(|folder| (folder, found))
         .map_err(place.refused("setting permissions for"))
 }
 
@@ -310,7 +301,7 @@ pub(crate) fn fill(worker: &mut Worker<'_>, top: Folder) {
     let session = worker.session;
     let threads = session.options.request.threads.unwrap_or_else(|| session.processors()).get();
     let threads = if session.observer.wants_order() { 1 } else { threads };
-    let pool = Pool::within(threads, rustix::process::getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX));
+    let pool = Pool::within(threads, sys::most_descriptors());
     let threads = pool.threads;
     pool.push(Task::Folder(Arc::new(top)));
     thread::scope(|scope| {
@@ -549,21 +540,8 @@ impl Frame {
 
     /// Lists some more names. `false`: there are none.
     fn list(&mut self) -> Result<bool, Errno> {
-        let mut buffer = [MaybeUninit::<u8>::uninit(); LISTING_BYTES];
-        let mut entries = RawDir::new(self.folder.source_dir(), &mut buffer);
-        let mut met = false;
-        // One call fills the buffer; another one would be made when it is empty.
-        while !met || !entries.is_buffer_empty() {
-            let Some(entry) = entries.next() else { return Ok(met) };
-            let entry = entry?;
-            met = true;
-            self.cookie = entry.next_entry_cookie();
-            let name = entry.file_name();
-            if name != c"." && name != c".." {
-                self.names.push_back((entry.file_type(), name.to_owned()));
-            }
-        }
-        Ok(true)
+        let names = &mut self.names;
+        sys::list(self.folder.source_dir(), &mut self.cookie, |kind, name| names.push_back((kind, name.to_owned())))
     }
 
     /// Closes the folder until the way leads back to it, unless others still use it, or `..` would not find it.
@@ -588,7 +566,7 @@ impl Frame {
         match Arc::get_mut(&mut self.folder) {
             Some(folder) if folder.open.is_none() => {
                 reopen(folder)?;
-                rustix::fs::seek(folder.source_dir(), SeekFrom::Start(cookie))
+                sys::seek_listing(folder.source_dir(), cookie)
                     .map_err(|errno| Error::os("cannot go back to", folder.source_trail.path())(errno.into()))?;
                 Ok(())
             }

@@ -29,9 +29,9 @@ pub(crate) const WIDEST_BYTES: usize = Width::U64.bytes();
 ///
 /// An access has exactly the width that is asked for: it is never split, joined, repeated or left out. Accesses of one
 /// thread through one bus reach the device in program order, a write reaches it after everything that the thread has
-/// stored to ordinary memory before, and what comes behind a read is loaded after it: what Linux calls `readl` and `writel`
-/// (Documentation/driver-api/device-io.rst). Before a write that gives back a buffer which was *read*, a fence of all
-/// accesses is needed. The `relaxed` forms are ordered among themselves only.
+/// stored to ordinary memory before, and what comes behind a read is loaded after it: what Linux calls `readl` and
+/// `writel` (Documentation/driver-api/device-io.rst). Before a write that gives back a buffer which was *read*, a fence
+/// of all accesses is needed. The `relaxed` forms are ordered among themselves only.
 ///
 /// Nothing blocks but the device itself. Another program that uses the same device is not kept away.
 #[expect(clippy::len_without_is_empty, reason = "a device without registers is none")]
@@ -42,8 +42,8 @@ pub trait RegisterIo {
     /// What errors call the device.
     fn name(&self) -> &str;
 
-    /// What the address of offset 0 is a multiple of, in bytes; at most 8, which is enough for all widths. An access that
-    /// is wider is refused as misaligned. Always the same for one bus.
+    /// What the address of offset 0 is a multiple of, in bytes; at most 8, which is enough for all widths. An access
+    /// that is wider is refused as misaligned. Always the same for one bus.
     #[inline(always)]
     fn alignment(&self) -> usize {
         WIDEST_BYTES

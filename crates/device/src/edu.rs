@@ -1,7 +1,7 @@
 //! QEMU's educational device: a PCI device that is made to learn on (`-device edu`, 1234:11e8).
 //!
-//! It computes factorials, which takes time and ends with an interrupt, and copies between memory and a buffer of its own
-//! by DMA. Its registers are in BAR 0.
+//! It computes factorials, which takes time and ends with an interrupt, and copies between memory and a buffer of its
+//! own by DMA. Its registers are in BAR 0.
 
 pub mod registers;
 
@@ -36,12 +36,12 @@ pub struct Edu<B, W> {
 }
 
 impl<B: RegisterIo, W: Waiting> Edu<B, W> {
-    /// Takes the device into use: its interrupt is on if it is waited for. Each operation takes at most 10 seconds, until
-    /// [`set_timeout`](Self::set_timeout).
+    /// Takes the device into use: its interrupt is on if it is waited for. Each operation takes at most 10 seconds,
+    /// until [`set_timeout`](Self::set_timeout).
     ///
     /// # Errors
-    /// [`Error::Unexpected`] if it is another device, or a dead one; [`Error::Invalid`] for a bus of less than 0xa0 bytes;
-    /// those of the bus.
+    /// [`Error::Unexpected`] if it is another device, or a dead one; [`Error::Invalid`] for a bus of less than 0xa0
+    /// bytes; those of the bus.
     pub fn new(bus: B, waiting: W) -> Result<Self, Error> {
         let registers = Registers::new(bus)?;
         let id = registers.id().read()?;
@@ -89,20 +89,22 @@ impl<B: RegisterIo, W: Waiting> Edu<B, W> {
         Ok(self.registers.factorial().read()?.0)
     }
 
-    /// Copies from memory into the device's buffer, and waits for the end. `memory_addr` is an address as the device sees
-    /// memory, in bytes; `buffer` is where in its buffer.
+    /// Copies from memory into the device's buffer, and waits for the end. `memory_addr` is an address as the device
+    /// sees memory, in bytes; `buffer` is where in its buffer.
     ///
-    /// The device must be a master on the bus ([`PciDevice::set_bus_master`](crate::pci::PciDevice::set_bus_master)), or it
-    /// moves nothing, and does not say so. QEMU 7.2 ends the machine at a transfer up to the buffer's last byte: its
-    /// check of the range (`edu_check_range`, hw/misc/edu.c) counted one byte too many.
+    /// The device must be a master on the bus ([`PciDevice::set_bus_master`](crate::pci::PciDevice::set_bus_master)),
+    /// or it moves nothing, and does not say so. QEMU 7.2 ends the machine at a transfer up to the buffer's last byte:
+    /// its check of the range (`edu_check_range`, hw/misc/edu.c) counted one byte too many.
     ///
-    /// It goes wherever it is told to: only an address that was set aside for the device may be used, such as one that an
-    /// IOMMU maps for it, as one that is written through /dev/mem. After an error the transfer may still be going on: the
-    /// memory is the device's until a later call has succeeded. What the processor has stored there before is seen by it.
+    /// It goes wherever it is told to: only an address that was set aside for the device may be used, such as one that
+    /// an IOMMU maps for it, as one that is written through /dev/mem. After an error the transfer may still be going
+    /// on: the memory is the device's until a later call has succeeded. What the processor has stored there before is
+    /// seen by it.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for what is not in the buffer, or where the device's 28 address lines do not reach; [`Error::Timeout`];
-    /// those of the bus and of the interrupt. That there is no such memory is not told: the device does not notice.
+    /// [`Error::Invalid`] for what is not in the buffer, or where the device's 28 address lines do not reach;
+    /// [`Error::Timeout`]; those of the bus and of the interrupt. That there is no such memory is not told: the device
+    /// does not notice.
     pub fn load(&mut self, memory_addr: u64, buffer: Range<usize>) -> Result<(), Error> {
         let (buffer_addr, len) = check(memory_addr, &buffer)?;
         self.transfer(memory_addr, buffer_addr, len, DmaCommand::default().with_direction(DmaCommand::TO_DEVICE))
@@ -141,7 +143,8 @@ impl<B: RegisterIo, W: Waiting> Edu<B, W> {
         self.wait(start, |registers| Ok(registers.dma_command().read()?.run() == 0))
     }
 
-    /// Waits for what is left of the time since the operation's start, and takes back whatever the device interrupts for.
+    /// Waits for what is left of the time since the operation's start, and takes back whatever the device interrupts
+    /// for.
     fn wait(&mut self, start: Instant, is_done: impl Fn(&Registers<B>) -> Result<bool, Error>) -> Result<(), Error> {
         let Self { registers, waiting, timeout } = self;
         let waited = waiting.wait_for(NAME, timeout.saturating_sub(start.elapsed()), || {

@@ -10,7 +10,8 @@ use crate::error::Error;
 
 /// An interrupt of a device, as a program can wait for it.
 ///
-/// Its descriptor is readable, for poll(2) and for runtimes that stand on it, when [`wait`](Self::wait) would not block.
+/// Its descriptor is readable, for poll(2) and for runtimes that stand on it, when [`wait`](Self::wait) would not
+/// block.
 ///
 /// After an interrupt the next one does not come until [`rearm`](Self::rearm), and that is done after the device was
 /// served: a device keeps its line up until then, and would interrupt at once again. Made anew, it is armed.

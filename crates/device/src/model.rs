@@ -37,8 +37,8 @@ pub trait Model: Send {
     /// Bytes of registers. Always the same.
     fn len(&self) -> usize;
 
-    /// What a read at that time answers, and does. The place is inside and aligned; bits that the width does not have are
-    /// cut off.
+    /// What a read at that time answers, and does. The place is inside and aligned; bits that the width does not have
+    /// are cut off.
     ///
     /// # Errors
     /// Why the device refuses it, such as `there is no register of this width`.
@@ -157,8 +157,8 @@ impl Timer {
         Ok(Arc::clone(self.fd.insert(Arc::new(fd))))
     }
 
-    /// Sets the descriptor to be readable from then on, or not any more. Nobody reads it: this alone makes it forget that
-    /// it has expired (timerfd_settime(2)), so that it is as `set_to` says.
+    /// Sets the descriptor to be readable from then on, or not any more. Nobody reads it: this alone makes it forget
+    /// that it has expired (timerfd_settime(2)), so that it is as `set_to` says.
     fn set(&mut self, wanted: Option<Instant>, now: Instant) -> Result<(), Error> {
         // A line that has gone up before stays up: the timer has expired, or is about to.
         let both_past = wanted.zip(self.set_to).is_some_and(|(wanted, set_to)| wanted.max(set_to) <= now);
@@ -302,8 +302,8 @@ impl<M: Model> Interrupt for SimulatedInterrupt<M> {
 }
 
 impl<M: Model> SimulatedInterrupt<M> {
-    /// Takes the interrupt if the line is up and nobody has taken it before. If not, the descriptor is readable no more,
-    /// until the model says so again: somebody who polls has served the device, or another handle was faster.
+    /// Takes the interrupt if the line is up and nobody has taken it before. If not, the descriptor is readable no
+    /// more, until the model says so again: somebody who polls has served the device, or another handle was faster.
     fn take(&self) -> Result<bool, Error> {
         let mut model = lock(&self.bus.shared.model);
         let wakes = lock(&self.bus.shared.timer).wakes;

@@ -44,8 +44,8 @@ impl<B: RegisterIo, W: Waiting> ParallelPort<B, W> {
     /// reset. It is waited for at most 10 seconds for each byte, until [`set_timeout`](Self::set_timeout).
     ///
     /// # Errors
-    /// [`Error::Invalid`] for a bus of less than 3 bytes; [`Error::Unexpected`] if the data register does not keep what is
-    /// written, because there is no port; those of the bus.
+    /// [`Error::Invalid`] for a bus of less than 3 bytes; [`Error::Unexpected`] if the data register does not keep what
+    /// is written, because there is no port; those of the bus.
     pub fn new(bus: B, waiting: W) -> Result<Self, Error> {
         let port = Self { registers: Port::new(bus)?, waiting, timeout: Duration::from_secs(10) };
         port.control(Control::default())?;
@@ -85,9 +85,9 @@ impl<B: RegisterIo, W: Waiting> ParallelPort<B, W> {
         self.drain()
     }
 
-    /// Gives the printer bytes until it does not take one; answers how many it has taken, which is at least one if there
-    /// is one to give. Waits for each as long as [`set_timeout`](Self::set_timeout) says. The last one may still be on the
-    /// way: [`drain`](Self::drain).
+    /// Gives the printer bytes until it does not take one; answers how many it has taken, which is at least one if
+    /// there is one to give. Waits for each as long as [`set_timeout`](Self::set_timeout) says. The last one may still
+    /// be on the way: [`drain`](Self::drain).
     ///
     /// # Errors
     /// If the first byte was not taken: those of [`drain`](Self::drain).
@@ -106,8 +106,8 @@ impl<B: RegisterIo, W: Waiting> ParallelPort<B, W> {
     /// Waits until the printer has taken the last byte.
     ///
     /// # Errors
-    /// [`Error::Printer`] when it says what is wrong with it; [`Error::Timeout`] when it stays busy; those of the bus and
-    /// of the interrupt.
+    /// [`Error::Printer`] when it says what is wrong with it; [`Error::Timeout`] when it stays busy; those of the bus
+    /// and of the interrupt.
     pub fn drain(&mut self) -> Result<(), Error> {
         let Self { registers, waiting, timeout } = self;
         waiting.wait_for(NAME, *timeout, || {

@@ -227,8 +227,9 @@ impl PciDevice {
     /// Maps a BAR of memory addresses. The device must be enabled, or it does not answer: reads are all ones then.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Invalid`] for one of ports, for one without addresses, or if write-combining is asked
-    /// for one that is not prefetchable; [`Error::Map`]: `EPERM` where the kernel is locked down, `EINVAL` if a driver keeps it for itself.
+    /// [`Error::NotFound`]; [`Error::Invalid`] for one of ports, for one without addresses, or if write-combining is
+    /// asked for one that is not prefetchable; [`Error::Map`]: `EPERM` where the kernel is locked down, `EINVAL` if a
+    /// driver keeps it for itself.
     pub fn map_bar(&self, index: usize, caching: Caching) -> Result<Mmio, Error> {
         let bar = self.assigned_bar(index)?;
         let suffix = match (bar.kind, caching) {
@@ -284,8 +285,8 @@ impl PciDevice {
     /// [`give_back`](Self::give_back) no other driver gets it, even after this process has ended.
     ///
     /// # Errors
-    /// [`Error::NotFound`] if there is no such driver; nothing was done then. [`Error::Os`]; [`Error::Unexpected`] if the
-    /// driver did not take it; it was given back then.
+    /// [`Error::NotFound`] if there is no such driver; nothing was done then. [`Error::Os`]; [`Error::Unexpected`] if
+    /// the driver did not take it; it was given back then.
     pub fn bind(&self, driver: &str) -> Result<(), Error> {
         if self.driver().as_deref() == Some(driver) {
             return Ok(());

@@ -2,8 +2,8 @@
 //!
 //! [`registers!`](crate::registers) writes both from one table: [`Block`], [`Register`] and [`Field`] for programs that
 //! show registers, a type with accessors for those that use them. What a register does not allow does not compile: a
-//! register that is only written has no `read`, one whose read has an effect needs `&mut` and has no `modify`, one whose
-//! bits are cleared by writing ones has `clear` instead of both.
+//! register that is only written has no `read`, one whose read has an effect needs `&mut` and has no `modify`, one
+//! whose bits are cleared by writing ones has `clear` instead of both.
 #![expect(unsafe_code, reason = "accesses whose place was checked when the block was made")]
 
 use std::fmt;
@@ -220,8 +220,8 @@ impl Register {
         matches!(self.read, Read::Pure)
     }
 
-    /// Whether reading it, changing some bits and writing it back [without effects](Self::without_effects) changes these
-    /// bits and nothing else.
+    /// Whether reading it, changing some bits and writing it back [without effects](Self::without_effects) changes
+    /// these bits and nothing else.
     #[must_use]
     pub const fn is_modifiable(&self) -> bool {
         matches!((self.read, self.write), (Read::Pure, Write::Plain))
@@ -236,8 +236,8 @@ impl Register {
         last.checked_add(self.width.bytes())
     }
 
-    /// Whether it, or all of the array, lies inside of a block of `len` bytes, each at a multiple of its width and none on
-    /// another.
+    /// Whether it, or all of the array, lies inside of a block of `len` bytes, each at a multiple of its width and none
+    /// on another.
     #[must_use]
     pub const fn is_within(&self, len: usize) -> bool {
         let width = self.width.bytes();
@@ -268,8 +268,8 @@ impl Register {
         true
     }
 
-    /// Whether each field is written as the register is, or in a way that goes with it: not at all, or, in a register that
-    /// takes what is written, by ones or zeros that clear or set.
+    /// Whether each field is written as the register is, or in a way that goes with it: not at all, or, in a register
+    /// that takes what is written, by ones or zeros that clear or set.
     #[must_use]
     pub const fn has_its_kinds(&self) -> bool {
         let mut rest = self.fields;
@@ -613,8 +613,8 @@ impl<B: RegisterIo, R: Modifiable> Handle<'_, B, R> {
         self.store(const { R::REGISTER.flags() }.keep(bits::<R>(change(value))))
     }
 
-    /// Clears, of the fields that are cleared by writing, the bits that are ones in `mask`, and changes nothing else: what
-    /// is in no such field is written as it was read. Two accesses, as [`modify`](Self::modify) makes.
+    /// Clears, of the fields that are cleared by writing, the bits that are ones in `mask`, and changes nothing else:
+    /// what is in no such field is written as it was read. Two accesses, as [`modify`](Self::modify) makes.
     ///
     /// Does not compile for a register without such a field.
     ///

@@ -36,13 +36,15 @@
 /// ```
 ///
 /// A register is `accessor: Type "NAME" @ offset: width { read KIND, write KIND }`. Kinds of reading are `none`, `pure`
-/// and `effect`; of writing `none`, `plain`, `ones_clear`, `ones_set`, `zeros_clear` and `once`. `Type` is made, for the
-/// register's value; it is made from the integer and into it.
-/// - A field is `getter with_getter "NAME" [lowest bit]`, or `[lowest bit; how many]`. Getters and `with` functions, which
-///   cut off what the field does not hold, have the register's own integer.
+/// and `effect`; of writing `none`, `plain`, `ones_clear`, `ones_set`, `zeros_clear` and `once`. `Type` is made, for
+/// the register's value; it is made from the integer and into it.
+/// - A field is `getter with_getter "NAME" [lowest bit]`, or `[lowest bit; how many]`. Getters and `with` functions,
+///   which cut off what the field does not hold, have the register's own integer.
 /// - `write KIND` behind it says that its bits are not written as the register is: in a `plain` one flags that are
-///   cleared or set, which [`modify`](crate::register::Handle::modify) leaves alone; in any, `none` for what is only read.
-/// - `= { 2 "fast" }` names values for people, and `= { 2 SPEED_FAST "fast" }` for the program too: `Control::SPEED_FAST`.
+///   cleared or set, which [`modify`](crate::register::Handle::modify) leaves alone; in any, `none` for what is only
+///   read.
+/// - `= { 2 "fast" }` names values for people, and `= { 2 SPEED_FAST "fast" }` for the program too:
+///   `Control::SPEED_FAST`.
 /// - `@ offset [count; stride]` is an array; the accessor takes the index and answers `None` outside.
 /// - `when "LCR.DLAB=1"` behind the kinds says that another register decides whether it is this one.
 ///
@@ -129,8 +131,8 @@ macro_rules! registers {
             /// The block at the start of a bus.
             ///
             /// # Errors
-            /// [`Error::Invalid`]($crate::Error::Invalid) if the bus is shorter, or begins where the widest register would be
-            /// misaligned.
+            /// [`Error::Invalid`]($crate::Error::Invalid) if the bus is shorter, or begins where the widest register
+            /// would be misaligned.
             $vis fn new(bus: B) -> ::core::result::Result<Self, $crate::Error> {
                 let registers = $crate::register::Bounded::new(bus, &$block::<()>::BLOCK)?;
                 ::core::result::Result::Ok(Self { registers })

@@ -6,8 +6,8 @@
 //! ```
 //!
 //! Both are drivers over any bus: /dev/mem or a PCI device's memory, and the memory that
-//! [`model::screen`](crate::model::screen) makes. What is on them is read back, and becomes a [`Picture`], which is saved as
-//! PNG.
+//! [`model::screen`](crate::model::screen) makes. What is on them is read back, and becomes a [`Picture`], which is
+//! saved as PNG.
 
 pub mod bochs;
 pub mod code_page;

@@ -49,8 +49,8 @@ const QUEUE_BYTES: usize = 1024;
 const STOP_BYTES: usize = 640;
 /// With so few it goes on.
 const GO_BYTES: usize = 256;
-/// Bytes that are sent at once where the driver looks at CTS: the other end's FIFO of 16 holds them, and the one that is
-/// on the line, when it has just stopped us.
+/// Bytes that are sent at once where the driver looks at CTS: the other end's FIFO of 16 holds them, and the one that
+/// is on the line, when it has just stopped us.
 const CAREFUL_BURST_BYTES: usize = 8;
 /// What the largest FIFO of these chips holds, and what is on the line.
 const FIFO_FRAMES: u32 = 33;
@@ -65,15 +65,15 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A serial port.
 ///
-/// Nothing runs in the background. Received bytes are taken out of the chip during calls, also of [`write`](Self::write),
-/// and by [`serve`](Self::serve); in between the chip's FIFO keeps them, 16 or 32, and further ones are lost, which is an
-/// error and [counted](Self::overruns). With [`Flow::RtsCts`] nothing is lost where the chip moves RTS itself, nor by those
-/// who wait in [`read`](Self::read): RTS is up only meanwhile. For those who ask again and again
-/// ([`try_read`](Self::try_read), [`is_readable`](Self::is_readable), `listen`) it stays up in between, and they have to come
-/// again before the chip's FIFO is full.
+/// Nothing runs in the background. Received bytes are taken out of the chip during calls, also of
+/// [`write`](Self::write), and by [`serve`](Self::serve); in between the chip's FIFO keeps them, 16 or 32, and further
+/// ones are lost, which is an error and [counted](Self::overruns). With [`Flow::RtsCts`] nothing is lost where the chip
+/// moves RTS itself, nor by those who wait in [`read`](Self::read): RTS is up only meanwhile. For those who ask again
+/// and again ([`try_read`](Self::try_read), [`is_readable`](Self::is_readable), `listen`) it stays up in between, and
+/// they have to come again before the chip's FIFO is full.
 ///
-/// No call takes longer than the [time-out](Self::set_timeout), except where it says so; those that wait until bytes have
-/// left the chip add the time that the line takes for what its FIFO holds.
+/// No call takes longer than the [time-out](Self::set_timeout), except where it says so; those that wait until bytes
+/// have left the chip add the time that the line takes for what its FIFO holds.
 #[derive(Debug)]
 pub struct Serial<C, W> {
     chip: C,
@@ -142,9 +142,9 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
     /// Reads what has come, at least one byte, and waits for that. Answers how many.
     ///
     /// # Errors
-    /// [`Error::Timeout`] if nothing comes. [`Error::Line`] in the place of a byte that has come wrong, or of bytes that
-    /// were lost; those before it are answered first, those behind it by the next call. Those of the bus and of the
-    /// interrupt.
+    /// [`Error::Timeout`] if nothing comes. [`Error::Line`] in the place of a byte that has come wrong, or of bytes
+    /// that were lost; those before it are answered first, those behind it by the next call. Those of the bus and of
+    /// the interrupt.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Error> {
         if buffer.is_empty() {
             return Ok(0);
@@ -331,8 +331,8 @@ impl<C: Chip, W: Waiting> Serial<C, W> {
         self.chip.control(self.control)
     }
 
-    /// Sends every byte to itself by the chip's loopback, and looks at RTS and DTR as they come back. The other end sees
-    /// none of it; what it sends meanwhile is lost. Waits by asking, whatever `W`: for at most
+    /// Sends every byte to itself by the chip's loopback, and looks at RTS and DTR as they come back. The other end
+    /// sees none of it; what it sends meanwhile is lost. Waits by asking, whatever `W`: for at most
     /// the time-out and what 256 bytes take on the line.
     ///
     /// # Errors

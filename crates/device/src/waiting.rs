@@ -119,8 +119,8 @@ impl<I: Interrupt> Waiting for Driven<I> {
             }
             if self.interrupt.wait(Some(left.min(LOST)))? > 0 {
                 let served = (0..LOOKS).find_map(|_| look().transpose());
-                // Served first, then armed: a line that is still up would interrupt at once. And armed in any case: what
-                // could not be served now is waited for later.
+                // Served first, then armed: a line that is still up would interrupt at once. And armed in any case:
+                // what could not be served now is waited for later.
                 self.interrupt.rearm()?;
                 if let Some(found) = served {
                     return found;

@@ -3,7 +3,8 @@
 
 use mapio_map::{FaultKind, MapOptions};
 
-/// Maps a temporary file, cuts it short, reads where it was: answers 1 when that is an `Err` of the right kind, else 0.
+/// Maps more of a temporary file than it has, and reads there: answers 1 when that is an `Err` of the right kind, else
+/// 0.
 // SAFETY: no other object that is loaded with this one has a function of this name.
 #[unsafe(no_mangle)]
 pub extern "C" fn mapio_plugin_survives_a_fault() -> i32 {
@@ -12,9 +13,7 @@ pub extern "C" fn mapio_plugin_survives_a_fault() -> i32 {
 
 fn survives() -> Result<bool, Box<dyn std::error::Error>> {
     let file = tempfile::tempfile()?;
-    file.set_len(8192)?;
-    let mapping = MapOptions::read_only().map(&file)?;
-    file.set_len(0)?;
+    let mapping = MapOptions::read_only().len(8192).map(&file)?;
     let fault = mapping.view().load::<u64>(4096).unwrap_err();
     Ok(fault.offset == 4096 && fault.kind == FaultKind::Truncated { file_len: 0 })
 }

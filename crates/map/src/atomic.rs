@@ -19,7 +19,7 @@ use crate::arch::FaultWord;
 use crate::arch::atomic::Atomic;
 use crate::fault::{Access, Fault, FaultKind};
 use crate::options::MapMode;
-use crate::sys;
+use crate::sys::{self, Region, errno};
 use crate::view::View;
 
 /// An integer that an [`AtomicView`] may stand for: `u8`, `u16`, `u32` or `u64`.
@@ -66,16 +66,13 @@ atomic_integer!(u8, u16, u32, u64);
 ///
 /// ```
 /// use std::sync::atomic::Ordering::Relaxed;
-/// # use mapio_map::{FaultKind, MapOptions};
+/// # use mapio_map::MapOptions;
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("file");
 /// std::fs::write(&path, [0; 64])?;
 /// let (mine, yours) = (MapOptions::read_write().open(&path)?, MapOptions::read_write().open(&path)?);
 /// let visits = mine.view().atomic::<u64>(8)?;
-/// # if visits.load(Relaxed).is_err_and(|fault| fault.kind == FaultKind::Unsupported) {
-/// #     return Ok(());
-/// # }
 /// assert_eq!(visits.fetch_add(1, Relaxed)?, 0);
 /// assert_eq!(yours.view().atomic::<u64>(8)?.fetch_add(1, Relaxed)?, 1); // As another process would.
 /// assert_eq!(visits.load(Relaxed)?, 2);
@@ -96,8 +93,14 @@ atomic_integer!(u8, u16, u32, u64);
 /// [`fetch_update`](Self::fetch_update) may find that it has nothing to store.
 ///
 /// # Platforms
-/// Linux on x86-64 and aarch64. On other processors there are no guarded instructions, and every operation answers
-/// [`Unsupported`](FaultKind::Unsupported): an atomic access can't be made of system calls, as all others are there.
+/// Linux. On x86-64 and aarch64 an operation is one guarded instruction, or two. On other processors it is one of
+/// core's, on the 8 bytes (4, where atomics are not wider) in which the value lies; and there:
+/// - A fault that an operation meets poisons the mapping: a page of zeros takes the place of the one that is not to be
+///   had, and from then on every access to this mapping, by whatever view and of whatever kind, answers that fault.
+///   Mapping the file again makes a fresh start. What plain accesses meet poisons nothing.
+/// - An operation that another thread's fault has poisoned the mapping under may answer the fault and have been done.
+/// - The values of an [`AtomicMapping`](crate::AtomicMapping)'s views, and `u64` where the processor has no atomics of
+///   that width, answer [`Unsupported`](FaultKind::Unsupported).
 #[doc(alias = "AtomicU8")]
 #[doc(alias = "AtomicU16")]
 #[doc(alias = "AtomicU32")]
@@ -147,6 +150,7 @@ impl<'a, T: AtomicInteger> AtomicView<'a, T> {
     pub fn store(&self, value: T, order: Ordering) -> Result<(), Fault> {
         assert!(!matches!(order, Ordering::Acquire), "there is no such thing as an acquire store");
         assert!(!matches!(order, Ordering::AcqRel), "there is no such thing as an acquire-release store");
+        self.check_writable()?;
         // SAFETY: as in `load`.
         let stored = unsafe { T::store(self.bytes.address(0), value, order) };
         stored.map_err(|word| self.fault(word, Access::Write))
@@ -159,6 +163,7 @@ impl<'a, T: AtomicInteger> AtomicView<'a, T> {
     #[doc(alias = "exchange")]
     #[inline]
     pub fn swap(&self, value: T, order: Ordering) -> Result<T, Fault> {
+        self.check_writable()?;
         // SAFETY: as in `load`.
         let before = unsafe { T::swap(self.bytes.address(0), value, order) };
         before.map_err(|word| self.fault(word, Access::Write))
@@ -219,6 +224,7 @@ impl<'a, T: AtomicInteger> AtomicView<'a, T> {
     #[doc(alias = "xadd")]
     #[inline]
     pub fn fetch_add(&self, value: T, order: Ordering) -> Result<T, Fault> {
+        self.check_writable()?;
         // SAFETY: as in `load`.
         let before = unsafe { T::fetch_add(self.bytes.address(0), value, order) };
         before.map_err(|word| self.fault(word, Access::Write))
@@ -346,8 +352,21 @@ impl<'a, T: AtomicInteger> AtomicView<'a, T> {
     /// Stores `new` if the value is `current`; answers the value before.
     #[inline(always)]
     fn exchange(&self, current: T, new: T, success: Ordering, failure: Ordering) -> Result<T, FaultWord> {
+        if self.check_writable().is_err() {
+            return Err(FaultWord::new(self.bytes.address(0).addr(), None));
+        }
         // SAFETY: as in `load`.
         unsafe { T::compare_exchange(self.bytes.address(0), current, new, success, failure) }
+    }
+
+    /// Refuses what stores into a read-only mapping, where such a fault would poison the mapping.
+    #[inline(always)]
+    fn check_writable(&self) -> Result<(), Fault> {
+        if Region::ATOMICS_POISON && self.bytes.mapping().mode() == MapMode::ReadOnly {
+            Err(self.protection())
+        } else {
+            Ok(())
+        }
     }
 
     /// What a fault of the instruction means. It lies within one page, as V3 has it, so its first byte is meant.
@@ -369,8 +388,11 @@ impl AtomicView<'_, u32> {
     /// It also comes back, with `true`, when the value is another one already, when a signal was handled, and for no
     /// reason at all: load the value again. The kernel compares and falls asleep in one step, so a waker that changes
     /// the value first is never missed. One that dies before it wakes is: who must survive that passes a `timeout`.
-    /// A read-only mapping is enough. In a copy-on-write mapping the kernel makes the page the process's own, as a store
-    /// does, so that nothing of others is seen from then on: don't wait there.
+    /// On Windows, which finds sleepers by their address in one process, only a wake of this process ends the wait: who
+    /// waits for another process passes a short `timeout`, and looks again.
+    ///
+    /// A read-only mapping is enough. In a copy-on-write mapping the kernel makes the page the process's own, as a
+    /// store does, so that nothing of others is seen from then on: don't wait there.
     ///
     /// # Errors
     /// Any fault of a load: the word is not to be had. `Io` where the system has no such call.
@@ -382,6 +404,9 @@ impl AtomicView<'_, u32> {
     }
 
     /// Wakes up to `count` of those who [`wait`](Self::wait) on this word, in any process; answers how many.
+    ///
+    /// On Windows only threads of this process are woken, those at another mapping of the same file included, all of
+    /// them; a thread may then be woken that sleeps on another word.
     ///
     /// It costs a system call, even where nobody waits. It orders nothing: change the value first, atomically.
     ///
@@ -397,10 +422,11 @@ impl AtomicView<'_, u32> {
     /// What a refusal means: a word that is not there faults in the kernel as it does here.
     #[cold]
     fn futex_fault(&self, error: &io::Error, access: Access) -> Fault {
-        match error.raw_os_error() {
-            Some(libc::EFAULT) => self.fault(FaultWord::new(self.bytes.address(0).addr(), None), access),
-            errno => Fault { offset: self.offset, kind: FaultKind::Io(errno.unwrap_or(libc::ENOSYS)), access },
+        if errno::is_bad_address(error) {
+            return self.fault(FaultWord::new(self.bytes.address(0).addr(), None), access);
         }
+        let number = error.raw_os_error().unwrap_or(errno::NO_CALL);
+        Fault { offset: self.offset, kind: FaultKind::Io(number), access }
     }
 }
 
@@ -419,25 +445,18 @@ mod tests {
     use std::cell::UnsafeCell;
     use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};
 
-    use super::*;
     use crate::{MapOptions, Mapping};
 
-    /// A mapping of a page of zeros, or `None` where there are no atomic accesses.
-    fn mapping() -> Option<Mapping> {
+    /// A mapping of a page of zeros.
+    fn mapping() -> Mapping {
         let file = tempfile::tempfile().unwrap();
         file.set_len(4096).unwrap();
-        let mapping = MapOptions::read_write().map(&file).unwrap();
-        let probe = mapping.view().atomic::<u8>(0).unwrap().load(Relaxed);
-        if probe.is_err_and(|fault| fault.kind == FaultKind::Unsupported) {
-            mapio_testkit::skip("atomic::tests", "this build has no guarded instructions");
-            return None;
-        }
-        Some(mapping)
+        MapOptions::read_write().map(&file).unwrap()
     }
 
     #[test]
     fn every_operation_stays_inside_its_bytes() {
-        let Some(mapping) = mapping() else { return };
+        let mapping = mapping();
         let view = mapping.view().slice(8..24).unwrap();
         macro_rules! width {
             ($int:ty) => {
@@ -490,7 +509,7 @@ mod tests {
 
     #[test]
     fn what_came_before_a_release_is_seen_after_the_acquire() {
-        let Some(mapping) = mapping() else { return };
+        let mapping = mapping();
         let flag = mapping.view().atomic::<u32>(0).unwrap();
         let data = Handed(UnsafeCell::new(0));
         std::thread::scope(|scope| {
@@ -509,7 +528,7 @@ mod tests {
 
     #[test]
     fn a_lock_taken_by_compare_exchange_excludes() {
-        let Some(mapping) = mapping() else { return };
+        let mapping = mapping();
         let turns = if cfg!(miri) { 20 } else { 20_000 };
         let lock = mapping.view().atomic::<u8>(5).unwrap();
         let data = Handed(UnsafeCell::new(0));
@@ -533,7 +552,7 @@ mod tests {
 
     #[test]
     fn orderings_that_core_refuses_are_refused() {
-        let Some(mapping) = mapping() else { return };
+        let mapping = mapping();
         let word = mapping.view().atomic::<u32>(0).unwrap();
         let refused: [(&str, &dyn Fn()); 8] = [
             ("release load", &|| _ = word.load(Release)),

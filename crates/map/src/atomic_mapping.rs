@@ -11,11 +11,11 @@
 
 use std::fmt;
 use std::io;
-use std::os::fd::AsFd;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32};
 
 use crate::arch::FaultWord;
+use crate::descriptor;
 use crate::error::Error;
 use crate::fault::{Access, Fault, FaultKind};
 use crate::mapping::Mapping;
@@ -35,7 +35,7 @@ use crate::widths::Widths;
 ///
 /// Whoever else has the file stores what he likes there. A value that is read is one to be checked, not to be trusted.
 ///
-/// ```
+/// ```ignore-windows
 /// use std::sync::atomic::{AtomicU32, Ordering};
 /// use mapio_map::{AtomicMapping, MapOptions};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -62,7 +62,7 @@ use crate::widths::Widths;
 /// (`vm.max_map_count`): beyond it, the fault kills.
 ///
 /// # Platforms
-/// Linux, on every processor.
+/// Linux, on every processor. On Windows [`new`](Self::new) answers `Unsupported`: no page of a view can be replaced.
 pub struct AtomicMapping {
     /// Has faults repaired. The first field, since fields are dropped in this order, and it must go before the mapping.
     registration: Registration,
@@ -80,14 +80,19 @@ impl AtomicMapping {
     ///
     /// # Errors
     /// [`Error::ReadOnly`] for a mapping of that mode. [`Error::Os`] when there is no memory for its table of widths, a
-    /// quarter of its length, or the handler cannot be installed.
-    pub fn new(mapping: Mapping) -> Result<Self, Error> {
+    /// quarter of its length, or the handler cannot be installed; or when an [`AtomicView`](crate::AtomicView) has
+    /// poisoned the mapping.
+    pub fn new(mut mapping: Mapping) -> Result<Self, Error> {
         let (offset, len) = (mapping.file_offset(), mapping.len());
-        let object = || sys::path_of(mapping.as_fd());
+        let is_poisoned = mapping.refuse_atomics();
+        let object = || sys::path_of(descriptor::of(&mapping));
         if mapping.mode() == MapMode::ReadOnly {
             return Err(Error::ReadOnly { object: object(), offset, len });
         }
         let os_error = |source| Error::Os { operation: "using atomics in", object: object(), offset, len, source };
+        if is_poisoned {
+            return Err(os_error(io::Error::other("a page of it was replaced by zeros after a fault")));
+        }
         // Views survive pages that were protected by `Mapping::protect`; plain atomics would not (P1).
         mapping.on_pages("using atomics in", 0..len, |region, pages| region.protect(pages, Protection::ReadWrite))?;
         let addr = mapping.base().addr();
@@ -115,7 +120,8 @@ impl AtomicMapping {
     ///
     /// An access through it that meets a fault answers that, and does not poison. A page that was replaced before is
     /// there: it reads as zeros, and nobody else sees what is stored. Bytes that are also used through atomics have,
-    /// for each of these, one of the values stored, or a mixture where the widths differ.
+    /// for each of these, one of the values stored, or a mixture where the widths differ. Where atomics of views are
+    /// not guarded, there are none here; see [`AtomicView`](crate::AtomicView#platforms).
     #[must_use]
     pub fn view(&self) -> View<'_> {
         self.mapping.view()
@@ -255,7 +261,8 @@ mod wide {
     atomics!(std::sync::atomic::AtomicU64);
 }
 
-#[cfg(test)]
+// Windows has none: what is answered there is in `tests/it/windows.rs`.
+#[cfg(all(test, not(windows)))]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 

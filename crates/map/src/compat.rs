@@ -38,25 +38,27 @@
 //! ```
 //!
 //! # What it does not do
-//! **It does not catch faults.** An access through a slice is a plain one. Where the file has been cut short, the disk is full
-//! or the medium fails, it raises SIGBUS and kills the process, as with memmap2. Only accesses through a
+//! **It does not catch faults.** An access through a slice is a plain one. Where the file has been cut short, the disk
+//! is full or the medium fails, it raises SIGBUS and kills the process, as with memmap2. Only accesses through a
 //! [`View`](crate::View) answer an error instead.
 //!
 //! # What differs from memmap2
-//! - `advise_range` and `unchecked_advise_range` refuse a range that ends after the mapping (`InvalidInput`); memmap2 looks at
-//!   the start and the length alone, and passes the rest on to the kernel.
-//! - `map_if_safe` looks at a duplicate of the descriptor and maps that, so that no other thread can put another file under the
-//!   number in between. Of fs-verity it wants both statx(2) (since Linux 5.5) and the ioctl to tell. A sealed file of
-//!   huge pages is brought in at once, or is `map_failed`.
-//! - A descriptor below zero is `EBADF`. `remap` to a length above `isize::MAX` is `InvalidData` everywhere; memmap2 leaves
-//!   it to the kernel where addresses have 64 bits, and its sum may overflow.
+//! - `advise_range` and `unchecked_advise_range` refuse a range that ends after the mapping (`InvalidInput`); memmap2
+//!   looks at the start and the length alone, and passes the rest on to the kernel.
+//! - `map_if_safe` looks at a duplicate of the descriptor and maps that, so that no other thread can put another file
+//!   under the number in between. Of fs-verity it wants both statx(2) (since Linux 5.5) and the ioctl to tell. A sealed
+//!   file of huge pages is brought in at once, or is `map_failed`.
+//! - A descriptor below zero is `EBADF`. `remap` to a length above `isize::MAX` is `InvalidData` everywhere; memmap2
+//!   leaves it to the kernel where addresses have 64 bits, and its sum may overflow.
 //! - A block device without a length given is mapped whole, where memmap2 takes it for empty.
 //! - A file of hugetlbfs may be mapped from any offset, and memory in huge pages is given back whatever its length.
-//! - [`MmapRaw::is_empty`] is new. Texts of errors are our own, but for a length beyond `isize::MAX`; their kinds are the same.
+//! - [`MmapRaw::is_empty`] is new. Texts of errors are our own, but for a length beyond `isize::MAX`; their kinds are
+//!   the same.
 //! - [`Advice`] and [`UncheckedAdvice`] have the variants that Linux has, with its numbers, everywhere.
 //!
 //! # Platforms
-//! Linux. Elsewhere everything is there, and mapping answers `Unsupported`.
+//! Linux, and Windows on x86-64, where `remap` always moves a file's mapping, `MADV_WILLNEED` is the only advice, and
+//! `map_if_safe` refuses every file. Elsewhere everything is there, and mapping answers `Unsupported`.
 
 mod advice;
 mod descriptor;

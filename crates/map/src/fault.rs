@@ -13,12 +13,11 @@ use crate::sys;
 pub struct Status {
     /// The handlers of `SIGBUS` and `SIGSEGV` are ours. If not, either nothing was mapped yet, or somebody has put a
     /// handler in front; faults are then caught only if that handler passes on what it does not know. Where the
-    /// accesses of views raise no signals, this is about `SIGBUS` alone, and true until the first
-    /// [`AtomicMapping`](crate::AtomicMapping) is made.
+    /// plain accesses of views raise no signals, this is true until the first atomic is made, in a view or by an
+    /// [`AtomicMapping`](crate::AtomicMapping).
     pub armed: bool,
     /// The calling thread blocks one of the two signals: the kernel kills a process that faults under a blocked signal.
-    /// Where the accesses of views raise no signals, this is about `SIGBUS` alone, and false until the first
-    /// [`AtomicMapping`](crate::AtomicMapping) is made.
+    /// Where the plain accesses of views raise no signals, this is false until the first atomic is made, as above.
     pub blocked: bool,
 }
 
@@ -90,8 +89,8 @@ pub enum FaultKind {
     Io(i32),
     /// The memory that held the page failed and the kernel has taken it out of use.
     HwPoison,
-    /// An atomic access on a processor for which this crate has no guarded instructions; see
-    /// [`AtomicView`](crate::AtomicView). No memory was touched, and trying again answers the same.
+    /// An atomic access that this processor does not have, or not for this mapping; see
+    /// [`AtomicView`](crate::AtomicView#platforms). No memory was touched, and trying again answers the same.
     Unsupported,
 }
 
@@ -123,7 +122,7 @@ impl fmt::Display for FaultKind {
             Self::Io(errno) => write!(f, "{}", io::Error::from_raw_os_error(errno)),
             Self::HwPoison => write!(f, "the memory that held the page has failed"),
             Self::Unsupported => {
-                write!(f, "atomic accesses need guarded instructions, which this processor has none of")
+                write!(f, "this processor has no atomic access for it")
             }
         }
     }
@@ -175,22 +174,18 @@ mod tests {
             (FaultKind::NoSpace, "No space left on device", io::ErrorKind::StorageFull),
             (FaultKind::Protection, "the mapping does not allow it", io::ErrorKind::PermissionDenied),
             (FaultKind::HwPoison, "the memory that held the page has failed", io::ErrorKind::Other),
-            (
-                FaultKind::Unsupported,
-                "atomic accesses need guarded instructions, which this processor has none of",
-                io::ErrorKind::Unsupported,
-            ),
+            (FaultKind::Unsupported, "this processor has no atomic access for it", io::ErrorKind::Unsupported),
         ];
         for (kind, reason, io_kind) in cases {
             let fault = Fault { offset: 8, kind, access: Access::Write };
             assert_eq!(fault.to_string(), format!("writing at offset 8 of the view: {reason}"));
             assert_eq!(io::Error::from(fault).kind(), io_kind);
         }
-        let eio = Fault { offset: 0, kind: FaultKind::Io(libc::EIO), access: Access::Read };
-        // The words are the C library's.
+        let eio = Fault { offset: 0, kind: FaultKind::Io(sys::errno::IO_FAILED), access: Access::Read };
+        // The words are the system's.
         assert!(
             eio.to_string().starts_with("reading at offset 0 of the view: ")
-                && eio.to_string().ends_with("(os error 5)")
+                && eio.to_string().ends_with(&format!("(os error {})", sys::errno::IO_FAILED))
         );
     }
 }

@@ -30,8 +30,16 @@
 //!
 //! # Platforms
 //! Linux. x86-64 and aarch64 use guarded machine instructions; other processors use `process_vm_readv(2)`, which is as
-//! safe, and slower (a system call an access), and have no atomic accesses. Elsewhere [`MapOptions::map`] answers
-//! `Unsupported`.
+//! safe, and slower (a system call an access), and core's atomics, whose first fault poisons the mapping
+//! ([`AtomicView`]).
+//!
+//! Windows on x86-64, with the same guarded instructions. What is different there: a file that is mapped can't be made
+//! shorter; a mapping has the bytes that its file had when it was mapped, until [`Mapping::resize`] maps it again,
+//! elsewhere; [`MapOptions::memfd`] makes a temporary file; [`AtomicView::wait`] sees wakes of this process alone. There
+//! are no seals, files in huge pages, System V segments, counts of cached pages, plain atomics ([`AtomicMapping`]): each answers an
+//! error of the kind `Unsupported` that says so.
+//!
+//! Elsewhere [`MapOptions::map`] answers `Unsupported`. Programs for several systems name open files by [`descriptor`].
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod anon;
@@ -41,11 +49,15 @@ mod atomic_mapping;
 mod chunks;
 pub mod compat;
 mod cursor;
+pub mod descriptor;
 mod error;
 pub mod fault;
 pub mod interop;
 mod mapped_file;
 mod mapping;
+#[cfg(windows)]
+#[doc(hidden)]
+pub mod nt;
 mod options;
 mod owned_view;
 mod page;

@@ -10,24 +10,28 @@
 //! mapping. That takes system calls, so it is done in steps, ahead of the bytes written; the file is cut to `len` again
 //! when it is flushed, synchronised, closed or dropped.
 //!
+//! Where a mapping does not grow with its file, on Windows, nothing is mapped behind the end and no zeros are added:
+//! what the file gets is read and written by calls, until a `&mut` reference says that no view is in use, and it is
+//! mapped anew (`catch_up`). There F2 and F3 hold with `len == allocated`.
+//!
 //! Invariants: F1: every byte below `len` has been written or belonged to the file. F2: bytes from `len` to `allocated`
 //! are zeros that this object has added. F3: `len <= allocated` and `allocated` is the file's length as this object
 //! last knew it; if the file's differs, somebody else has changed it, and is believed.
 
 use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::cursor::seek;
+use crate::descriptor::{self, OwnedDescriptor};
 use crate::error::Error;
 use crate::fault::{Access, Fault, FaultKind};
 use crate::mapping::Mapping;
 use crate::options::{MapMode, MapOptions};
 use crate::read_buffer::ReadBuffer;
-use crate::sys;
+use crate::sys::{self, errno};
 use crate::view::View;
 
 /// Address space that a file can grow into, unless more is asked for: a small part of what there is, for who opens
@@ -58,6 +62,9 @@ const CUT: FaultKind = FaultKind::Truncated { file_len: 0 };
 /// process is killed before, the zeros stay. Several processes may read and write a file in this way, but only one at a
 /// time should make it grow. A child process that has inherited a mapped file by fork(2) leaves the zeros to its
 /// parent.
+///
+/// On Windows a mapping does not grow with its file, and a file is not cut while it is mapped. Bytes behind what was
+/// mapped are written by a system call each, without zeros ahead, and are mapped when that doubles, or by `flush`.
 ///
 /// A length that somebody else sets is seen: reads end there, and `len` answers it. [`BufRead`] lends out copies, and
 /// may lend 4 KiB from before somebody else's change, or one through [`view`](Self::view); seeking forgets them.
@@ -112,6 +119,15 @@ enum Alone<'a> {
     Borrowed,
 }
 
+/// What is worth mapping a file anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum CatchUp {
+    /// As much again as is mapped.
+    Much,
+    /// A byte.
+    Any,
+}
+
 impl MappedFile {
     /// Opens an existing file for reading.
     ///
@@ -154,20 +170,31 @@ impl MappedFile {
     /// # Errors
     /// As [`new`](Self::new).
     pub fn with_room(file: File, room_bytes: u64) -> Result<Self, Error> {
-        let fail =
-            |operation, source| Error::Os { operation, object: sys::path_of(file.as_fd()), offset: 0, len: 0, source };
-        let opened = sys::opened(file.as_fd()).map_err(|source| fail("asking about", source))?;
-        let kept = match opened.reads {
-            true => file.as_fd().try_clone_to_owned(),
-            false => sys::reopen(file.as_fd()),
+        let fail = |operation, source| Error::Os {
+            operation,
+            object: sys::path_of(descriptor::of(&file)),
+            offset: 0,
+            len: 0,
+            source,
+        };
+        let opened = sys::opened(descriptor::of(&file)).map_err(|source| fail("asking about", source))?;
+        let kept = match opened.maps {
+            true => descriptor::of(&file).try_clone_to_owned(),
+            false => sys::reopen(descriptor::of(&file)),
         };
         let kept = kept.map_err(|source| fail("opening for reading and writing", source))?;
-        let facts = sys::facts(kept.as_fd()).map_err(|source| fail("measuring", source))?;
+        let facts = sys::facts(descriptor::of(&kept)).map_err(|source| fail("measuring", source))?;
         let len = facts.len;
         if len == u64::MAX {
-            return Err(Error::Range { object: sys::path_of(kept.as_fd()), offset: 0, len: None, file_len: len });
+            return Err(Error::Range {
+                object: sys::path_of(descriptor::of(&kept)),
+                offset: 0,
+                len: None,
+                file_len: len,
+            });
         }
-        let room_bytes = if facts.page_bytes > sys::page_bytes() { 0 } else { room_bytes };
+        let can_grow = facts.page_bytes == sys::page_bytes() && sys::GROWS_IN_PLACE;
+        let room_bytes = if can_grow { room_bytes } else { 0 };
         let resizable = file.metadata().map_err(|source| fail("asking about", source))?.is_file();
         let mode = if opened.writes { MapMode::ReadWrite } else { MapMode::ReadOnly };
         Ok(Self {
@@ -201,7 +228,7 @@ impl MappedFile {
     }
 
     /// A window on the file's bytes as they are now, for everything that a [`View`] can do. It does not grow with the
-    /// file.
+    /// file. On Windows it has only those that the file had when it was opened or last [flushed](Write::flush).
     ///
     /// # Errors
     /// What fstat(2) says.
@@ -227,9 +254,16 @@ impl MappedFile {
             return Ok(0);
         }
         if start >= self.mapping.len() {
-            return Err(self.no_room(offset));
+            return if sys::GROWS_IN_PLACE {
+                Err(self.no_room(offset))
+            } else {
+                self.read_unmapped(start, &mut buf[..rest])
+            };
         }
         let read = match self.mapping.view().read_at(start, &mut buf[..rest]) {
+            Ok(read) if read < rest && !sys::GROWS_IN_PLACE => {
+                return Ok(read + self.read_unmapped(start + read, &mut buf[read..rest])?);
+            }
             Ok(read) => read,
             Err(Fault { kind: FaultKind::Truncated { .. }, .. }) => 0,
             Err(fault) => return Err(fault.into()),
@@ -238,6 +272,20 @@ impl MappedFile {
             return Ok(read);
         }
         Ok(usize::try_from(self.len()?.saturating_sub(offset)).unwrap_or(usize::MAX).min(read))
+    }
+
+    /// Reads bytes that the file has got since it was mapped, where a mapping does not grow with it.
+    fn read_unmapped(&self, start: usize, buf: &mut [u8]) -> io::Result<usize> {
+        let mut done = 0;
+        while done < buf.len() {
+            match sys::read_at(descriptor::of(self), &mut buf[done..], widen(start + done)) {
+                Ok(0) => break,
+                Ok(read) => done += read,
+                Err(error) if done == 0 => return Err(error),
+                Err(_) => break,
+            }
+        }
+        Ok(done)
     }
 
     /// Reads exactly `buf.len()` bytes from `offset`.
@@ -282,6 +330,8 @@ impl MappedFile {
     ///
     /// # Errors
     /// What ftruncate(2) says; `FileTooLarge` behind the address space that [`with_room`](Self::with_room) sets.
+    /// `ResourceBusy` on Windows for a length below what is mapped: nobody cuts a mapped file there. Unmap it first, by
+    /// [`into_file`](Self::into_file).
     #[doc(alias("ftruncate", "truncate"))]
     pub fn set_len(&self, len: u64) -> io::Result<()> {
         if self.mapping.mode() == MapMode::ReadOnly {
@@ -292,7 +342,7 @@ impl MappedFile {
         }
         self.outdate_buffer();
         let _growing = self.lock_growing();
-        sys::set_len(self.as_fd(), len)?;
+        sys::set_len(descriptor::of(self), len)?;
         self.allocated.store(len, Ordering::Relaxed);
         self.len.store(len, Ordering::Relaxed);
         Ok(())
@@ -305,7 +355,7 @@ impl MappedFile {
     #[doc(alias = "fsync")]
     pub fn sync_all(&self) -> io::Result<()> {
         self.trim()?;
-        sys::sync_all(self.as_fd())
+        sys::sync_all(descriptor::of(self))
     }
 
     /// Writes the file's bytes to the disk, and of the rest what is needed to read them back, and waits: fdatasync(2).
@@ -315,7 +365,7 @@ impl MappedFile {
     #[doc(alias = "fdatasync")]
     pub fn sync_data(&self) -> io::Result<()> {
         self.trim()?;
-        sys::sync_data(self.as_fd())
+        sys::sync_data(descriptor::of(self))
     }
 
     /// Cuts the file to its length, starts to write it back, and unmaps it. Does not wait for the disk: that is
@@ -329,7 +379,7 @@ impl MappedFile {
     pub fn close(self) -> io::Result<()> {
         self.trim()?;
         match self.mapping.mode() {
-            MapMode::ReadWrite if self.resizable => sys::start_write_back(self.as_fd(), 0, 0),
+            MapMode::ReadWrite if self.resizable => sys::start_write_back(descriptor::of(&self), 0, 0),
             _ => Ok(()),
         }
     }
@@ -340,13 +390,17 @@ impl MappedFile {
     /// What ftruncate(2) says, or that there is no descriptor left.
     pub fn into_file(self) -> io::Result<File> {
         self.trim()?;
-        self.as_fd().try_clone_to_owned().map(File::from)
+        descriptor::of(&self).try_clone_to_owned().map(File::from)
     }
 
-    /// The most bytes that the file can have in its address space.
+    /// The most bytes that the file can have in its address space; on Windows, where it does not grow there, the most
+    /// that any file can have.
     #[must_use]
     pub fn capacity(&self) -> u64 {
-        widen(self.mapping.len())
+        match sys::GROWS_IN_PLACE || !self.resizable {
+            true => widen(self.mapping.len()),
+            false => i64::MAX.unsigned_abs(),
+        }
     }
 
     /// The position of the next `read` or `write`, in bytes from the file's start.
@@ -363,7 +417,7 @@ impl MappedFile {
     /// Asks for the file's length, and believes it if it is not the one that this object has set (F3). Answers `len`.
     fn believe(&self, _: &Alone<'_>) -> io::Result<u64> {
         let (len, allocated) = (self.len.load(Ordering::Relaxed), self.allocated.load(Ordering::Relaxed));
-        let found = sys::file_len(self.as_fd())?;
+        let found = sys::file_len(descriptor::of(self))?;
         if found == allocated {
             return Ok(len);
         }
@@ -379,6 +433,10 @@ impl MappedFile {
     /// Who cuts a file takes its last page away, or cuts on that page. So a look at one byte of the last page, which
     /// stays in the processor's cache, tells of every cut but on that page itself, where the file has to be asked.
     fn reaches(&self, end: u64) -> io::Result<bool> {
+        if !sys::GROWS_IN_PLACE && end <= widen(self.mapping.len()) {
+            // Where a mapping does not grow with its file, the file is not cut under it either.
+            return Ok(true);
+        }
         let known_end = self.allocated.load(Ordering::Relaxed).min(self.capacity());
         let last_page = known_end.saturating_sub(1) & !(widen(sys::page_bytes()) - 1);
         let last_page_at = usize::try_from(last_page).unwrap_or(0);
@@ -390,7 +448,7 @@ impl MappedFile {
             // So that the next access need not meet the fault again. Who holds the lock will ask himself.
             self.believe(&Alone::Locked(growing))?;
         }
-        Ok(sys::file_len(self.as_fd())? >= end)
+        Ok(sys::file_len(descriptor::of(self))? >= end)
     }
 
     /// Writes as [`write_at`](Self::write_at) does; `alone` is asked for where the file grows.
@@ -439,11 +497,15 @@ impl MappedFile {
         alone: impl Fn() -> Alone<'a>,
     ) -> io::Result<(usize, Option<Fault>)> {
         let end = offset.checked_add(widen(bytes.len())).ok_or_else(|| self.no_room(offset))?;
-        if end <= self.len.load(Ordering::Relaxed) {
+        let mapped_end = if sys::GROWS_IN_PLACE { u64::MAX } else { widen(self.mapping.len()) };
+        if end <= self.len.load(Ordering::Relaxed).min(mapped_end) {
             return self.store(offset, bytes);
         }
         // Until `len` has them, so that nobody cuts them off for zeros.
         let alone = alone();
+        if end > mapped_end {
+            return self.write_unmapped(&alone, offset, bytes).map(|written| (written, None));
+        }
         let bytes = self.make_room(&alone, offset, bytes)?;
         let (written, fault) = self.store(offset, bytes)?;
         if written > 0 {
@@ -451,6 +513,39 @@ impl MappedFile {
             self.len.store(len, Ordering::Relaxed);
         }
         Ok((written, fault))
+    }
+
+    /// Writes bytes that are not all mapped, where a mapping does not grow with its file: by the file, which grows by
+    /// itself. Others see them in both at once, as the system keeps one copy of each page.
+    fn write_unmapped(&self, alone: &Alone<'_>, offset: u64, bytes: &[u8]) -> io::Result<usize> {
+        if self.mapping.mode() == MapMode::ReadOnly {
+            return Err(not_for_writing());
+        }
+        if offset.checked_add(widen(bytes.len())).is_none_or(|end| end > self.capacity()) {
+            return Err(self.no_room(offset));
+        }
+        let written = sys::write_at(descriptor::of(self), bytes, offset)?;
+        self.believe(alone)?;
+        Ok(written)
+    }
+
+    /// Maps what the file has got since it was mapped, where a mapping does not grow with it, unless that is less than
+    /// there was: so a file that is written in small pieces is mapped only a few times. Where it fails, all goes on as
+    /// it was.
+    fn catch_up(&mut self, least: CatchUp) {
+        if sys::GROWS_IN_PLACE || !self.resizable {
+            return;
+        }
+        let mapped = widen(self.mapping.len());
+        let needed = if least == CatchUp::Much { mapped.saturating_mul(2).max(STEP_BYTES.0) } else { mapped + 1 };
+        if self.len.load(Ordering::Relaxed) < needed {
+            return;
+        }
+        if let Ok(len) = self.len()
+            && let Ok(len) = usize::try_from(len)
+        {
+            let _ = self.mapping.resize(len);
+        }
     }
 
     /// Stores bytes that the file should reach to; answers how many it has now, and what stopped it.
@@ -462,7 +557,7 @@ impl MappedFile {
             Ok(()) => Ok((0, Some(Fault { offset: start, kind: CUT, access: Access::Write }))),
             // What was stored behind the new end, on its page, is lost.
             Err(fault @ Fault { kind: FaultKind::Truncated { .. }, .. }) => {
-                let left = sys::file_len(self.as_fd())?.saturating_sub(offset);
+                let left = sys::file_len(descriptor::of(self))?.saturating_sub(offset);
                 Ok((usize::try_from(left).unwrap_or(usize::MAX).min(fault.offset - start), Some(fault)))
             }
             Err(fault) => Ok((fault.offset - start, Some(fault))),
@@ -505,10 +600,10 @@ impl MappedFile {
         let mut error = None;
         let targets = [far, end, first_page].into_iter().filter(|&target| target > start);
         for target in targets.cycle().take(TRIES) {
-            match sys::grow(self.as_fd(), start, target) {
+            match sys::grow(descriptor::of(self), start, target) {
                 Ok(reached) if reached > offset => {
                     self.allocated.store(reached, Ordering::Relaxed);
-                    if offset == len && sys::is_in_memory(self.as_fd()) {
+                    if offset == len && sys::is_in_memory(descriptor::of(self)) {
                         // The next bytes will come here: their pages are cheaper together.
                         self.populate(start, reached);
                     }
@@ -516,7 +611,7 @@ impl MappedFile {
                 }
                 // It has grown, and somebody has cut it at once.
                 Ok(_) => {}
-                Err(failed) if !is_full(&failed) => return Err(failed),
+                Err(failed) if !errno::is_too_long(&failed) => return Err(failed),
                 Err(failed) if target == first_page => {
                     error = Some(failed);
                     break;
@@ -525,7 +620,7 @@ impl MappedFile {
             }
         }
         // Zeros may have been added before the disk was full, and there may have been some before.
-        let reached = sys::file_len(self.as_fd())?;
+        let reached = sys::file_len(descriptor::of(self))?;
         self.allocated.store(reached, Ordering::Relaxed);
         if reached > offset {
             return Ok(reached);
@@ -558,7 +653,7 @@ impl MappedFile {
         let allocated = self.allocated.load(Ordering::Relaxed);
         if allocated > len {
             let len = self.end_of_bytes(len, allocated);
-            sys::set_len(self.as_fd(), len)?;
+            sys::set_len(descriptor::of(self), len)?;
             self.allocated.store(len, Ordering::Relaxed);
             self.len.store(len, Ordering::Relaxed);
         }
@@ -610,6 +705,7 @@ impl MappedFile {
 
 impl Read for MappedFile {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        self.catch_up(CatchUp::Much);
         let read = self.read_at(self.position, buf)?;
         self.advance(read);
         Ok(read)
@@ -640,7 +736,7 @@ impl Write for MappedFile {
             // Where the end is, the kernel knows when it writes: so no two who append write to the same place.
             self.outdate_buffer();
             self.trim()?;
-            let written = sys::append(self.as_fd(), buf)?;
+            let written = sys::append(descriptor::of(self), buf)?;
             self.position = self.believe(&Alone::Borrowed)?;
             return Ok(written);
         }
@@ -653,12 +749,16 @@ impl Write for MappedFile {
         // Nobody else has a reference.
         let written = self.write_attempts(self.position, buf, || Alone::Borrowed)?;
         self.advance(written);
+        self.catch_up(CatchUp::Much);
         Ok(written)
     }
 
     /// Cuts the file to its length, so that others see where it ends. What was written they have seen before; for the
     /// disk there is [`sync_all`](Self::sync_all).
+    ///
+    /// On Windows it maps what the file has got since it was mapped, so that [`view`](MappedFile::view) has it.
     fn flush(&mut self) -> io::Result<()> {
+        self.catch_up(CatchUp::Any);
         self.trim()
     }
 }
@@ -676,17 +776,7 @@ impl Seek for MappedFile {
     }
 }
 
-impl AsFd for MappedFile {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.mapping.as_fd()
-    }
-}
-
-impl AsRawFd for MappedFile {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
+crate::lend_descriptor!(MappedFile, |file| descriptor::of(&file.mapping));
 
 impl Drop for MappedFile {
     fn drop(&mut self) {
@@ -696,14 +786,14 @@ impl Drop for MappedFile {
 }
 
 /// Maps a file and as much behind its end as there are addresses for, up to `room_bytes`.
-fn map_with_room(file: OwnedFd, mode: MapMode, len: u64, room_bytes: u64) -> Result<Mapping, Error> {
+fn map_with_room(file: OwnedDescriptor, mode: MapMode, len: u64, room_bytes: u64) -> Result<Mapping, Error> {
     let mut room = room_bytes;
     loop {
         let bytes = usize::try_from(len.saturating_add(room)).unwrap_or(usize::MAX);
         match MapOptions::new(mode).len(bytes).no_reserve().map(&file) {
             // Fewer addresses may still do: the process's address space may be limited (setrlimit(2), RLIMIT_AS).
             // By steps that leave most of what there is to others.
-            Err(Error::Os { source, .. }) if room > 0 && source.raw_os_error() == Some(libc::ENOMEM) => room /= 16,
+            Err(Error::Os { source, .. }) if room > 0 && errno::is_out_of_memory(&source) => room /= 16,
             answer => return answer,
         }
     }
@@ -711,10 +801,6 @@ fn map_with_room(file: OwnedFd, mode: MapMode, len: u64, room_bytes: u64) -> Res
 
 fn not_for_writing() -> io::Error {
     io::Error::new(io::ErrorKind::PermissionDenied, "the file was not opened for writing")
-}
-
-fn is_full(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT | libc::EFBIG))
 }
 
 fn os_error(operation: &'static str, path: &Path, source: io::Error) -> Error {

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use crate::arch::FaultWord;
+use crate::descriptor::{self, OwnedDescriptor};
 use crate::error::Error;
 use crate::fault::{Access, Fault, FaultKind};
 use crate::options::{MapMode, MapOptions, Protection};
 use crate::page::PageSpan;
-use crate::sys::{self, Moving, Region};
+use crate::sys::{self, Moving, Region, errno};
 use crate::view::View;
 
 /// What the kernel keeps in one piece of its page cache, at most, and finds blocks for when one byte of it is stored
@@ -35,11 +35,18 @@ pub struct Mapping {
     offset: u64,
     mode: MapMode,
     /// Tells after a fault what has become of the file; of a System V segment, a descriptor that stands for it.
-    file: OwnedFd,
+    file: OwnedDescriptor,
 }
 
 impl Mapping {
-    pub(crate) fn new(region: Region, lead: usize, len: usize, offset: u64, mode: MapMode, file: OwnedFd) -> Self {
+    pub(crate) fn new(
+        region: Region,
+        lead: usize,
+        len: usize,
+        offset: u64,
+        mode: MapMode,
+        file: OwnedDescriptor,
+    ) -> Self {
         Self { region, lead, len, offset, mode, file }
     }
 
@@ -91,6 +98,10 @@ impl Mapping {
     /// its parts differ in protection, advice or locks. What is added is neither locked nor populated. What a
     /// copy-on-write mapping has changed is kept, as far as it stays mapped.
     ///
+    /// On Windows the file is mapped again, as long as it is now, at another address, whatever was reserved: this is
+    /// how a mapping gets the bytes that its file has got. What a copy-on-write mapping has changed is copied, and its
+    /// parts are readable and writable again.
+    ///
     /// # Errors
     /// [`Error::Range`] when the range would have no end; [`Error::Os`] with what mremap(2) or mprotect(2) says, such
     /// as no address space (`ENOMEM`). The mapping is then as it was.
@@ -100,9 +111,9 @@ impl Mapping {
             *self = MapOptions::new(self.mode).offset(self.offset).len(len).map(&*self)?;
             return Ok(());
         }
-        let file_len = sys::file_len(self.as_fd()).unwrap_or(0);
+        let file_len = sys::file_len(descriptor::of(self)).unwrap_or(0);
         let span = PageSpan::new(self.offset, len, sys::page_bytes()).ok_or_else(|| Error::Range {
-            object: sys::path_of(self.as_fd()),
+            object: sys::path_of(descriptor::of(self)),
             offset: self.offset,
             len: Some(len),
             file_len,
@@ -120,7 +131,8 @@ impl Mapping {
     ///
     /// # Errors
     /// [`Error::Os`] for a range that ends after the mapping, and with what mprotect(2) says: `EACCES` for stores to a
-    /// file that was not opened for writing.
+    /// file that was not opened for writing. On Windows (VirtualProtect) `ERROR_ACCESS_DENIED` for more than the mode
+    /// has asked for.
     #[doc(alias = "mprotect")]
     pub fn protect(&mut self, range: Range<usize>, protection: Protection) -> Result<(), Error> {
         if range.start > range.end || range.end > self.len {
@@ -147,21 +159,29 @@ impl Mapping {
 
     pub(crate) fn os_error(&self, operation: &'static str, range: &Range<usize>, source: io::Error) -> Error {
         let (offset, len) = (self.file_offset_of(range.start), range.len());
-        Error::Os { operation, object: sys::path_of(self.as_fd()), offset, len, source }
+        Error::Os { operation, object: sys::path_of(descriptor::of(self)), offset, len, source }
     }
 
     /// Asks whether the file has the `len` bytes from byte `at` of the mapping; the fault's offset counts from `at`.
     pub(crate) fn check_backed(&self, at: usize, len: usize) -> Result<(), Fault> {
         let fault = |offset, kind| Err(Fault { offset, kind, access: Access::Read });
-        let file_len = match sys::file_len(self.as_fd()) {
+        let file_len = match sys::file_len(descriptor::of(self)) {
             Ok(file_len) => file_len,
-            Err(error) => return fault(0, FaultKind::Io(error.raw_os_error().unwrap_or(libc::EIO))),
+            Err(error) => return fault(0, FaultKind::Io(errno::number(&error))),
         };
-        let backed = file_len.saturating_sub(self.file_offset_of(at));
-        match usize::try_from(backed) {
-            Ok(backed) if backed < len => fault(backed, FaultKind::Truncated { file_len }),
-            _ => Ok(()),
-        }
+        let in_file = usize::try_from(file_len.saturating_sub(self.file_offset_of(at))).unwrap_or(usize::MAX);
+        let backed = in_file.min(self.region.backed_bytes().saturating_sub(self.lead + at));
+        if backed < len { fault(backed, FaultKind::Truncated { file_len }) } else { Ok(()) }
+    }
+
+    /// The address range.
+    pub(crate) fn region(&self) -> &Region {
+        &self.region
+    }
+
+    /// Has atomic accesses of views refused, where they are not guarded; answers whether one has met a fault.
+    pub(crate) fn refuse_atomics(&mut self) -> bool {
+        self.region.refuse_atomics()
     }
 
     /// Whether an address is of one of the mapping's pages.
@@ -188,13 +208,30 @@ impl Mapping {
         if access == Access::Write && self.mode == MapMode::ReadOnly {
             return FaultKind::Protection;
         }
+        let first = |word: FaultWord| self.find_out(word, word.page_addr().saturating_sub(self.base().addr()), access);
+        self.region.fault_kind(first, || self.find_out(word, at, access))
+    }
+
+    /// The part of `diagnose` that asks about the file.
+    fn find_out(&self, word: FaultWord, at: usize, access: Access) -> FaultKind {
         let byte = self.file_offset_of(at);
-        let file_len = match sys::file_len(self.as_fd()) {
+        let file_len = match sys::file_len(descriptor::of(self)) {
             Ok(file_len) => file_len,
-            Err(error) => return FaultKind::Io(error.raw_os_error().unwrap_or(libc::EIO)),
+            Err(error) => return FaultKind::Io(errno::number(&error)),
         };
         if byte >= file_len {
             return FaultKind::Truncated { file_len };
+        }
+        if self.lead + at >= self.region.backed_bytes() {
+            // The file has grown since it was mapped, where a mapping does not grow with it.
+            return FaultKind::Truncated { file_len };
+        }
+        if let Some(error) = sys::fault_error(word) {
+            return if errno::is_out_of_space(&error) {
+                FaultKind::NoSpace
+            } else {
+                FaultKind::Io(errno::number(&error))
+            };
         }
         if word.is_segv() {
             // Inside the file and not a matter of our mode: somebody has changed the protection of our pages.
@@ -202,26 +239,28 @@ impl Mapping {
         }
         if file_len == sys::ENDLESS {
             // A device has refused. It is not asked why, since asking may be an access like any other.
-            return FaultKind::Io(libc::EIO);
+            return FaultKind::Io(errno::IO_FAILED);
         }
         if self.region.is_segment() {
             // Its pages are there or in the swap space, from where one has not come back.
-            return FaultKind::Io(libc::EIO);
+            return FaultKind::Io(errno::IO_FAILED);
         }
-        if let Err(error) = sys::readable(self.as_fd(), byte) {
-            return FaultKind::Io(error.raw_os_error().unwrap_or(libc::EIO));
+        if let Err(error) = sys::readable(descriptor::of(self), byte) {
+            return FaultKind::Io(errno::number(&error));
         }
         if access == Access::Write && self.mode == MapMode::ReadWrite {
-            match sys::allocatable(self.as_fd(), byte).map_err(|error| error.raw_os_error()) {
+            match sys::allocatable(descriptor::of(self), byte) {
                 Ok(()) => {}
                 // A file system that cannot be asked: the byte can be read and not written, which leaves the space.
-                Err(Some(libc::ENOSPC | libc::EDQUOT | libc::EOPNOTSUPP | libc::ENOSYS)) => return FaultKind::NoSpace,
-                Err(errno) => return FaultKind::Io(errno.unwrap_or(libc::EIO)),
+                Err(error) if errno::is_out_of_space(&error) || errno::cannot_tell(&error) => {
+                    return FaultKind::NoSpace;
+                }
+                Err(error) => return FaultKind::Io(errno::number(&error)),
             }
         }
         // Also for a write whose own block could just be reserved: the kernel needs one for each page of its folio.
         let needed_bytes = if access == Access::Write && self.mode == MapMode::ReadWrite { FOLIO_BYTES } else { 1 };
-        if sys::is_full(self.as_fd(), needed_bytes) {
+        if sys::is_full(descriptor::of(self), needed_bytes) {
             return FaultKind::NoSpace;
         }
         FaultKind::Truncated { file_len }
@@ -235,31 +274,24 @@ impl Mapping {
     }
 }
 
-impl From<Mapping> for OwnedFd {
+impl From<Mapping> for OwnedDescriptor {
     /// Unmaps, and hands the descriptor over.
     fn from(mapping: Mapping) -> Self {
         mapping.file
     }
 }
 
-impl AsFd for Mapping {
+crate::lend_descriptor!(
     /// The mapping's own descriptor of the file. That of a System V segment tells its name and its length, and refuses
     /// everything else (`EBADF`).
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
-    }
-}
-
-impl AsRawFd for Mapping {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
+    Mapping,
+    |mapping| descriptor::of(&mapping.file)
+);
 
 impl fmt::Debug for Mapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Mapping")
-            .field("file", &sys::path_of(self.as_fd()))
+            .field("file", &sys::path_of(descriptor::of(self)))
             .field("offset", &self.offset)
             .field("len", &self.len)
             .field("mode", &self.mode)

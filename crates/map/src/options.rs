@@ -1,14 +1,14 @@
 //! How a mapping is asked for.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
+use crate::descriptor::{self, AsDescriptor, OwnedDescriptor};
 use crate::error::Error;
 use crate::fault::Access;
 use crate::mapping::Mapping;
 use crate::page::PageSpan;
-use crate::sys::{self, Region, Request};
+use crate::sys::{self, Region, Request, errno};
 
 /// Whether stores through a mapping are allowed, and who sees them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,8 +52,9 @@ pub enum HugePages {
 ///
 /// Any byte offset and any length may be asked for; the rounding to pages happens inside. A range may reach past the
 /// file's end: accesses there answer [`Truncated`](crate::FaultKind::Truncated) until the file has grown, but for the
-/// rest of the file's last page, which reads as zeros; see [`View::check_backed`](crate::View::check_backed). On
-/// hugetlbfs alone, a read-write mapping behind the end makes the file longer (mmap(2)).
+/// rest of the file's last page, which reads as zeros (on Windows until [`Mapping::resize`] maps it again); see
+/// [`View::check_backed`](crate::View::check_backed). On hugetlbfs alone, a read-write mapping behind the end makes the
+/// file longer (mmap(2)).
 ///
 /// ```
 /// use mapio_map::MapOptions;
@@ -123,7 +124,8 @@ impl MapOptions {
     }
 
     /// Keeps address space for this many bytes, so that [`Mapping::resize`] up to them moves nothing. Costs no memory,
-    /// but on hugetlbfs, where it takes as many pages from the pool.
+    /// but on hugetlbfs, where it takes as many pages from the pool. On Windows, where a mapping of a file does not
+    /// grow in place, it has no effect.
     pub const fn reserve(mut self, bytes: usize) -> Self {
         self.reserve = bytes;
         self
@@ -171,7 +173,7 @@ impl MapOptions {
         self.map_owned(file.into())
     }
 
-    /// Maps an open file: mmap(2).
+    /// Maps an open file: mmap(2); on Windows CreateFileMapping and MapViewOfFileEx.
     ///
     /// A regular file, a block device (its length is asked for), a memory file (memfd), a file of hugetlbfs, or a
     /// character device that can be mapped, such as `/dev/mem`, `/dev/fb0` or `/dev/uio0`; of these the length must be
@@ -189,18 +191,21 @@ impl MapOptions {
     /// a file that cannot be mapped, such as a directory or a pipe (`ENODEV`), no address space (`ENOMEM`); and for
     /// pages that cannot be locked.
     #[doc(alias = "mmap")]
-    pub fn map(&self, file: impl AsFd) -> Result<Mapping, Error> {
-        let file = file.as_fd();
+    pub fn map(&self, file: impl AsDescriptor) -> Result<Mapping, Error> {
+        let file = descriptor::of(&file);
         let kept = file.try_clone_to_owned();
         let kept = kept.map_err(|source| self.os_error("duplicating", sys::path_of(file), 0, source))?;
         self.map_owned(kept)
     }
 
     /// Makes a file that lives in memory and has no name, as long as [`len`](Self::len) says and full of zeros, and
-    /// maps it: memfd_create(2). Who gets its descriptor ([`Mapping::as_fd`](AsFd::as_fd)) shares it; the last who
+    /// maps it: memfd_create(2). Who gets its descriptor ([`descriptor::of`]) shares it; the last who
     /// closes it removes it. In huge pages the file, not the mapping, is as long as whole ones.
     ///
     /// `name` shows in `/proc/PID/maps` and means nothing else.
+    ///
+    /// On Windows it is a file in the folder for temporary files (`FILE_ATTRIBUTE_TEMPORARY`,
+    /// `FILE_FLAG_DELETE_ON_CLOSE`), which is removed with its last handle; `name` is a part of its name.
     ///
     /// # Errors
     /// [`Error::Os`] with what memfd_create(2) or mmap(2) says: no huge pages in the pool (`ENOMEM`), a name of more
@@ -258,20 +263,24 @@ impl MapOptions {
     }
 
     /// Maps a descriptor that the mapping keeps.
-    fn map_owned(&self, file: OwnedFd) -> Result<Mapping, Error> {
-        let fail = |operation, len, source| self.os_error(operation, sys::path_of(file.as_fd()), len, source);
+    fn map_owned(&self, file: OwnedDescriptor) -> Result<Mapping, Error> {
+        let fail = |operation, len, source| self.os_error(operation, sys::path_of(descriptor::of(&file)), len, source);
         crate::arch::arm().map_err(|source| fail("arming the fault handler for", 0, source))?;
-        let facts = sys::facts(file.as_fd()).map_err(|source| fail("mapping", 0, source))?;
+        let facts = sys::facts(descriptor::of(&file)).map_err(|source| fail("mapping", 0, source))?;
         if !facts.can_be_mapped {
-            return Err(fail("mapping", 0, io::Error::from_raw_os_error(libc::ENODEV)));
+            return Err(fail("mapping", 0, io::Error::from_raw_os_error(errno::WRONG_OBJECT)));
         }
-        let range_error =
-            |len| Error::Range { object: sys::path_of(file.as_fd()), offset: self.offset, len, file_len: facts.len };
+        let range_error = |len| Error::Range {
+            object: sys::path_of(descriptor::of(&file)),
+            offset: self.offset,
+            len,
+            file_len: facts.len,
+        };
         let rest = || facts.len.checked_sub(self.offset).and_then(|rest| usize::try_from(rest).ok());
         let len = self.len.or_else(rest).ok_or_else(|| range_error(None))?;
         let span = PageSpan::new(self.offset, len, facts.page_bytes).ok_or_else(|| range_error(self.len))?;
         let request = Request {
-            file: Some(file.as_fd()),
+            file: Some(descriptor::of(&file)),
             offset: span.offset,
             len: span.map_len,
             reserve: if self.reserve > 0 { self.reserve.saturating_add(span.lead) } else { 0 },

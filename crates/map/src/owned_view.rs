@@ -14,8 +14,8 @@ use crate::view::View;
 /// Clones and [parts](Self::part) are of the same mapping, which is unmapped when the last of them is dropped.
 #[derive(Clone)]
 pub struct OwnedView {
-    /// The first byte of what is viewed. Invariant: `base..base + len` lies inside the address range of `mapping`, which
-    /// can't be resized or unmapped while it is shared.
+    /// The first byte of what is viewed. Invariant: `base..base + len` lies inside the address range of `mapping`,
+    /// which can't be resized or unmapped while it is shared.
     base: *mut u8,
     len: usize,
     mapping: Arc<Mapping>,

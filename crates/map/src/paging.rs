@@ -6,8 +6,8 @@
 
 use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
 
+use crate::descriptor::{self, BorrowedDescriptor};
 use crate::error::Error;
 use crate::fault::{Access, Fault, FaultKind};
 use crate::options::MapMode;
@@ -99,17 +99,26 @@ impl View<'_> {
     /// [`Error::Os`]: the file cannot be written back by ranges, such as a character device's.
     #[doc(alias("msync", "MS_ASYNC", "sync_file_range"))]
     pub fn flush_async(&self) -> Result<(), Error> {
-        self.on_file("starting to flush", sys::start_write_back)
+        let (mapping, at) = (self.mapping(), self.offset());
+        self.on_pages("starting to flush", |region, range| {
+            region.start_write_back(range, descriptor::of(mapping), mapping.file_offset_of(at))
+        })
     }
 
-    /// Asks which of the view's pages are in memory: mincore(2). Reads nothing from the disk.
+    /// Asks which of the view's pages are in memory.
     ///
-    /// A page counts if it is in the page cache, whoever has brought it there. The answer may be old when it arrives.
-    /// Linux tells the truth only to who owns the file or may write to it; to others every page is in memory.
+    /// Reads nothing from the disk. The answer may be old when it arrives.
+    ///
+    /// On Linux a page counts if it is in the page cache, whoever has brought it there (mincore(2)). Linux tells the
+    /// truth only to who owns the file or may write to it; to others every page is in memory.
+    ///
+    /// On Windows a page counts if it is in the working set of this process (QueryWorkingSetEx): an access to it takes
+    /// no page fault. Nothing tells of pages that are only in the system's cache, so of a new mapping no page counts,
+    /// whatever the cache holds, until it is accessed or [populated](Self::populate).
     ///
     /// # Errors
-    /// [`Error::Os`] with what mincore(2) says.
-    #[doc(alias = "mincore")]
+    /// [`Error::Os`] with what mincore(2) or QueryWorkingSetEx says.
+    #[doc(alias("mincore", "QueryWorkingSetEx"))]
     pub fn residency(&self) -> Result<Residency, Error> {
         let mut pages = Vec::new();
         self.on_pages("asking for the residency of", |region, range| {
@@ -193,6 +202,9 @@ impl View<'_> {
 
     /// Tells the kernel how the view is going to be used, or what is to become of its pages.
     ///
+    /// On Windows `WillNeed` is PrefetchVirtualMemory, `DontNeed` and `PageOut` take pages out of the working set
+    /// (VirtualUnlock), and the rest is `Unsupported`.
+    ///
     /// All of it is safe here: what [`DontNeed`](Advice::DontNeed), [`Free`](Advice::Free) and
     /// [`Remove`](Advice::Remove) change is the bytes, which others may change at any time, too. Where they do that,
     /// they concern only the pages that lie wholly inside the view; all other advice also concerns its first and its
@@ -224,7 +236,7 @@ impl View<'_> {
     ///
     /// # Errors
     /// [`Error::Os`]: `ENOMEM` beyond `RLIMIT_MEMLOCK` or where the file has no such pages, `EPERM` without the right
-    /// to lock any.
+    /// to lock any. On Windows (VirtualLock) `QuotaExceeded` beyond the minimum working set of the process.
     #[doc(alias = "mlock")]
     pub fn lock(&self) -> Result<(), Error> {
         self.on_pages("locking", Region::lock)
@@ -254,7 +266,7 @@ impl View<'_> {
     fn on_file(
         &self,
         operation: &'static str,
-        act: impl FnOnce(BorrowedFd<'_>, u64, u64) -> io::Result<()>,
+        act: impl FnOnce(BorrowedDescriptor<'_>, u64, u64) -> io::Result<()>,
     ) -> Result<(), Error> {
         if self.is_empty() {
             return Ok(());
@@ -262,7 +274,7 @@ impl View<'_> {
         let mapping = self.mapping();
         let offset = mapping.file_offset_of(self.offset());
         let len = u64::try_from(self.len()).unwrap_or(u64::MAX);
-        act(mapping.as_fd(), offset, len)
+        act(descriptor::of(mapping), offset, len)
             .map_err(|source| mapping.os_error(operation, &(self.offset()..self.offset() + self.len()), source))
     }
 

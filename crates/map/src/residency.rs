@@ -1,15 +1,17 @@
 //! Which pages of a view are in memory now.
 
 /// The pages of a view that were in memory when they were asked for, made by
-/// [`View::residency`](crate::View::residency).
+/// [`View::residency`](crate::View::residency), which says what that means on each system.
 ///
 /// ```
-/// use mapio_map::MapOptions;
+/// use mapio_map::{Access, MapOptions};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("file");
-/// std::fs::write(&path, vec![7; 100_000])?; // What was just written is in the page cache.
-/// let residency = MapOptions::read_only().open(&path)?.view().residency()?;
+/// std::fs::write(&path, vec![7; 100_000])?;
+/// let mapping = MapOptions::read_only().open(&path)?;
+/// mapping.view().populate(Access::Read)?; // On Linux what was just written is in memory anyway.
+/// let residency = mapping.view().residency()?;
 /// assert_eq!(residency.resident_pages(), residency.pages().len());
 /// # Ok(())
 /// # }

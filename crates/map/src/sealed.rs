@@ -4,8 +4,8 @@
 use std::fmt;
 use std::io;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
+use crate::descriptor::{self, AsDescriptor, BorrowedDescriptor, OwnedDescriptor};
 use crate::error::Error;
 use crate::fault::Access;
 use crate::mapping::Mapping;
@@ -18,7 +18,7 @@ use crate::sys::{self, Region, Request, Sharing};
 /// [`open`](Self::open), which looks for the seals. A file on a disk has no such guarantee, hence
 /// [`View`](crate::View).
 ///
-/// ```
+/// ```ignore-windows
 /// use mapio_map::{MapOptions, SealedMap};
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// let draft = MapOptions::read_write().len(5).memfd("greeting")?;
@@ -29,6 +29,9 @@ use crate::sys::{self, Region, Request, Sharing};
 /// # Ok(())
 /// # }
 /// ```
+///
+/// # Platforms
+/// Linux. On Windows nothing keeps a file from being changed: whatever would make a `SealedMap` answers `Unsupported`.
 #[doc(alias("F_SEAL_WRITE", "F_SEAL_SHRINK", "F_ADD_SEALS"))]
 pub struct SealedMap {
     /// Invariant: maps `len` bytes of a memory file that carries the seals against writing and shrinking, for loads,
@@ -36,7 +39,7 @@ pub struct SealedMap {
     region: Region,
     /// At most `isize::MAX`.
     len: usize,
-    file: OwnedFd,
+    file: OwnedDescriptor,
 }
 
 impl SealedMap {
@@ -57,28 +60,28 @@ impl SealedMap {
     /// [`Error::Os`]: the file is not a memory file, or has not the seals `F_SEAL_WRITE` and `F_SEAL_SHRINK`, without
     /// which its bytes might change, or it has holes, whose memory might not be had when they are read
     /// (`InvalidInput`); what mmap(2) says.
-    pub fn open(file: impl AsFd) -> Result<Self, Error> {
-        let file = file.as_fd();
+    pub fn open(file: impl AsDescriptor) -> Result<Self, Error> {
+        let file = descriptor::of(&file);
         let fail = |operation, source| os_error(operation, file, source);
         Self::from_owned(file.try_clone_to_owned().map_err(|source| fail("duplicating", source))?)
     }
 
-    fn from_owned(file: OwnedFd) -> Result<Self, Error> {
-        let fail = |operation, source| os_error(operation, file.as_fd(), source);
+    fn from_owned(file: OwnedDescriptor) -> Result<Self, Error> {
+        let fail = |operation, source| os_error(operation, descriptor::of(&file), source);
         let refuse = |reason| Err(fail("mapping", io::Error::new(io::ErrorKind::InvalidInput, reason)));
-        if !sys::is_sealed(file.as_fd()).map_err(|source| fail("asking for the seals of", source))? {
+        if !sys::is_sealed(descriptor::of(&file)).map_err(|source| fail("asking for the seals of", source))? {
             return refuse("it is not a memory file sealed against writing and shrinking");
         }
         // A hole takes memory when it is read, and where there is none, a plain load would be a bus error.
-        if sys::has_holes(file.as_fd()).map_err(|source| fail("measuring", source))? {
+        if sys::has_holes(descriptor::of(&file)).map_err(|source| fail("measuring", source))? {
             return refuse("it has holes, which take memory when they are read");
         }
         // The seals are for ever, so what is true now stays true.
-        let facts = sys::facts(file.as_fd()).map_err(|source| fail("measuring", source))?;
+        let facts = sys::facts(descriptor::of(&file)).map_err(|source| fail("measuring", source))?;
         let len =
             isize::try_from(facts.len).map_err(|_| fail("mapping", io::ErrorKind::FileTooLarge.into()))?.unsigned_abs();
         let request = Request {
-            file: Some(file.as_fd()),
+            file: Some(descriptor::of(&file)),
             offset: 0,
             len,
             reserve: 0,
@@ -114,14 +117,14 @@ impl Mapping {
     /// again keeps another descriptor of the file.
     pub fn seal(self) -> Result<SealedMap, Error> {
         let mode = self.mode();
-        let file = OwnedFd::from(self);
-        let fail = |source| os_error("sealing", file.as_fd(), source);
+        let file = OwnedDescriptor::from(self);
+        let fail = |source| os_error("sealing", descriptor::of(&file), source);
         if mode == MapMode::CopyOnWrite {
             let reason = "its mapping is copy-on-write, and what was stored is not in the file";
             return Err(fail(io::Error::new(io::ErrorKind::InvalidInput, reason)));
         }
-        sys::fill_holes(file.as_fd()).map_err(fail)?;
-        sys::seal(file.as_fd()).map_err(fail)?;
+        sys::fill_holes(descriptor::of(&file)).map_err(fail)?;
+        sys::seal(descriptor::of(&file)).map_err(fail)?;
         SealedMap::from_owned(file)
     }
 }
@@ -144,20 +147,13 @@ impl AsRef<[u8]> for SealedMap {
     }
 }
 
-impl AsFd for SealedMap {
+crate::lend_descriptor!(
     /// The descriptor, to be passed to other processes.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.file.as_fd()
-    }
-}
+    SealedMap,
+    |map| descriptor::of(&map.file)
+);
 
-impl AsRawFd for SealedMap {
-    fn as_raw_fd(&self) -> RawFd {
-        self.as_fd().as_raw_fd()
-    }
-}
-
-impl From<SealedMap> for OwnedFd {
+impl From<SealedMap> for OwnedDescriptor {
     /// Unmaps, and hands the descriptor over.
     fn from(map: SealedMap) -> Self {
         map.file
@@ -167,12 +163,12 @@ impl From<SealedMap> for OwnedFd {
 impl fmt::Debug for SealedMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SealedMap")
-            .field("file", &sys::path_of(self.as_fd()))
+            .field("file", &sys::path_of(descriptor::of(self)))
             .field("len", &self.len)
             .finish_non_exhaustive()
     }
 }
 
-fn os_error(operation: &'static str, file: BorrowedFd<'_>, source: io::Error) -> Error {
+fn os_error(operation: &'static str, file: BorrowedDescriptor<'_>, source: io::Error) -> Error {
     Error::Os { operation, object: sys::path_of(file), offset: 0, len: 0, source }
 }

@@ -49,6 +49,13 @@ impl Slot {
         self.change(range);
     }
 
+    /// Registers a range once more, after [`clear`](Self::clear), with the fault that there was: the same mapping at
+    /// another place. Only the slot's holder calls this.
+    #[allow(dead_code, reason = "for processors without guarded instructions")]
+    pub(crate) fn put_again(&self, range: PageRange) {
+        self.change(range);
+    }
+
     /// Makes the slot vacant. Only its holder calls this, when nobody may access the range any more, and before
     /// its addresses are given back to the system.
     pub(crate) fn clear(&self) {
@@ -94,6 +101,12 @@ impl Slot {
         fence(Ordering::SeqCst);
     }
 
+    /// The first fault that the calling thread knows of already; zero if it knows of none. It orders nothing.
+    #[allow(dead_code, reason = "for processors without guarded instructions")]
+    pub(crate) fn known_fault(&self) -> usize {
+        self.fault.load(Ordering::Relaxed)
+    }
+
     /// The first fault; zero if there was none. Whoever has accessed a page that was replaced, and then asks, is told.
     pub(crate) fn fault(&self) -> usize {
         // F3: orders every earlier access to the mapping before the load; pairs with F2 in `poison`. What such an
@@ -123,6 +136,9 @@ mod tests {
         assert_eq!((slot.range(), slot.fault()), (Some(range(4096)), 7));
         slot.clear();
         assert_eq!(slot.range(), None);
+        slot.put_again(range(4096));
+        assert_eq!((slot.range(), slot.fault(), slot.known_fault()), (Some(range(4096)), 7, 7));
+        slot.clear();
         slot.put(range(8192));
         assert_eq!((slot.range(), slot.fault()), (Some(range(8192)), 0));
     }

@@ -3,10 +3,10 @@
 #![expect(unsafe_code, reason = "read and write on mapped bytes")]
 
 use std::io;
-use std::os::fd::AsFd;
 
+use crate::descriptor::{self, AsDescriptor};
 use crate::fault::Access;
-use crate::sys;
+use crate::sys::{self, errno};
 use crate::view::View;
 
 impl View<'_> {
@@ -19,17 +19,17 @@ impl View<'_> {
     /// What write(2) says, `Interrupted` by a signal included; or the [`Fault`](crate::Fault) of the first byte, as an
     /// `io::Error`.
     #[doc(alias = "write")]
-    pub fn write_to(&self, file: impl AsFd) -> io::Result<usize> {
+    pub fn write_to(&self, file: impl AsDescriptor) -> io::Result<usize> {
         // SAFETY: the bytes are a part of the view's (V1 in `view.rs`), and the kernel checks them itself.
-        self.transfer(Access::Read, |part| unsafe { sys::write(file.as_fd(), part.address(0), part.len()) })
+        self.transfer(Access::Read, |part| unsafe { sys::write(descriptor::of(&file), part.address(0), part.len()) })
     }
 
     /// Writes all the view's bytes to a descriptor.
     ///
     /// # Errors
     /// As [`write_to`](Self::write_to); an unknown part has then been written.
-    pub fn write_all_to(&self, file: impl AsFd) -> io::Result<()> {
-        let file = file.as_fd();
+    pub fn write_all_to(&self, file: impl AsDescriptor) -> io::Result<()> {
+        let file = descriptor::of(&file);
         let mut rest = *self;
         while !rest.is_empty() {
             match rest.write_to(file) {
@@ -49,9 +49,9 @@ impl View<'_> {
     /// What read(2) says, `Interrupted` by a signal included; or the [`Fault`](crate::Fault) of the first byte, as an
     /// `io::Error`.
     #[doc(alias = "read")]
-    pub fn read_from(&self, file: impl AsFd) -> io::Result<usize> {
+    pub fn read_from(&self, file: impl AsDescriptor) -> io::Result<usize> {
         // SAFETY: as in `write_to`; the bytes are foreign memory, which anybody may change.
-        self.transfer(Access::Write, |part| unsafe { sys::read(file.as_fd(), part.address(0), part.len()) })
+        self.transfer(Access::Write, |part| unsafe { sys::read(descriptor::of(&file), part.address(0), part.len()) })
     }
 
     /// Makes a system call on the view's bytes; where the kernel can't access them all, on those that it can.
@@ -62,7 +62,7 @@ impl View<'_> {
             match call(&part) {
                 // The kernel says neither which byte it was nor why; touching the pages tells. If none faults any more,
                 // once more.
-                Err(error) if error.raw_os_error() == Some(libc::EFAULT) && !faulted => {
+                Err(error) if errno::is_bad_address(&error) && !faulted => {
                     faulted = true;
                     match part.touch_pages(access) {
                         Err(fault) if fault.offset > 0 => part = part.slice(..fault.offset)?,

@@ -21,6 +21,7 @@ use crate::atomic::{AtomicInteger, AtomicView};
 use crate::chunks::Chunks;
 use crate::fault::{Access, Fault, FaultKind};
 use crate::mapping::Mapping;
+use crate::sys::Region;
 
 /// Bytes of the buffer through which overlapping views are copied.
 const BOUNCE_BYTES: usize = 4096;
@@ -42,7 +43,8 @@ const BOUNCE_BYTES: usize = 4096;
 /// let view = mapping.view();
 /// assert_eq!(view.load::<u8>(9_999)?, 7);
 ///
-/// std::fs::write(&path, b"cut")?; // Somebody else cuts the file short.
+/// # if cfg!(windows) { return Ok(()); }
+/// std::fs::write(&path, b"cut")?; // Somebody else cuts the file short, which only Windows forbids.
 /// let fault = view.load::<u8>(9_999).unwrap_err();
 /// # #[cfg(not(miri))]
 /// assert_eq!(fault.kind, FaultKind::Truncated { file_len: 3 });
@@ -336,7 +338,8 @@ impl<'a> View<'a> {
     ///
     /// # Errors
     /// [`OutOfBounds`](FaultKind::OutOfBounds); or [`Misaligned`](FaultKind::Misaligned) when the byte's offset in the
-    /// file, which is `offset` plus the view's and the mapping's own, is not a multiple of the size of `T`.
+    /// file, which is `offset` plus the view's and the mapping's own, is not a multiple of the size of `T`. On
+    /// processors without guarded instructions [`Io`](FaultKind::Io), if no fault handler can be installed.
     #[inline]
     pub fn atomic<T: AtomicInteger>(&self, offset: usize) -> Result<AtomicView<'a, T>, Fault> {
         let align = size_of::<T>();
@@ -345,6 +348,9 @@ impl<'a> View<'a> {
         // A mapping keeps the place in the page, so the address is aligned as the offset in the file is.
         if !bytes.base.addr().is_multiple_of(align) {
             return Err(Fault { offset, kind: FaultKind::Misaligned { align }, access: Access::Read });
+        }
+        if let Err(errno) = self.mapping.region().repair_atomics() {
+            return Err(Fault { offset, kind: FaultKind::Io(errno), access: Access::Read });
         }
         Ok(AtomicView::new(bytes, offset))
     }
@@ -380,7 +386,7 @@ impl<'a> View<'a> {
     /// The address of the first byte, for foreign functions and for code of your own that is `unsafe`.
     ///
     /// Valid as long as the mapping is. An access through it is not guarded: a byte that is not to be had kills the
-    /// process.
+    /// process; or, on processors without guarded instructions, reads as zero, if there are atomics of the mapping.
     #[must_use]
     pub fn as_ptr(&self) -> *mut u8 {
         self.base
@@ -390,7 +396,8 @@ impl<'a> View<'a> {
     ///
     /// # Safety
     /// As long as the slice is used:
-    /// 1. Nobody changes these bytes: no process by write(2) or through a mapping, no thread of this one through a view.
+    /// 1. Nobody changes these bytes: no process by write(2) or through a mapping, no thread of this one through a
+    ///    view.
     /// 2. Nobody makes the file shorter, and all pages can be had: an access to one that can't kills the process.
     /// 3. The pages may be read; see [`Mapping::protect`].
     #[must_use]
@@ -562,13 +569,10 @@ impl<'a> View<'a> {
     /// Accesses a byte of the view, without changing it, whoever else writes to it at the same time.
     pub(crate) fn touch(&self, offset: usize, access: Access) -> Result<(), FaultWord> {
         debug_assert!(offset < self.len);
-        if access == Access::Write {
+        // Where it would poison the mapping, reading the byte must do.
+        if access == Access::Write && !Region::ATOMICS_POISON {
             // SAFETY: a byte of the view (V1), and aligned as any byte is; V2.
-            match unsafe { <u8 as Atomic>::fetch_add(self.address(offset), 0, Ordering::Relaxed) } {
-                // Without such accesses, reading the byte must do.
-                Err(FaultWord::UNSUPPORTED) => {}
-                touched => return touched.map(drop),
-            }
+            return unsafe { <u8 as Atomic>::fetch_add(self.address(offset), 0, Ordering::Relaxed) }.map(drop);
         }
         // SAFETY: as above.
         unsafe { arch::load_u8(self.base, offset) }.map(drop)

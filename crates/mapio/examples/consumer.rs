@@ -2,7 +2,8 @@
 //!
 //!     consumer
 //!
-//! The object is called `SharedObject`. Its first 4 bytes tell how long the message is, 0 if there is none; it comes behind.
+//! The object is called `SharedObject`. Its first 4 bytes tell how long the message is, 0 if there is none; it comes
+//! behind.
 
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -20,7 +21,7 @@ fn consume() -> Result<(), Box<dyn std::error::Error>> {
     let length = view.atomic::<u32>(0)?;
     let len = loop {
         match length.load(Ordering::Acquire)? {
-            0 => length.wait(0, Some(Duration::from_secs(1)))?,
+            0 => object.wait(0, 0, Duration::from_secs(1))?,
             len => break usize::try_from(len)?,
         };
     };
@@ -32,7 +33,7 @@ fn consume() -> Result<(), Box<dyn std::error::Error>> {
 
     // Taken: the producer may go.
     length.store(0, Ordering::Release)?;
-    length.wake(u32::MAX)?;
+    object.wake(0)?;
     Ok(()) // UnmapViewOfFile and CloseHandle: `object` ends here, and with its last handle, what it was.
 }
 

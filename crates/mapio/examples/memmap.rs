@@ -7,13 +7,12 @@
 use std::env;
 use std::error::Error;
 use std::fs::File;
-use std::io::{Seek, SeekFrom, Write};
-use std::os::unix::fs::MetadataExt;
+use std::io::{ErrorKind, Seek, SeekFrom, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
 use mapio::MapOptions;
-use rustix::fs::{FallocateFlags, fallocate};
+use same_file::Handle;
 
 /// Says which call failed, on what, and why.
 fn failed<E: Into<std::io::Error>>(call: &str, file: &Path) -> impl Fn(E) -> String {
@@ -22,16 +21,18 @@ fn failed<E: Into<std::io::Error>>(call: &str, file: &Path) -> impl Fn(E) -> Str
 
 /// A mapped file cannot grow by being written to: a store behind its end is a bus error. So it gets its length first.
 fn make_room(mut file: &File, len: u64) -> std::io::Result<()> {
-    // fallocate reserves the blocks as well, so a full disk is an error here and not in the middle of the copy.
-    match fallocate(file, FallocateFlags::empty(), 0, len) {
+    // This reserves the blocks as well, so a full disk is an error here and not in the middle of the copy.
+    let reserved: std::io::Result<()> = cfg_select! {
+        windows => { file.set_len(len) }
+        _ => { rustix::fs::fallocate(file, rustix::fs::FallocateFlags::empty(), 0, len).map_err(Into::into) }
+    };
+    if reserved.as_ref().is_err_and(|error| error.kind() == ErrorKind::Unsupported) {
         // Where the file system can't do that, the old way: go to the last byte and write it. The file has its length
         // then, but is one big hole, and each store still has to find space for its page.
-        Err(rustix::io::Errno::OPNOTSUPP) => {
-            file.seek(SeekFrom::Start(len - 1))?;
-            file.write_all(&[0])
-        }
-        result => Ok(result?),
+        file.seek(SeekFrom::Start(len - 1))?;
+        return file.write_all(&[0]);
     }
+    reserved
 }
 
 fn copy(source: &Path, destination: &Path) -> Result<(), Box<dyn Error>> {
@@ -42,8 +43,7 @@ fn copy(source: &Path, destination: &Path) -> Result<(), Box<dyn Error>> {
     }
     let options = File::options().read(true).write(true).create(true).truncate(false).clone();
     let to = options.open(destination).map_err(failed("open", destination))?;
-    let other = to.metadata().map_err(failed("fstat", destination))?;
-    if (stat.dev(), stat.ino()) == (other.dev(), other.ino()) {
+    if Handle::from_file(from.try_clone()?)? == Handle::from_file(to.try_clone()?)? {
         return Err(format!("'{}' and '{}' are the same file", source.display(), destination.display()).into());
     }
     to.set_len(0).map_err(failed("ftruncate", destination))?;

@@ -2,9 +2,9 @@
 //!
 //! usage: parallel [sim|PORT|/dev/parportN] [--poll] TEXT
 //!
-//! `sim`, the default, is a port with a printer in this process; what has arrived there is shown. PORT is the first of three
-//! I/O ports, 0x378 on most PCs, which are polled; /dev/parport0 goes through the kernel. Where there is an interrupt, the
-//! program sleeps until it comes, unless it is to poll: the driver is the same.
+//! `sim`, the default, is a port with a printer in this process; what has arrived there is shown. PORT is the first of
+//! three I/O ports, 0x378 on most PCs, which are polled; /dev/parport0 goes through the kernel. Where there is an
+//! interrupt, the program sleeps until it comes, unless it is to poll: the driver is the same.
 use std::env;
 use std::error::Error;
 use std::process::ExitCode;
@@ -61,7 +61,7 @@ fn run(which: &str, polls: bool, text: &str) -> Done {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let (options, words): (Vec<_>, Vec<_>) = env::args().skip(1).partition(|word| word == "--poll");
     let printed = match words.as_slice() {
         [text] => run("sim", !options.is_empty(), text),

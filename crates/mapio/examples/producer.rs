@@ -2,7 +2,8 @@
 //!
 //!     producer
 //!
-//! The object is called `SharedObject`. Its first 4 bytes tell how long the message is, 0 if there is none; it comes behind.
+//! The object is called `SharedObject`. Its first 4 bytes tell how long the message is, 0 if there is none; it comes
+//! behind.
 
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
@@ -24,14 +25,14 @@ fn produce() -> Result<(), Box<dyn std::error::Error>> {
     view.write_all_at(4, MESSAGE.as_bytes())?;
     // Release: who sees the length sees the message.
     length.store(MESSAGE.len().try_into()?, Ordering::Release)?;
-    length.wake(u32::MAX)?;
+    object.wake(0)?;
     println!("written: {MESSAGE}");
 
     // Asleep until it is taken: the consumer sets the length to 0.
     loop {
         match length.load(Ordering::Acquire)? {
             0 => return Ok(()), // UnmapViewOfFile and CloseHandle: `object` ends here.
-            full => length.wait(full, Some(Duration::from_secs(1)))?,
+            full => object.wait(0, full, Duration::from_secs(1))?,
         };
     }
 }

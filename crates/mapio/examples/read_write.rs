@@ -9,9 +9,10 @@ use std::env;
 use std::error::Error;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
+
+use same_file::Handle;
 
 /// Says which call failed, on what, and why.
 fn failed<'a>(call: &'a str, file: &'a Path) -> impl Fn(std::io::Error) -> String + 'a {
@@ -24,15 +25,13 @@ fn copy(source: &Path, destination: &Path, buffer_bytes: usize) -> Result<(), Bo
     buffer.try_reserve_exact(buffer_bytes).map_err(|why| format!("a buffer of {buffer_bytes} bytes: {why}"))?;
     buffer.resize(buffer_bytes, 0);
     let mut from = File::open(source).map_err(failed("open", source))?;
-    let a = from.metadata().map_err(failed("fstat", source))?;
-    if a.is_dir() {
+    if from.metadata().map_err(failed("fstat", source))?.is_dir() {
         return Err(format!("'{}' is a folder", source.display()).into());
     }
     // The destination is opened before it is emptied: if it is the source, its bytes must survive.
     let options = File::options().write(true).create(true).truncate(false).clone();
     let mut to = options.open(destination).map_err(failed("open", destination))?;
-    let b = to.metadata().map_err(failed("fstat", destination))?;
-    if (a.dev(), a.ino()) == (b.dev(), b.ino()) {
+    if Handle::from_file(from.try_clone()?)? == Handle::from_file(to.try_clone()?)? {
         return Err(format!("'{}' and '{}' are the same file", source.display(), destination.display()).into());
     }
     to.set_len(0).map_err(failed("ftruncate", destination))?;

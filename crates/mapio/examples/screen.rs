@@ -62,7 +62,7 @@ fn run(which: &str, path: &Path) -> Result<(), Box<dyn Error>> {
     Ok(picture.write_png(File::create(path)?)?)
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     let arguments: Vec<_> = env::args().skip(1).collect();
     let shown = match arguments.as_slice() {
         [path] => run("text", path.as_ref()),

@@ -1,10 +1,10 @@
-//! Sends a line through a serial port by interrupts, and prints what comes back: sleeps until the device says that there
-//! is something to do. Nothing but the way to wait differs from `serial_polled`.
+//! Sends a line through a serial port by interrupts, and prints what comes back: sleeps until the device says that
+//! there is something to do. Nothing but the way to wait differs from `serial_polled`.
 //!
 //!     serial_interrupt [DEVICE]
 //!
-//! DEVICE is `sim` (the default: a simulated 16550 whose other end sends the line back) or `pci:1b36:0002`, a 16550 on PCI
-//! (this is QEMU's pci-serial) that was given to uio_pci_generic. That needs root, and something that answers.
+//! DEVICE is `sim` (the default: a simulated 16550 whose other end sends the line back) or `pci:1b36:0002`, a 16550 on
+//! PCI (this is QEMU's pci-serial) that was given to uio_pci_generic. That needs root, and something that answers.
 
 use std::env;
 use std::process::ExitCode;
@@ -54,7 +54,7 @@ fn run(device: &str) -> Result<(), Error> {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match run(&env::args().nth(1).unwrap_or_else(|| "sim".into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -3,9 +3,9 @@
 //!
 //!     serial_polled [DEVICE]
 //!
-//! DEVICE is `sim` (the default: a simulated 16550 whose other end sends the line back), `port:0x2f8` (a 16550 of a PC) or
-//! `mem:0x9000000` (a PL011, as in QEMU's arm64 machine `virt`). The real ones need root, and something that answers.
-//! While it waits it takes all of a processor; `serial_interrupt` takes none.
+//! DEVICE is `sim` (the default: a simulated 16550 whose other end sends the line back), `port:0x2f8` (a 16550 of a PC)
+//! or `mem:0x9000000` (a PL011, as in QEMU's arm64 machine `virt`). The real ones need root, and something that
+//! answers. While it waits it takes all of a processor; `serial_interrupt` takes none.
 
 use std::env;
 use std::process::ExitCode;
@@ -59,7 +59,7 @@ fn run(device: &str) -> Result<(), Error> {
     }
 }
 
-fn main() -> ExitCode {
+pub(crate) fn main() -> ExitCode {
     match run(&env::args().nth(1).unwrap_or_else(|| "sim".into())) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -34,13 +34,20 @@
 //! ```
 //!
 //! Programs to read first are in `examples/`: `read_write.rs` copies a file through a buffer, `memmap.rs` through two
-//! mappings; `producer.rs` leaves a message in shared memory, which `consumer.rs` reads; `channel_tokio.rs`
+//! mappings; `producer.rs` leaves a message in shared memory, which `consumer.rs` reads, and
+//! `win32_producer.rs` and `win32_consumer.rs` do by the calls of Windows themselves; `channel_tokio.rs`
 //! receives messages of another process beside other things. `serial_polled.rs` and `serial_interrupt.rs` drive a serial
 //! port in the two ways there are, `screen.rs` and `parallel.rs` a screen and a printer: simulated ones, or real ones by an
-//! argument.
+//! argument. Those of devices, and `channel_tokio.rs`, are on Windows programs that only say why they are not there.
+//!
+//! # Platforms
+//! Linux; Windows on x86-64, without `device`. Each crate says what is different there, and docs/guide/windows.md what
+//! stands for which call.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 pub use mapio_copy as copy;
+// Windows lets no program reach the registers of devices.
+#[cfg(unix)]
 pub use mapio_device as device;
 pub use mapio_map as map;
 pub use mapio_map::compat;
@@ -51,10 +58,14 @@ pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, Mapp
 /// The guides' snippets, as documentation tests.
 #[cfg(doctest)]
 mod guide {
+    // Windows lets no program reach the registers of devices.
+    #[cfg(unix)]
     #[doc = include_str!("../../../docs/guide/devices.md")]
     struct Devices;
     #[doc = include_str!("../../../docs/guide/files.md")]
     struct Files;
     #[doc = include_str!("../../../docs/guide/processes.md")]
     struct Processes;
+    #[doc = include_str!("../../../docs/guide/windows.md")]
+    struct Windows;
 }

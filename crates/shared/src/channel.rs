@@ -5,12 +5,13 @@
 //!               \--- wakes, if anybody sleeps ---/
 //! ```
 //! A channel is a [shared object](crate::SharedObject). Its messages lie in a ring of slots, longer ones in a ring of
-//! bytes beside it. A message that was sent is there whatever becomes of its sender, and one that was not sent as a whole
-//! is not there at all. Nobody waits for the dead: who waits asks the kernel from time to time who is alive, and finishes
-//! or clears away what the dead have begun. docs/design/channel.md has the layout, the orderings, and what happens at
-//! each instruction at which somebody may die.
+//! bytes beside it. A message that was sent is there whatever becomes of its sender, and one that was not sent as a
+//! whole is not there at all. Nobody waits for the dead: who waits asks the kernel from time to time who is alive, and
+//! finishes or clears away what the dead have begun. docs/design/channel.md has the layout, the orderings, and what
+//! happens at each instruction at which somebody may die.
 //!
-//! `ring.rs` has the slots, `writer.rs` and `reader.rs` the two ends, `places.rs` who has them, `pause.rs` how is waited.
+//! `ring.rs` has the slots, `writer.rs` and `reader.rs` the two ends, `places.rs` who has them, `pause.rs` how is
+//! waited.
 
 #[cfg(all(test, loom))]
 mod models;

@@ -1,7 +1,7 @@
 //! Removing what the dead have left, and nothing else.
 //!
-//! Whoever is alive holds a lock, which the kernel keeps for him and for nobody else. So what has no lock is used by nobody;
-//! and while it is judged and removed, the gate keeps out who would join.
+//! Whoever is alive holds a lock, which the kernel keeps for him and for nobody else. So what has no lock is used by
+//! nobody; and while it is judged and removed, the gate keeps out who would join.
 
 use std::fmt;
 use std::fs;
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::header::{Header, LEFT, Lifetime, REMOVED, STATE};
 use crate::list::all_names;
 use crate::memory::{Memory, Ordering};
-use crate::name::{ObjectName, SHM_DIR};
+use crate::name::ObjectName;
 use crate::object::ending::{take_name, unlink_if_same};
 use crate::object::sysv::{self, attach_with_companion, is_abandoned, place_of, segment_of_companion};
 use crate::object::unnamed::is_temporary;
@@ -90,10 +90,12 @@ impl fmt::Display for Cause {
 
 /// Cleans up all of `/dev/shm`, and the System V segments of the IPC namespace.
 ///
-/// Removed are: objects of [`Lifetime::LastHandle`] that nobody alive has open; objects that all users have left by dying,
-/// none in order, since there is nobody to whom they could be worth something; objects and files that were half made or
-/// half removed. Raw objects are never removed, nor is what somebody alive has open. Who joins meanwhile either is seen, or
-/// finds the object gone. Waits up to 50 ms for each object that somebody is just opening.
+/// Removed are: objects of [`Lifetime::LastHandle`] that nobody alive has open; objects that all users have left by
+/// dying, none in order, since there is nobody to whom they could be worth something; objects and files that were half
+/// made or half removed. Raw objects are never removed, nor is what somebody alive has open. Who joins meanwhile either
+/// is seen, or finds the object gone. Waits up to 50 ms for each object that somebody is just opening.
+///
+/// On Windows named sections end with their last handle, so there is nothing to clean up but files, by [`clean`].
 ///
 /// # Errors
 /// [`Error::Os`] when `/dev/shm` can't be read. What can't be removed has an [`Outcome::Skipped`].
@@ -103,12 +105,14 @@ pub fn clean_all(cleaning: Cleaning) -> Result<Vec<Leftover>, Error> {
         found.extend(judge_name(&name, cleaning));
     }
     found.extend(lock_files(cleaning, |_, _| true)?);
-    found.extend(temporaries(Path::new(SHM_DIR), cleaning));
+    if let Some(folder) = sys::OBJECT_FOLDER {
+        found.extend(temporaries(Path::new(folder), cleaning));
+    }
     Ok(found)
 }
 
-/// The same for these objects alone, for files that were half made in the folders of those that are files, and for lock files
-/// of those that are of System V.
+/// The same for these objects alone, for files that were half made in the folders of those that are files, and for lock
+/// files of those that are of System V.
 ///
 /// An object in a file that is to live until it is removed is kept even if all its users have died: files are for what
 /// outlives its users.
@@ -142,9 +146,11 @@ pub fn clean(names: &[ObjectName], cleaning: Cleaning) -> Result<Vec<Leftover>, 
 /// Judges an object, and removes it if it is a leftover. What can't be looked at is none that is known.
 fn judge_name(name: &ObjectName, cleaning: Cleaning) -> Option<Leftover> {
     let object: Arc<str> = name.to_string().into();
-    match name.path() {
-        Some(path) => judge_file(name, &object, &path, cleaning),
-        None => judge_segment(name, &object, cleaning),
+    match (name, name.path()) {
+        (_, Some(path)) => judge_file(name, &object, &path, cleaning),
+        // It ends with its last handle: what is there, somebody alive has open.
+        (ObjectName::Posix(_) | ObjectName::Global(_), _) => None,
+        _ => judge_segment(name, &object, cleaning),
     }
 }
 
@@ -217,7 +223,8 @@ fn cause(memory: &Memory, kind: ObjectKind) -> Result<Option<Cause>, Error> {
 /// that it was made under.
 fn lock_files(cleaning: Cleaning, is_wanted: impl Fn(i32, &str) -> bool) -> Result<Vec<Leftover>, Error> {
     let mut found = Vec::new();
-    for (name, path) in names_in(Path::new(SHM_DIR)).map_err(Error::os("reading", SHM_DIR))? {
+    let Some(folder) = sys::OBJECT_FOLDER else { return Ok(found) };
+    for (name, path) in names_in(Path::new(folder)).map_err(Error::os("reading", folder))? {
         let Some(id) = segment_of_companion(&name) else { continue };
         // What can't be read was made by somebody else.
         let made_as = fs::read(&path).unwrap_or_default();

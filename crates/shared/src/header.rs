@@ -28,9 +28,9 @@
 //!   56  seal          u32      the number again, once the rest is written
 //!   60  zeros
 //! ```
-//! Integers are in the byte order of the machine, which the mark tells. All but `len` and the words from 64 on are written
-//! before the object has its name, and never again; `len` changes when the object is made longer or shorter, and is at no
-//! time more than the file has. Who opens an object copies them, checks the copies, and believes nothing
+//! Integers are in the byte order of the machine, which the mark tells. All but `len` and the words from 64 on are
+//! written before the object has its name, and never again; `len` changes when the object is made longer or shorter,
+//! and is at no time more than the file has. Who opens an object copies them, checks the copies, and believes nothing
 //! that is there later.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -56,7 +56,8 @@ pub(crate) const CARD_COUNT: usize = (HEADER_LEN - CARDS) / CARD_LEN;
 /// The value of the word `STATE` once the object has no name any more.
 pub(crate) const REMOVED: u32 = 1;
 
-/// Why what has no header is not ours: others have made it. All else that `Error::Foreign` says of a header is a problem.
+/// Why what has no header is not ours: others have made it. All else that `Error::Foreign` says of a header is a
+/// problem.
 pub(crate) const NO_HEADER: &str = "it has no header of mapio (a raw object is opened as such)";
 const TOO_SHORT: &str = "it is shorter than a header";
 
@@ -139,6 +140,14 @@ impl Header {
     /// Whether an error of [`read`](Self::read) says that there is no header at all.
     pub(crate) fn is_missing(error: &Error) -> bool {
         matches!(error, Error::Foreign { reason: NO_HEADER | TOO_SHORT, .. })
+    }
+
+    /// Whether there is nothing but zeros where a header would be.
+    pub(crate) fn is_blank(memory: &Memory) -> Result<bool, Error> {
+        let mut bytes = [0; size_of::<Self>()];
+        let len = bytes.len().min(memory.len());
+        memory.read(0, &mut bytes[..len])?;
+        Ok(bytes.iter().all(|byte| *byte == 0))
     }
 
     pub(crate) fn lifetime(&self) -> Lifetime {

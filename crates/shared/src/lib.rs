@@ -9,7 +9,9 @@
 //! one can destroy its contents for each other, but not make each other crash, hang or access memory outside.
 //!
 //! # Platforms
-//! Linux on x86-64 and aarch64.
+//! Linux; Windows on x86-64, without System V and memory files. On processors other than x86-64 and aarch64 a handle
+//! whose object is cut short answers errors from then on, even when the object has grown again: open it anew. Objects
+//! need atomics of 8 bytes, and are for processes of one byte order; a log can be read on any machine.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 #![cfg_attr(loom, allow(dead_code, unused_imports, reason = "models use a part of it"))]
 
@@ -31,7 +33,7 @@ pub mod log;
 mod memory;
 #[cfg(not(loom))]
 mod name;
-#[cfg(not(loom))]
+#[cfg(all(not(loom), target_os = "linux"))]
 mod new_file;
 #[cfg(not(loom))]
 mod object;

@@ -1,8 +1,6 @@
 //! What objects there are, and who uses them, without taking part in any.
 
-use std::collections::HashMap;
-use std::fs::{self, Metadata};
-use std::os::unix::fs::MetadataExt;
+use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,12 +10,13 @@ use mapio_map::MapMode;
 use crate::error::Error;
 use crate::header::{Header, Lifetime};
 use crate::memory::Memory;
-use crate::name::{ObjectName, SHM_DIR};
+use crate::name::ObjectName;
+use crate::object::section;
 use crate::object::sysv::{self, COMPANION_PREFIX, attach_with_companion};
 use crate::object::unnamed::is_temporary;
 use crate::object::{ObjectKind, open_to_look};
 use crate::participant::{self, User};
-use crate::sys::{self, SegmentStatus};
+use crate::sys::{self, Maps, SegmentStatus};
 
 /// How it is known who uses an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,9 +40,9 @@ pub struct ObjectInfo {
     pub kind: ObjectKind,
     /// Bytes that it has for its users; of a raw object, all.
     pub len: u64,
-    /// The nine bits of chmod(2).
+    /// The nine bits of chmod(2); 0 where the system does not tell, as of sections.
     pub permissions: u32,
-    /// The number of the user whose it is.
+    /// The number of the user whose it is; 0 where users have none.
     pub user: u32,
     /// The number of the group.
     pub group: u32,
@@ -65,7 +64,8 @@ pub struct ObjectInfo {
     pub problem: Option<String>,
 }
 
-/// Everything in `/dev/shm`, and all System V segments of the IPC namespace, by name.
+/// Everything in `/dev/shm`, and all System V segments of the IPC namespace, by name; on Windows, all named sections of
+/// the session and of the machine, whoever has made them.
 ///
 /// Reads `/proc` when there are raw objects: some milliseconds for a hundred processes. Does not block.
 ///
@@ -95,9 +95,22 @@ pub fn inspect<N: TryInto<ObjectName, Error: Into<Error>>>(name: N) -> Result<Ob
 
 /// The names of all objects, in order.
 pub(crate) fn all_names() -> Result<Vec<ObjectName>, Error> {
+    let mut names = names_of_files()?;
+    let sections = sys::sections().map_err(Error::os("reading", "the names of sections"))?;
+    names.extend(sections.into_iter().map(|(name, is_global)| ObjectName::of_section(name, is_global)));
+    // Without System V there are no such objects.
+    let segments = sys::segments().unwrap_or_default();
+    names.extend(segments.iter().filter(|segment| !segment.is_removed).map(name_of));
+    names.sort();
+    Ok(names)
+}
+
+/// The names of POSIX shared memory.
+fn names_of_files() -> Result<Vec<ObjectName>, Error> {
     let mut names = Vec::new();
-    for entry in fs::read_dir(SHM_DIR).map_err(Error::os("reading", SHM_DIR))? {
-        let entry = entry.map_err(Error::os("reading", SHM_DIR))?;
+    let Some(folder) = sys::OBJECT_FOLDER else { return Ok(names) };
+    for entry in fs::read_dir(folder).map_err(Error::os("reading", folder))? {
+        let entry = entry.map_err(Error::os("reading", folder))?;
         let file_name = entry.file_name();
         let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
         let name = file_name.to_string_lossy();
@@ -109,10 +122,6 @@ pub(crate) fn all_names() -> Result<Vec<ObjectName>, Error> {
             Err(_) => ObjectName::File(entry.path()),
         });
     }
-    // Without System V there are no such objects.
-    let segments = sys::segments().unwrap_or_default();
-    names.extend(segments.iter().filter(|segment| !segment.is_removed).map(name_of));
-    names.sort();
     Ok(names)
 }
 
@@ -121,9 +130,10 @@ fn name_of(segment: &SegmentStatus) -> ObjectName {
 }
 
 fn look_at(name: &ObjectName, maps: &mut Maps) -> Result<ObjectInfo, Error> {
-    match name.path() {
-        Some(path) => look_at_file(name, &path, maps),
-        None => look_at_segment(name, maps),
+    match (name, name.path()) {
+        (_, Some(path)) => look_at_file(name, &path, maps),
+        (ObjectName::Posix(_) | ObjectName::Global(_), _) => look_at_section(name),
+        _ => look_at_segment(name, maps),
     }
 }
 
@@ -134,13 +144,14 @@ fn look_at_file(name: &ObjectName, path: &Path, maps: &mut Maps) -> Result<Objec
         _ => Error::os("asking about", &object)(source),
     })?;
     let kind = if matches!(name, ObjectName::Posix(_)) { ObjectKind::Posix } else { ObjectKind::File };
+    let (permissions, user, group) = sys::permissions(&metadata);
     let mut info = ObjectInfo {
         name: name.clone(),
         kind,
         len: metadata.len(),
-        permissions: metadata.mode() & 0o777,
-        user: metadata.uid(),
-        group: metadata.gid(),
+        permissions,
+        user,
+        group,
         created: metadata.created().or_else(|_| metadata.modified()).ok(),
         raw: true,
         contents: String::new(),
@@ -201,6 +212,37 @@ fn look_at_segment(name: &ObjectName, maps: &mut Maps) -> Result<ObjectInfo, Err
     Ok(info)
 }
 
+/// A section tells of itself what its header does; whose it is and who may open it, others may not ask.
+fn look_at_section(name: &ObjectName) -> Result<ObjectInfo, Error> {
+    let object: Arc<str> = name.to_string().into();
+    let memory = section::look(MapMode::ReadOnly, &object, &name.full_name());
+    let mut info = ObjectInfo {
+        name: name.clone(),
+        kind: ObjectKind::Section,
+        len: memory.as_ref().map_or(0, |memory| u64::try_from(memory.len()).unwrap_or(u64::MAX)),
+        permissions: 0,
+        user: 0,
+        group: 0,
+        created: None,
+        raw: true,
+        contents: String::new(),
+        layout: 0,
+        lifetime: Lifetime::LastHandle,
+        users: Vec::new(),
+        evidence: Evidence::None,
+        problem: None,
+    };
+    let seen = memory.and_then(|memory| {
+        info.read_header(&memory)?;
+        // It goes with its last handle, and its name is nobody's until then.
+        if section::is_removed(&memory)? { Err(Error::NotFound { object: object.to_string() }) } else { Ok(()) }
+    });
+    if let Err(error) = seen {
+        info.explain(error)?;
+    }
+    Ok(info)
+}
+
 impl ObjectInfo {
     /// Fills in what the object tells of itself.
     fn read_header(&mut self, memory: &Memory) -> Result<(), Error> {
@@ -228,96 +270,11 @@ impl ObjectInfo {
         Ok(())
     }
 
-    fn users_by_maps(&mut self, pids: &[u32]) {
+    fn users_by_maps(&mut self, pids: Option<&[u32]>) {
         let user =
             |pid: &u32| User { pid: Some(*pid), name: sys::name_of(*pid).unwrap_or_default(), ..User::unknown(0) };
+        let Some(pids) = pids else { return };
         self.users = pids.iter().map(user).collect();
         self.evidence = Evidence::Maps;
-    }
-}
-
-/// Who has mapped what: proc_pid_maps(5). Read when it is first asked for.
-#[derive(Debug, Default)]
-struct Maps {
-    read: Option<Mapped>,
-}
-
-#[derive(Debug, Default)]
-struct Mapped {
-    /// Processes, by the device's numbers and the inode.
-    files: HashMap<(u32, u32, u64), Vec<u32>>,
-    /// Processes, by the segment's identifier.
-    segments: HashMap<i32, Vec<u32>>,
-}
-
-impl Maps {
-    fn of_file(&mut self, file: &Metadata) -> &[u32] {
-        let device = file.dev();
-        let key = (rustix::fs::major(device), rustix::fs::minor(device), file.ino());
-        self.mapped().files.get(&key).map_or(&[], Vec::as_slice)
-    }
-
-    fn of_segment(&mut self, id: i32) -> &[u32] {
-        self.mapped().segments.get(&id).map_or(&[], Vec::as_slice)
-    }
-
-    fn mapped(&mut self) -> &Mapped {
-        self.read.get_or_insert_with(Mapped::read)
-    }
-}
-
-impl Mapped {
-    /// Looks at all processes that may be looked at.
-    fn read() -> Self {
-        let mut mapped = Self::default();
-        let Ok(processes) = fs::read_dir("/proc") else { return mapped };
-        for entry in processes.flatten() {
-            if let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok())
-                && let Ok(maps) = fs::read(entry.path().join("maps"))
-            {
-                // A path may hold any bytes; what is needed comes before it.
-                String::from_utf8_lossy(&maps).lines().for_each(|line| mapped.add(pid, line));
-            }
-        }
-        mapped
-    }
-
-    /// A line: range, access, offset, device, inode, path.
-    fn add(&mut self, pid: u32, line: &str) {
-        let words: Vec<&str> = line.split_whitespace().take(6).collect();
-        let [_, _, _, device, inode, path] = words[..] else { return };
-        let device = device.split_once(':');
-        let device = device.and_then(|(major, minor)| Some((hex(major)?, hex(minor)?)));
-        let (Some((major, minor)), Ok(inode)) = (device, inode.parse::<u64>()) else { return };
-        let pids = match i32::try_from(inode) {
-            // The kernel names segments by their keys, and numbers their inodes by their identifiers.
-            Ok(id) if path.starts_with("/SYSV") => self.segments.entry(id).or_default(),
-            _ => self.files.entry((major, minor, inode)).or_default(),
-        };
-        if pids.last() != Some(&pid) {
-            pids.push(pid);
-        }
-    }
-}
-
-fn hex(text: &str) -> Option<u32> {
-    u32::from_str_radix(text, 16).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_of_maps_tells_the_file_or_the_segment() {
-        let mut mapped = Mapped::default();
-        mapped.add(7, "7f00-7f01 rw-s 00000000 00:1b 4711                       /dev/shm/a b");
-        mapped.add(7, "7f02-7f03 rw-s 00001000 00:1b 4711                       /dev/shm/a b");
-        mapped.add(8, "7f00-7f01 r--s 00000000 00:01 32769                      /SYSV0000002a (deleted)");
-        mapped.add(9, "7f00-7f01 r--p 00000000 00:00 0");
-        mapped.add(9, "no line at all");
-        assert_eq!(mapped.files.get(&(0, 0x1b, 4711)), Some(&vec![7]));
-        assert_eq!(mapped.segments.get(&32769), Some(&vec![8]));
-        assert_eq!((mapped.files.len(), mapped.segments.len()), (1, 1));
     }
 }

@@ -28,6 +28,11 @@
 //! # }
 //! ```
 //!
+//! # Platforms
+//! Linux, and Windows on x86-64. The files are the same. On Windows a file that a reader has mapped is neither cut nor
+//! removed: a segment that retention removes is gone from the log at once, and from the disk when its last reader has
+//! gone on and a writer removes another one or opens the log. The log's folder can't be removed while it has readers.
+//!
 //! # What it does not do
 //! It has one writer: who wants several lets them send to one. It keeps no readers' positions: each knows its own
 //! sequence number. It does not repair bytes that the medium has lost; it says which.

@@ -1,35 +1,43 @@
 //! A shared object: bytes with a name, mapped by whoever opens it.
 //!
-//! [`SharedOptions`] says how; a file below `object/` does it for each kind. What all kinds have in common is here: what is
-//! checked, who takes part, how it ends. docs/design/object.md has the argument.
+//! [`SharedOptions`] says how; a file below `object/` does it for each kind. What all kinds have in common is here:
+//! what is checked, who takes part, how it ends. docs/design/object.md has the argument.
 //!
 //! Invariants:
 //! - O1: an object has its name only from the moment when it is whole, with its creator taking part.
-//! - O2: a name is taken from an object only by who holds its gate exclusively, and only while the name is that object's.
+//! - O2: a name is taken from an object only by who holds its gate exclusively, and only while the name is that
+//!   object's.
 
 pub(crate) mod ending;
+// Memory files, and descriptors sent over sockets.
+#[cfg(target_os = "linux")]
 mod memfd;
 mod named;
 mod options;
+mod reopen;
+pub(crate) mod section;
 mod size;
+#[cfg(target_os = "linux")]
+pub(crate) mod sysv;
+#[cfg(not(target_os = "linux"))]
+#[path = "object/no_sysv.rs"]
 pub(crate) mod sysv;
 pub(crate) mod unnamed;
+mod words;
 
 use std::fmt;
-use std::io;
 use std::ops::Range;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use mapio_map::{MapMode, MapOptions, Mapping, View};
+use mapio_map::{MapMode, MapOptions, Mapping, View, descriptor, lend_descriptor};
 
 use crate::error::Error;
 use crate::header::{HEADER_LEN, Header, Lifetime, REMOVED, STATE, text};
 use crate::memory::{Memory, Ordering};
 use crate::name::ObjectName;
 use crate::participant::{self, Gate, Participant, User};
-use crate::sys::Hold;
+use crate::sys::{self, Hold};
 
 use ending::LEAVING;
 
@@ -48,6 +56,8 @@ pub enum ObjectKind {
     Memfd,
     /// System V shared memory: shmget(2).
     SysV,
+    /// A named section of the page file: CreateFileMapping of Windows.
+    Section,
 }
 
 /// Where an object's name is, while it has one.
@@ -57,7 +67,10 @@ pub(crate) enum Place {
     Path(PathBuf),
     /// A System V segment, and the path of its lock file.
     Segment { id: i32, companion: PathBuf },
+    /// A section of this name in the kernel.
+    Section { full_name: Arc<str> },
     /// It never had one.
+    #[allow(dead_code, reason = "only Linux has memory files")]
     Nowhere,
 }
 
@@ -93,8 +106,8 @@ struct Parts {
 /// ends with it; see [`users`](Self::users).
 ///
 /// # Forks
-/// A child that was forked shares the handle's part in the object: it counts as alive until both are gone, or the parent
-/// closes the handle. Open the object anew in the child. A program that is executed inherits nothing.
+/// A child that was forked shares the handle's part in the object: it counts as alive until both are gone, or the
+/// parent closes the handle. Open the object anew in the child. A program that is executed inherits nothing.
 #[derive(Clone)]
 pub struct SharedObject {
     inner: Arc<Inner>,
@@ -154,7 +167,11 @@ impl SharedObject {
     /// How long it lives.
     #[must_use]
     pub fn lifetime(&self) -> Lifetime {
-        self.inner.header.as_ref().map_or(Lifetime::UntilRemoved, Header::lifetime)
+        match &self.inner.header {
+            Some(header) => header.lifetime(),
+            None if self.kind() == ObjectKind::Section => Lifetime::LastHandle,
+            None => Lifetime::UntilRemoved,
+        }
     }
 
     /// What was said to stand on it when it was made; empty if nothing was.
@@ -219,12 +236,12 @@ impl SharedObject {
         }
         // Who removes it may have died before he could say so, or have known nothing of headers.
         match &self.inner.place {
-            Place::Path(_) => {
-                let status = rustix::fs::fstat(self.as_fd()).map_err(io::Error::from);
-                Ok(status.map_err(Error::os("asking about", self.name()))?.st_nlink == 0)
+            Place::Path(path) => {
+                let named = sys::has_name(descriptor::of(self), path);
+                Ok(!named.map_err(Error::os("asking about", self.name()))?)
             }
             Place::Segment { id, .. } => Ok(sysv::is_gone(*id)),
-            Place::Nowhere => Ok(false),
+            Place::Section { .. } | Place::Nowhere => Ok(false),
         }
     }
 
@@ -236,14 +253,15 @@ impl SharedObject {
     /// A file that has several names is one object: it loses this name, and can't be opened by the others.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::Os`] with what open(2), unlink(2) and shmctl(2) say; [`Error::Timeout`]. The object
-    /// is then as it was.
+    /// [`Error::NotFound`]; [`Error::Os`] with what open(2), unlink(2) and shmctl(2) say; [`Error::Timeout`]. The
+    /// object is then as it was.
     #[doc(alias("shm_unlink", "IPC_RMID"))]
     pub fn remove<N: TryInto<ObjectName, Error: Into<Error>>>(name: N) -> Result<(), Error> {
         let name = ObjectName::given(name)?;
-        match name.path() {
-            Some(path) => ending::remove_file(&name.to_string(), &path),
-            None => sysv::remove(&name),
+        match (&name, name.path()) {
+            (_, Some(path)) => ending::remove_file(&name.to_string(), &path),
+            (ObjectName::Posix(_) | ObjectName::Global(_), _) => section::remove(&name.to_string(), &name.full_name()),
+            _ => sysv::remove(&name),
         }
     }
 
@@ -287,14 +305,13 @@ impl SharedObject {
     }
 }
 
-impl AsFd for SharedObject {
-    /// The file that the object is, to be looked at. Locks on bytes from 2^62 - 1 on are the object's own, so do not pass
-    /// a duplicate of it on: [`send`](Self::send) does. A System V object has none, and what stands for it tells nothing
-    /// but its length.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.inner.memory.mapping().as_fd()
-    }
-}
+lend_descriptor!(
+    /// The file or the section that the object is, to be looked at. Locks on a file's bytes from 2^62 - 1 on are the
+    /// object's own, so do not pass a duplicate of it on: `send` does. A System V object has none, and what stands for
+    /// it tells nothing but its length.
+    SharedObject,
+    |object| descriptor::of(object.inner.memory.mapping())
+);
 
 impl fmt::Debug for SharedObject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -307,8 +324,8 @@ impl fmt::Debug for SharedObject {
 }
 
 impl Drop for Inner {
-    /// Leaves in order; the last to leave an object of [`Lifetime::LastHandle`] removes it, for which it waits half a second
-    /// at most, should somebody be stopped who is just opening or closing it.
+    /// Leaves in order; the last to leave an object of [`Lifetime::LastHandle`] removes it, for which it waits half a
+    /// second at most, should somebody be stopped who is just opening or closing it.
     fn drop(&mut self) {
         // A failure leaves the object to the next who opens it, or cleans up; there is nobody to tell.
         let Some(participant) = self.participant.take().filter(|participant| !participant.is_forked()) else { return };
@@ -319,6 +336,8 @@ impl Drop for Inner {
             return;
         }
         match &self.place {
+            // The system does it.
+            Place::Section { .. } => {}
             _ if !reader => {
                 let _ = ending::leave(&self.memory, &self.place);
             }

@@ -1,19 +1,20 @@
 //! Who takes part in an object, and who of them is alive.
 //!
-//! Whoever opens an object gets a number that nobody had before and nobody gets again, and locks the byte of that number
-//! in the object's file, for as long as the handle is open. The kernel gives the lock up when the process dies, however
-//! that happens, and not before: a stopped process holds it, a zombie does not, and no other process can have it by
-//! accident, as happens to process numbers. So a number that stands in a lock or a ring is that of a live participant
-//! exactly if its byte is locked; see docs/design/object.md.
+//! Whoever opens an object gets a number that nobody had before and nobody gets again, and locks the byte of that
+//! number in the object's file, for as long as the handle is open. The kernel gives the lock up when the process dies,
+//! however that happens, and not before: a stopped process holds it, a zombie does not, and no other process can have
+//! it by accident, as happens to process numbers. So a number that stands in a lock or a ring is that of a live
+//! participant exactly if its byte is locked; see docs/design/object.md.
 //!
 //! ```text
 //! byte of the file          locked by
 //! LOCK_BASE - 1             the gate: shared while somebody joins, exclusively while somebody removes the object
 //! LOCK_BASE + number        participants, exclusively
-//! READERS_BASE + reader     those who have it open for reading only, shared: they can't write a number
+//! READERS_BASE + reader     those who have it open for reading only, as `sys::READING` says: they can't write a number
 //! ```
-//! A reader's byte tells his PID namespace (32 bits), his process (22 bits) and which handle of it (7 bits). These bytes lie
-//! behind the end of every file: locks need no bytes. Of an object that is no file, [`Memory::locks`] is another file.
+//! A reader's byte tells his PID namespace (32 bits), his process (22 bits) and which handle of it (7 bits). These
+//! bytes lie behind the end of every file: locks need no bytes. An object that is no file has other locks, which do the
+//! same: see `Locks` of `sys`.
 
 use std::io;
 use std::thread;
@@ -62,7 +63,8 @@ pub(crate) struct Participant {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct User {
-    /// The participant's number, as it stands in locks and channels; 0 for one that has the object open for reading only.
+    /// The participant's number, as it stands in locks and channels; 0 for one that has the object open for reading
+    /// only.
     pub number: u32,
     /// The process, as its own PID namespace calls it; `None` when it has told nobody.
     pub pid: Option<u32>,
@@ -104,7 +106,7 @@ impl Participant {
     pub(crate) fn join(memory: &Memory, role: &str) -> Result<Self, Error> {
         for _ in 0..NUMBER_TRIES {
             let number = next_number(memory)?;
-            if sys::try_lock(memory.locks(), byte_of(number), Hold::Exclusive).map_err(os(memory))? {
+            if memory.try_lock(byte_of(number), Hold::Exclusive).map_err(os(memory))? {
                 let mut participant = Self::new(memory, number);
                 participant.card = participant.fill_card(role)?;
                 return Ok(participant);
@@ -117,11 +119,11 @@ impl Participant {
     pub(crate) fn join_reading(memory: &Memory) -> Result<Self, Error> {
         let first = reader_byte(sys::pid_namespace().unwrap_or(0), std::process::id());
         for byte in first..first + (1 << HANDLE_BITS) {
-            // Two that find the same byte free share it, and are listed as one.
+            // Two that find the same byte free share it where they can, and are listed as one.
             let bytes = byte..byte + 1;
-            let is_free = sys::locked(memory.locks(), bytes.clone(), Hold::Exclusive).map_err(os(memory))?.is_none();
-            if is_free || byte + 1 == first + (1 << HANDLE_BITS) {
-                sys::try_lock(memory.locks(), bytes, Hold::Shared).map_err(os(memory))?;
+            let is_free = !memory.has_other_locks(bytes.clone()).map_err(os(memory))?;
+            let is_last = byte + 1 == first + (1 << HANDLE_BITS);
+            if (is_free || is_last) && memory.try_lock(bytes, sys::READING).map_err(os(memory))? {
                 break;
             }
         }
@@ -191,8 +193,9 @@ impl Drop for Participant {
             return;
         }
         if self.number == 0 {
-            // A descriptor that somebody else has kept must not pass for a reader. It fails for no reason that there is.
-            let _ = sys::unlock(self.memory.locks(), READERS_BASE..READERS_END);
+            // A descriptor that somebody else has kept must not pass for a reader. It fails for no reason that there
+            // is.
+            let _ = self.memory.unlock(READERS_BASE..READERS_END);
             return;
         }
         // In an object that was cut short there is nothing to give back, and nobody to tell.
@@ -203,7 +206,7 @@ impl Drop for Participant {
             let _ = self.memory.u32(card).and_then(cleared);
         }
         // As above. Last: whoever sees that the number is free may find everything else in order.
-        let _ = sys::unlock(self.memory.locks(), byte_of(self.number));
+        let _ = self.memory.unlock(byte_of(self.number));
     }
 }
 
@@ -214,6 +217,11 @@ pub(crate) struct Gate<'a> {
 }
 
 impl<'a> Gate<'a> {
+    /// The gate that the handle has taken by other means.
+    pub(crate) fn adopt(memory: &'a Memory) -> Self {
+        Self { memory }
+    }
+
     /// Waits for the gate, for a few seconds at most.
     pub(crate) fn pass(memory: &'a Memory, hold: Hold) -> Result<Self, Error> {
         Self::pass_within(memory, hold, GATE_PATIENCE)
@@ -237,7 +245,7 @@ impl<'a> Gate<'a> {
 
     /// Takes the gate if it is free.
     pub(crate) fn try_pass(memory: &'a Memory, hold: Hold) -> Result<Option<Self>, Error> {
-        let taken = sys::try_lock(memory.locks(), GATE, hold).map_err(os(memory))?;
+        let taken = memory.try_lock(GATE, hold).map_err(os(memory))?;
         Ok(taken.then_some(Self { memory }))
     }
 }
@@ -245,23 +253,21 @@ impl<'a> Gate<'a> {
 impl Drop for Gate<'_> {
     fn drop(&mut self) {
         // It fails for no reason that fcntl(2) gives; and it ends with the handle.
-        let _ = sys::unlock(self.memory.locks(), GATE);
+        let _ = self.memory.unlock(GATE);
     }
 }
 
 /// Whether anybody but this open file takes part, or reads.
 pub(crate) fn has_others(memory: &Memory) -> Result<bool, Error> {
-    let found = sys::locked(memory.locks(), LOCK_BASE..READERS_END, Hold::Exclusive);
-    Ok(found.map_err(os(memory))?.is_some())
+    memory.has_other_locks(LOCK_BASE..READERS_END).map_err(os(memory))
 }
 
 /// All others who have the object open, and those who died while they had, whose cards are still there. Of this open
 /// file's locks the kernel does not tell; `own` is whose card is not one of the dead.
 pub(crate) fn others(memory: &Memory, own: Option<&Participant>) -> Result<Vec<User>, Error> {
     let mut users = Vec::new();
-    let (mut readers, mut numbers) = (Vec::new(), Vec::new());
-    collect(memory, LOCK_BASE..READERS_BASE, &mut numbers)?;
-    collect(memory, READERS_BASE..READERS_END, &mut readers)?;
+    let numbers = memory.other_locks(LOCK_BASE..READERS_BASE, MOST_LISTED).map_err(os(memory))?;
+    let readers = memory.other_locks(READERS_BASE..READERS_END, MOST_LISTED).map_err(os(memory))?;
     let mut cards = cards(memory)?;
     let namespace = sys::pid_namespace().unwrap_or(0);
     for number in numbers.iter().filter_map(|byte| u32::try_from(byte - LOCK_BASE).ok()) {
@@ -304,24 +310,6 @@ impl User {
     }
 }
 
-/// The bytes of a range that others have locked, in no order: the range is halved by each lock that is found.
-fn collect(memory: &Memory, range: ByteRange, found: &mut Vec<u64>) -> Result<(), Error> {
-    let mut ranges = vec![range];
-    while let Some(range) = ranges.pop() {
-        if range.is_empty() || found.len() >= MOST_LISTED {
-            continue;
-        }
-        let lock = sys::locked(memory.locks(), range.clone(), Hold::Exclusive).map_err(os(memory))?;
-        let Some(lock) = lock else { continue };
-        let (start, end) = (lock.start.max(range.start), lock.end.min(range.end));
-        // One who has locked more than his byte is not listed for each.
-        found.push(start);
-        ranges.push(range.start..start);
-        ranges.push(end..range.end);
-    }
-    Ok(())
-}
-
 fn cards(memory: &Memory) -> Result<Vec<Card>, Error> {
     let mut bytes = [0; CARD_COUNT * CARD_LEN];
     memory.read(CARDS, &mut bytes)?;
@@ -333,8 +321,7 @@ fn is_alive(memory: &Memory, number: u32) -> Result<bool, Error> {
     if number == 0 || number > MOST {
         return Ok(false);
     }
-    let lock = sys::locked(memory.locks(), byte_of(number), Hold::Exclusive).map_err(os(memory))?;
-    Ok(lock.is_some())
+    memory.has_other_locks(byte_of(number)).map_err(os(memory))
 }
 
 /// A number that nobody had before.

@@ -31,6 +31,9 @@ mod condvar;
 #[cfg(not(loom))]
 mod event;
 mod flag;
+// The objects of the kernel that have names.
+#[cfg(all(windows, not(loom)))]
+mod kernel;
 #[cfg(not(loom))]
 mod latest;
 #[cfg(all(test, loom))]
@@ -50,6 +53,8 @@ mod versions;
 pub use condvar::Condvar;
 #[cfg(not(loom))]
 pub use event::Event;
+#[cfg(all(windows, not(loom)))]
+pub use kernel::{NamedEvent, NamedMutex, NamedMutexGuard, NamedSemaphore, Reset};
 #[cfg(not(loom))]
 pub use latest::Latest;
 #[cfg(not(loom))]

@@ -1,7 +1,7 @@
 //! Runs the body of a test in a process of its own, where it may die, or in several that share a folder.
 
 use std::env;
-use std::io::Write;
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::{self, Child, Command, Output, Stdio};
 
@@ -27,7 +27,7 @@ pub fn in_child(test: &str, body: impl FnOnce()) -> Output {
     if is_child_of(test) {
         run(body);
     }
-    check(test, start_again(test).output().expect("the test executable starts again"))
+    check(test, started(|| start_again(test).output()).expect("the test executable starts again"))
 }
 
 /// Runs `body` in several new processes at once, which share a folder, and answers the folder and how each ended.
@@ -45,11 +45,30 @@ pub fn in_children(test: &str, count: usize, body: impl FnOnce(&Path)) -> (TempD
     let start = |_| {
         let mut command = start_again(test);
         command.env(FOLDER, folder.path()).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().expect("the test executable starts again")
+        started(|| command.spawn()).expect("the test executable starts again")
     };
     let children: Vec<Child> = (0..count).map(start).collect();
     let outputs = children.into_iter().map(|child| check(test, child.wait_with_output().expect("own child"))).collect();
     (folder, outputs)
+}
+
+/// Starts a process by `start`, up to five times where Wine says that it has not started any.
+///
+/// Now and then Wine finds something else where a new process has to have the data that all of them share, and answers
+/// `ERROR_INTERNAL_ERROR`. Nothing of the program has run by then.
+///
+/// # Errors
+/// What `start` says.
+pub fn started<T>(mut start: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    /// Of Windows; no other system has a number as high.
+    const ERROR_INTERNAL_ERROR: i32 = 1359;
+    for _ in 1..5 {
+        match start() {
+            Err(error) if error.raw_os_error() == Some(ERROR_INTERNAL_ERROR) => {}
+            started => return started,
+        }
+    }
+    start()
 }
 
 /// Whether this process was started to run the body of `test`.
@@ -60,7 +79,7 @@ pub(crate) fn is_child_of(test: &str) -> bool {
 /// The child's side: all that there is to do.
 fn run(body: impl FnOnce()) -> ! {
     // On standard output that nobody reads the parent would fail, loudly.
-    let _ = writeln!(std::io::stdout(), "{STARTED}");
+    let _ = writeln!(io::stdout(), "{STARTED}");
     body();
     process::exit(0);
 }

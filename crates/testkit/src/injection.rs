@@ -52,8 +52,8 @@ impl Injection {
         Ok(injection)
     }
 
-    /// Detaches from a process that lives, and answers how often each call was made, by the thread that has made it most
-    /// often.
+    /// Detaches from a process that lives, and answers how often each call was made, by the thread that has made it
+    /// most often.
     ///
     /// # Errors
     /// There is no log.

@@ -1,10 +1,10 @@
 //! A second process that does what it is told, one line after the other.
 
 use std::io::{self, BufRead, BufReader, Write};
-use std::os::unix::process::CommandExt;
-use std::process::{self, Child, ChildStdin, ChildStdout, Stdio};
+use std::process::{self, Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use crate::child::{is_child_of, start_again};
+use crate::child::{is_child_of, start_again, started};
+use crate::sys;
 
 /// What the lines begin with that are answers; the test harness prints others.
 const ANSWER: &str = "answer: ";
@@ -32,13 +32,23 @@ impl Peer {
     /// # Panics
     /// The process could not be started.
     pub fn start(test: &str, serve: impl FnMut(&str) -> String) -> Self {
+        // A group of its own: see the type.
+        Self::start_prepared(test, serve, sys::apart_from_the_terminal)
+    }
+
+    /// The same, with a command that was prepared otherwise.
+    pub(crate) fn start_prepared(
+        test: &str,
+        serve: impl FnMut(&str) -> String,
+        prepare: impl FnOnce(&mut Command),
+    ) -> Self {
         if is_child_of(test) {
             serve_all(serve);
         }
         let mut command = start_again(test);
-        // A group of its own: see the type.
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).process_group(0);
-        let mut child = command.spawn().expect("the test executable starts again");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        prepare(&mut command);
+        let mut child = started(|| command.spawn()).expect("the test executable starts again");
         let requests = child.stdin.take();
         let answers = BufReader::new(child.stdout.take().expect("a pipe was asked for"));
         Self { child, requests, answers }
@@ -54,8 +64,21 @@ impl Peer {
 
     /// Sends a request, and waits for the answer; `None` if the process dies instead.
     pub fn try_ask(&mut self, request: &str) -> Option<String> {
-        let requests = self.requests.as_mut()?;
-        writeln!(requests, "{request}").ok()?;
+        writeln!(self.requests.as_mut()?, "{request}").ok()?;
+        self.hear()
+    }
+
+    /// Sends a request that is not answered, or whose answer is of no interest: nothing else may be asked then.
+    ///
+    /// # Panics
+    /// The process has ended.
+    pub fn tell(&mut self, request: &str) {
+        let requests = self.requests.as_mut().expect("it was not told to end");
+        writeln!(requests, "{request}").expect("the other process reads it");
+    }
+
+    /// The next answer; `None` if the process dies instead.
+    fn hear(&mut self) -> Option<String> {
         let mut line = String::new();
         while self.answers.read_line(&mut line).ok()? > 0 {
             // Behind "test NAME ... ", when the harness has not ended its line.
@@ -73,11 +96,24 @@ impl Peer {
         self.child.id()
     }
 
-    /// Kills the process as it stands, by SIGKILL, and waits until it is gone.
+    /// Kills the process as it stands, by SIGKILL or TerminateProcess, and waits until it is gone.
     ///
     /// # Panics
     /// It could not be waited for.
     pub fn kill(mut self) {
+        self.kill_now();
+    }
+
+    /// Kills the process as [`kill`](Self::kill) does; answers what it had answered before, and nobody had read.
+    ///
+    /// # Panics
+    /// It could not be waited for.
+    pub fn kill_and_hear(mut self) -> Option<String> {
+        self.kill_now();
+        self.hear()
+    }
+
+    fn kill_now(&mut self) {
         self.child.kill().expect("it was not waited for");
         self.child.wait().expect("it was not waited for");
     }
@@ -86,6 +122,10 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.requests = None;
+        if std::thread::panicking() {
+            // The test that has failed may have stopped it. This fails only as below.
+            let _ = self.child.kill();
+        }
         // It fails only for a process that was waited for already.
         let _ = self.child.wait();
     }

@@ -112,7 +112,8 @@ impl SmallFs {
     /// Does what a loss of power does, and mounts it again: only what was on the disk before is there.
     ///
     /// # Errors
-    /// A file is still open or mapped (`EBUSY`), the kernel does not know how (`ENOTTY`), or it has no disk of its own (`Unsupported`).
+    /// A file is still open or mapped (`EBUSY`), the kernel does not know how (`ENOTTY`), or it has no disk of its own
+    /// (`Unsupported`).
     pub fn lose_power(&self) -> io::Result<()> {
         let Medium::Disk(image) = &self.medium else {
             return Err(io::ErrorKind::Unsupported.into());

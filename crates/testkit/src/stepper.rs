@@ -27,7 +27,7 @@ use crate::{report, skip};
 use tracee::{Clock, OneProcessor, Resume, Stop, Tracee};
 
 /// More instructions than any region has: one that has more is in a loop.
-const MOST_INSTRUCTIONS: usize = 200_000;
+const MOST_INSTRUCTIONS: usize = 600_000;
 /// The environment variable that repeats a choice of points.
 const SEED: &str = "MAPIO_TEST_SEED";
 /// The environment variable that says how many to choose at most.

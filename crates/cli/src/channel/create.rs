@@ -1,15 +1,20 @@
 //! `mapio channel create`.
 
+use anyhow::Context;
 use clap::Args;
+use mapio_shared::ObjectName;
 use mapio_shared::channel::Channel;
 
 use super::shape::Shape;
-use crate::output::Answer;
+use crate::interrupt::Interrupt;
+use crate::output::{self, Answer};
+use crate::sys;
 
 /// Make a channel
 ///
-/// 'send' and 'receive' make one as well, if there is none: this is for one that is to be there before. Sizes are in
-/// bytes; k, m and g stand for 1024, 1024^2 and 1024^3.
+/// 'send' and 'receive' make one as well, if there is none: this is for one that is to be there before. One that ends
+/// with the last who uses it, as all sections of Windows do, is kept until Ctrl-C or SIGTERM; once it is there, its name
+/// is printed. Sizes are in bytes; k, m and g stand for 1024, 1024^2 and 1024^3.
 ///
 /// Example: mapio channel create --broadcast --full drop-oldest --capacity 1k NAME
 #[derive(Debug, Args)]
@@ -23,7 +28,15 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     pub(super) fn run(&self) -> anyhow::Result<Answer> {
-        let _: Channel<[u8]> = self.shape.options("creator").create(&self.name)?;
+        let name: ObjectName = self.name.parse()?;
+        let keeps = self.shape.ends_when_unused() || sys::ends_with_its_handles(&name);
+        // From here on, so that a signal finds either nothing or what is given back below.
+        let interrupt = keeps.then(|| Interrupt::catch().context("catching signals")).transpose()?;
+        let channel: Channel<[u8]> = self.shape.options("creator").create(&name)?;
+        if let Some(interrupt) = interrupt {
+            output::line(&output::printable(channel.object().name()))?;
+            interrupt.wait(None).context("waiting for a signal")?;
+        }
         Ok(Answer::Yes)
     }
 }

@@ -1,4 +1,4 @@
-//! `mapio channel list`: all channels that have a name of POSIX shared memory.
+//! `mapio channel list`: all channels that have a name of POSIX shared memory, or on Windows of sections.
 
 use clap::Args;
 use mapio_shared::Error;
@@ -10,6 +10,7 @@ use crate::output::{self, Answer};
 
 /// List all channels of POSIX shared memory
 ///
+/// On Windows, all that are sections.
 /// Those that may not be opened are left out; 'mapio shared list' shows them, too.
 ///
 /// Example: mapio channel list --json

@@ -14,6 +14,7 @@ use crate::duration;
 use crate::interrupt::Interrupt;
 use crate::messages::{self, BUFFER_BYTES, Framing, Payload};
 use crate::output::{self, Answer};
+use crate::sys;
 
 /// How long to wait for a message before looking whether somebody still reads, and whether a signal has come.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -112,7 +113,7 @@ impl Arguments {
                 Some(Pause::Over) => break,
                 Some(Pause::Quiet) => {
                     output.flush().context("writing to standard output")?;
-                    if messages::nobody_reads() {
+                    if sys::nobody_reads() {
                         break;
                     }
                     if self.timeout.is_some_and(|timeout| last.elapsed() >= timeout) {

@@ -50,6 +50,11 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// Whether it is to end with the last who uses it.
+    pub(super) fn ends_when_unused(&self) -> bool {
+        self.until_unused
+    }
+
     pub(super) fn options(&self, role: &str) -> ChannelOptions {
         let mut options = ChannelOptions::new().role(role);
         if self.broadcast {

@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::num::NonZero;
 use std::path::PathBuf;
 
-use mapio_copy::{Attribute, Engine, Follow, Reflink, Sparse, Sync};
+use mapio_copy::{Attribute, Engine, Follow, Reflink, Sparse, Sync, path_of_bytes};
 
 use super::getopt::{Order, Part, Spec, Value, Words};
 use super::words::{self, Kept, Update, When};
@@ -211,6 +211,8 @@ pub(super) enum Stop {
     Words(String),
     /// It asks for what can't be.
     Plain(String),
+    /// It asks for what this system has nothing for.
+    Absent(String),
 }
 
 impl Arguments {
@@ -343,9 +345,8 @@ impl KeptAttributes {
 
     /// Takes a list of attributes, which are kept from now on or not.
     fn take(&mut self, option: &str, list: &OsStr, is_kept: bool) -> Result<(), Stop> {
-        use std::os::unix::ffi::OsStrExt;
-        for word in list.as_bytes().split(|&byte| byte == b',') {
-            match find(option, OsStr::from_bytes(word), words::PRESERVE)? {
+        for word in list.as_encoded_bytes().split(|&byte| byte == b',') {
+            match find(option, path_of_bytes(word).as_os_str(), words::PRESERVE)? {
                 Kept::Mode => (self.mode, self.no_mode) = (is_kept, !is_kept),
                 Kept::Timestamps => self.timestamps = is_kept,
                 Kept::Ownership => self.ownership = is_kept,

@@ -10,12 +10,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use indicatif::ProgressBar;
 use mapio_copy::{Error, Event, Meter, Observer, Question, Quoted, Report};
-use rustix::fs::SeekFrom;
 
 use super::arguments::{Arguments, Asking};
 use super::tell;
 use crate::interrupt::StopSignals;
-use crate::output;
+use crate::{output, sys};
 
 /// What is told besides errors.
 #[derive(Debug, Clone, Copy, Default)]
@@ -135,7 +134,7 @@ impl<'a> Console<'a> {
                 return false;
             }
             let mut bytes = [0; 1024];
-            match rustix::io::retry_on_intr(|| rustix::io::read(rustix::stdio::stdin(), &mut bytes)) {
+            match sys::read_input(&mut bytes) {
                 Ok(count) if count > 0 => talk.input.extend(&bytes[..count]),
                 // The end of the input, or no input at all.
                 _ => break talk.input.len(),
@@ -211,7 +210,7 @@ impl Observer for Console<'_> {
 fn give_back(input: &mut Vec<u8>) {
     let Ok(count) = i64::try_from(input.len()) else { return };
     // A pipe and a terminal take nothing back: what was read of them stays for the next question.
-    if count > 0 && rustix::fs::seek(rustix::stdio::stdin(), SeekFrom::Current(-count)).is_ok() {
+    if count > 0 && sys::give_back(count).is_ok() {
         input.clear();
     }
 }

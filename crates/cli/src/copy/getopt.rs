@@ -4,8 +4,9 @@
 //! abbreviated, short ones may share a dash, and what is wrong is said in the C library's words. The words come one by
 //! one, in the order of the command line, because in cp later options change what earlier ones have said.
 
-use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::ffi::OsString;
+
+use mapio_copy::path_of_bytes;
 
 /// An option that a command has.
 #[derive(Debug)]
@@ -72,7 +73,7 @@ impl<T: Copy + PartialEq, I: Iterator<Item = OsString>> Words<T, I> {
             return self.short().map(Some);
         }
         let Some(word) = self.words.next() else { return Ok(None) };
-        let bytes = word.as_bytes();
+        let bytes = word.as_encoded_bytes();
         if self.operands_only || bytes.len() < 2 || bytes[0] != b'-' {
             self.operands_only |= self.order == Order::OptionsFirst;
             return Ok(Some(Part::Operand(word)));
@@ -100,7 +101,7 @@ impl<T: Copy + PartialEq, I: Iterator<Item = OsString>> Words<T, I> {
             return Ok(Part::Option(spec.option, None));
         }
         let rest = std::mem::take(&mut self.letters);
-        let value = if rest.is_empty() { self.words.next() } else { Some(OsString::from_vec(rest)) };
+        let value = if rest.is_empty() { self.words.next() } else { Some(path_of_bytes(&rest).into_os_string()) };
         let missing = || format!("option requires an argument -- '{}'", shown(&[letter]));
         Ok(Part::Option(spec.option, Some(value.ok_or_else(missing)?)))
     }
@@ -109,7 +110,7 @@ impl<T: Copy + PartialEq, I: Iterator<Item = OsString>> Words<T, I> {
     fn long(&mut self, word: &[u8]) -> Result<Part<T>, String> {
         let mut halves = word.splitn(2, |&byte| byte == b'=');
         let name = halves.next().unwrap_or_default();
-        let value = halves.next().map(|value| OsStr::from_bytes(value).to_owned());
+        let value = halves.next().map(|value| path_of_bytes(value).into_os_string());
         let spec = find(self.specs, name, word)?;
         match (spec.value, value) {
             (Value::None, Some(_)) => Err(format!("option '--{}' doesn't allow an argument", spec.long)),

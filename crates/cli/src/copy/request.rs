@@ -3,17 +3,16 @@
 
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use mapio_copy::{
     Attribute, Backup, CopyOptions, Existing, Follow, Method, ModeFrom, Placement, Preserve, Reflink, Sparse,
 };
-use rustix::fs::{CWD, Mode, OFlags};
-use rustix::io::Errno;
 
 use super::arguments::{Arguments, Asking, Stop};
 use super::words::{self, Update};
+use crate::sys;
 
 /// What a simple backup's name ends with unless told.
 const SUFFIX: &str = "~";
@@ -40,6 +39,7 @@ type Switch = fn(CopyOptions) -> CopyOptions;
 /// Says how to copy.
 pub(super) fn options(arguments: &Arguments) -> Result<CopyOptions, Stop> {
     refuse_nonsense(arguments)?;
+    refuse_absent(arguments)?;
     let follow = match arguments.follow {
         Some(follow) => follow,
         None if arguments.recursive && !arguments.hard_link => Follow::Never,
@@ -158,6 +158,21 @@ fn refuse_own_nonsense(arguments: &Arguments) -> Result<(), Stop> {
     }
 }
 
+/// Refuses what this system has nothing for.
+fn refuse_absent(arguments: &Arguments) -> Result<(), Stop> {
+    if let Some(engine) = arguments.engine
+        && let Some(why) = sys::absent_engine(engine)
+    {
+        return Err(Stop::Absent(format!("'--engine={engine}': {why}")));
+    }
+    let options = [(arguments.evict, "--evict"), (arguments.sync == mapio_copy::Sync::Tree, "--sync=tree")];
+    let absent = options.iter().filter(|(is_set, _)| *is_set);
+    match absent.filter_map(|(_, option)| sys::absent_option(option).map(|why| (option, why))).next() {
+        Some((option, why)) => Err(Stop::Absent(format!("'{option}': {why}"))),
+        None => Ok(()),
+    }
+}
+
 fn method(arguments: &Arguments) -> Method {
     match (arguments.hard_link, arguments.symbolic_link, arguments.attributes_only) {
         (true, _, _) => Method::HardLink,
@@ -200,7 +215,9 @@ fn backup(arguments: &Arguments) -> Result<Backup, Stop> {
 /// What simple backups end with: as told, else as `SIMPLE_BACKUP_SUFFIX` says; but never another folder.
 fn suffix(told: Option<&OsStr>) -> OsString {
     let suffix = told.map(OsStr::to_owned).or_else(|| env::var_os("SIMPLE_BACKUP_SUFFIX"));
-    let usable = suffix.filter(|suffix| !suffix.is_empty() && !suffix.as_bytes().contains(&b'/'));
+    let usable = suffix.filter(|suffix| {
+        !suffix.is_empty() && !suffix.as_encoded_bytes().iter().any(|&byte| std::path::is_separator(byte.into()))
+    });
     usable.unwrap_or_else(|| SUFFIX.into())
 }
 
@@ -243,8 +260,9 @@ pub(super) fn operands(arguments: &mut Arguments) -> Result<Operands, Stop> {
             let why = "cannot combine --target-directory (-t) and --no-target-directory (-T)";
             return Err(Stop::Plain(why.to_owned()));
         }
-        let failed = |errno| Stop::Plain(format!("target directory {}: {}", quoted(&target), reason(errno)));
-        open_folder(&target).map_err(failed)?;
+        let failed =
+            |error: io::Error| Stop::Plain(format!("target directory {}: {}", quoted(&target), reason(&error)));
+        sys::open_folder(&target).map_err(failed)?;
         return Ok(Operands { sources, target, kind: TargetKind::Folder });
     }
     if arguments.no_target_directory
@@ -254,10 +272,10 @@ pub(super) fn operands(arguments: &mut Arguments) -> Result<Operands, Stop> {
     }
     let Some(target) = sources.pop() else { unreachable!("there are two at least") };
     if !arguments.no_target_directory && (sources.len() > 1 || arguments.parents) {
-        return match open_folder(&target) {
+        return match sys::open_folder(&target) {
             Ok(()) => Ok(Operands { sources, target, kind: TargetKind::Folder }),
-            Err(errno) if sources.len() > 1 => {
-                Err(Stop::Plain(format!("target {}: {}", quoted(&target), reason(errno))))
+            Err(error) if sources.len() > 1 => {
+                Err(Stop::Plain(format!("target {}: {}", quoted(&target), reason(&error))))
             }
             Err(_) => Err(parents_need_folder()),
         };
@@ -273,12 +291,7 @@ fn parents_need_folder() -> Stop {
     Stop::Words("with --parents, the destination must be a directory".to_owned())
 }
 
-/// Whether it is a folder that can be opened.
-fn open_folder(path: &Path) -> Result<(), Errno> {
-    rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()).map(drop)
-}
-
 /// What the system calls an error.
-pub(super) fn reason(errno: Errno) -> String {
-    crate::output::without_number(&std::io::Error::from(errno).to_string()).to_owned()
+pub(super) fn reason(error: &io::Error) -> String {
+    crate::output::without_number(&error.to_string()).to_owned()
 }

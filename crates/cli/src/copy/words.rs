@@ -3,7 +3,6 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fmt::Write;
-use std::os::unix::ffi::OsStrExt;
 
 use mapio_copy::{Backup, Engine, Reflink, Sparse};
 
@@ -95,10 +94,10 @@ pub(super) const ENGINE: &Words<Option<Engine>> = &[
 /// Finds what a word means, or says which words there are. `context` is the option.
 pub(super) fn find<T: Copy + PartialEq>(context: &str, word: &OsStr, words: &Words<T>) -> Result<T, String> {
     let each = || words.iter().flat_map(|(names, value)| names.iter().map(move |name| (name.as_bytes(), *value)));
-    if let Some((_, exact)) = each().find(|(name, _)| *name == word.as_bytes()) {
+    if let Some((_, exact)) = each().find(|(name, _)| *name == word.as_encoded_bytes()) {
         return Ok(exact);
     }
-    let mut meant = each().filter(|(name, _)| name.starts_with(word.as_bytes())).map(|(_, value)| value);
+    let mut meant = each().filter(|(name, _)| name.starts_with(word.as_encoded_bytes())).map(|(_, value)| value);
     let problem = match meant.next() {
         Some(value) if meant.all(|other| other == value) => return Ok(value),
         Some(_) => "ambiguous",
@@ -118,7 +117,7 @@ pub(super) fn find<T: Copy + PartialEq>(context: &str, word: &OsStr, words: &Wor
 fn quoted(word: &OsStr) -> String {
     let (open, close) = if speaks_utf8() { ('‘', '’') } else { ('\'', '\'') };
     let mut text = String::from(open);
-    for chunk in word.as_bytes().utf8_chunks() {
+    for chunk in word.as_encoded_bytes().utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
                 '\\' => text.push_str("\\\\"),

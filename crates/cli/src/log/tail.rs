@@ -14,6 +14,7 @@ use crate::duration;
 use crate::interrupt::Interrupt;
 use crate::messages::{self, BUFFER_BYTES, Framing, Payload};
 use crate::output::{self, Answer};
+use crate::sys;
 
 /// How long to wait for a record before looking whether somebody still reads, and whether a signal has come.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -95,7 +96,7 @@ impl Arguments {
                 Ok(None) if !self.follow => break,
                 Ok(None) => {
                     output.flush().context("writing to standard output")?;
-                    if !reader.wait(Some(LOOK_EVERY))? && messages::nobody_reads() {
+                    if !reader.wait(Some(LOOK_EVERY))? && sys::nobody_reads() {
                         break;
                     }
                 }

@@ -7,17 +7,14 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::ops::Range;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use anyhow::Context;
 use mapio_copy::open_regular;
 use mapio_map::{Access, Advice, CacheCounts, Error, Fault, MapMode, MapOptions, Mapping, View, page_bytes};
-use rustix::fs::{AtFlags, CWD, OFlags};
-use rustix::io::Errno;
-use rustix::thread::CapabilitySet;
 
 use crate::output;
+use crate::sys;
 
 /// Bytes that are mapped at a time, where the address space has room: half a million steps for the largest file there
 /// can be.
@@ -59,10 +56,8 @@ impl<'a> Part<'a> {
         let mut file = open_regular(path)?;
         let fails = |doing: &str| format!("{doing} '{}'", output::name(path));
         if mode == MapMode::ReadWrite {
-            // Should it have become a pipe meanwhile, this does not wait, and mapping it will be refused.
-            let flags = OFlags::NONBLOCK.bits().cast_signed();
-            let opened = File::options().read(true).write(true).custom_flags(flags).open(path);
-            file = opened.with_context(|| fails("opening for writing"))?;
+            // Should it have become a pipe meanwhile, mapping it will be refused.
+            file = sys::open_to_write(path).with_context(|| fails("opening for writing"))?;
         }
         let metadata = file.metadata().with_context(|| fails("reading the status of"))?;
         let bytes = asked.start.min(metadata.len())..asked.end.min(metadata.len());
@@ -118,7 +113,7 @@ impl<'a> Part<'a> {
 
     /// Finds out which of the pages are in memory; `None` where the kernel does not tell.
     pub(crate) fn residency(&self) -> anyhow::Result<Option<Residency>> {
-        let mut is_told = self.bytes.is_empty() || self.is_ours();
+        let mut is_told = self.bytes.is_empty() || sys::tells_pages_of(self.path, &self.metadata);
         let mut found = Residency { runs: Vec::new(), counts: Some(CacheCounts::default()) };
         let first = self.pages().start;
         self.by_stretches(MapMode::ReadOnly, STRETCH_BYTES, |mapping| {
@@ -138,16 +133,6 @@ impl<'a> Part<'a> {
             Ok(Next::GoOn)
         })?;
         Ok(is_told.then_some(found))
-    }
-
-    /// Whether the kernel tells us which pages are in memory: to the owner, to who may act as any owner, and to who may
-    /// write to the file (`can_do_mincore` in the kernel's mm/mincore.c). To others mincore(2) says that all of them
-    /// are.
-    fn is_ours(&self) -> bool {
-        let is_any_owner =
-            || rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::FOWNER));
-        let may_write = || rustix::fs::accessat(CWD, self.path, rustix::fs::Access::WRITE_OK, AtFlags::EACCESS).is_ok();
-        self.metadata.uid() == rustix::process::geteuid().as_raw() || is_any_owner() || may_write()
     }
 
     /// Reads all pages in, and waits for the disk; until `is_stopped`.
@@ -210,7 +195,7 @@ pub(crate) fn page_size() -> u64 {
 
 /// Whether the kernel does not tell us of the file's pages.
 fn is_refusal(error: &Error) -> bool {
-    matches!(error, Error::Os { source, .. } if source.raw_os_error() == Some(Errno::PERM.raw_os_error()))
+    matches!(error, Error::Os { source, .. } if sys::is_refusal_of_pages(source))
 }
 
 /// Appends the runs of pages of a view that are in memory, by number from page `first` of the file on.

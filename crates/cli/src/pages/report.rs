@@ -14,6 +14,7 @@ use super::picture::{self, Marks};
 use super::touch::Touched;
 use crate::output::{self, Reader, whole};
 use crate::size;
+use crate::sys;
 
 /// Columns of a terminal that does not say, and of what is no terminal.
 const COLUMNS: u16 = 80;
@@ -404,10 +405,10 @@ pub(crate) enum Repeats {
 
 /// Columns and rows of the terminal that standard output is.
 fn terminal_size() -> (u16, usize) {
-    let size = rustix::termios::tcgetwinsize(io::stdout()).ok();
+    let size = sys::terminal_size();
     // Some terminals do not know, and say 0.
-    let columns = size.map(|size| size.ws_col).filter(|&columns| columns > 0).unwrap_or(COLUMNS);
-    let rows = size.map(|size| usize::from(size.ws_row)).filter(|&rows| rows > 0).unwrap_or(usize::MAX);
+    let columns = size.map(|(columns, _)| columns).filter(|&columns| columns > 0).unwrap_or(COLUMNS);
+    let rows = size.map(|(_, rows)| usize::from(rows)).filter(|&rows| rows > 0).unwrap_or(usize::MAX);
     (columns, rows)
 }
 

@@ -5,12 +5,12 @@
 
 use std::collections::HashSet;
 use std::fs::{self, DirEntry, Metadata, ReadDir};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
 use crate::output;
+use crate::sys::{self, FileId, Identity};
 
 /// Where a walk goes.
 #[derive(Debug, Clone, Copy)]
@@ -25,19 +25,20 @@ pub(crate) struct Rules {
 /// folder, and the walk goes on.
 pub(crate) struct Tree {
     rules: Rules,
-    /// The file system of the first folder.
-    device: u64,
+    /// The file system of the first folder; `None` if that can't be asked.
+    device: Option<u64>,
     waiting: Vec<PathBuf>,
     /// The folder that is being read.
     open: Option<(PathBuf, ReadDir)>,
     /// Folders met so far, where links can lead to one again.
-    folders: HashSet<(u64, u64)>,
+    folders: HashSet<FileId>,
 }
 
 impl Tree {
     pub(crate) fn new(folder: &Path, metadata: &Metadata, rules: Rules) -> Self {
-        let folders = HashSet::from([(metadata.dev(), metadata.ino())]);
-        Self { rules, device: metadata.dev(), waiting: vec![folder.to_owned()], open: None, folders }
+        let identity = sys::identity(folder, metadata);
+        let folders = HashSet::from([identity.file]);
+        Self { rules, device: sys::device(folder, metadata), waiting: vec![folder.to_owned()], open: None, folders }
     }
 
     /// The path of an entry that is a file to be counted; folders are set aside for later.
@@ -50,13 +51,13 @@ impl Tree {
         }
         let metadata = if is_link { fs::metadata(&path) } else { entry.metadata() };
         let metadata = metadata.with_context(asking)?;
-        if self.rules.one_file_system && metadata.dev() != self.device {
+        if self.rules.one_file_system && sys::device(&path, &metadata) != self.device {
             return Ok(None);
         }
         if metadata.is_file() {
             return Ok(Some(path));
         }
-        let mut is_new = || !self.rules.follow || self.folders.insert((metadata.dev(), metadata.ino()));
+        let mut is_new = || !self.rules.follow || self.folders.insert(sys::identity(&path, &metadata).file);
         if metadata.is_dir() && is_new() {
             self.waiting.push(path);
         }
@@ -92,12 +93,12 @@ impl Iterator for Tree {
 
 /// The inodes that have been counted.
 #[derive(Debug, Default)]
-pub(crate) struct Seen(HashSet<(u64, u64)>);
+pub(crate) struct Seen(HashSet<FileId>);
 
 impl Seen {
     /// Whether a file comes for the first time.
-    pub(crate) fn is_new(&mut self, metadata: &Metadata, ways: Ways) -> bool {
-        (ways == Ways::One && metadata.nlink() <= 1) || self.0.insert((metadata.dev(), metadata.ino()))
+    pub(crate) fn is_new(&mut self, identity: Identity, ways: Ways) -> bool {
+        (ways == Ways::One && identity.names <= 1) || self.0.insert(identity.file)
     }
 }
 

@@ -8,18 +8,18 @@ use super::ObjectJson;
 use crate::interrupt::Interrupt;
 use crate::output::{self, Answer};
 use crate::permissions::{self, Owner};
-use crate::size;
+use crate::{size, sys};
 
 /// The word for a System V segment without a key.
 const PRIVATE: &str = "sysv:private";
 
 /// Create an object, of zeros
 ///
-/// It is whole when it gets its name, and its memory is set aside. An object that lives until its last handle closes is
-/// kept until Ctrl-C or SIGTERM, since this command would have the last one. 'sysv:private' makes a segment without a
-/// key, and prints its name.
+/// It is whole when it gets its name, and its memory is set aside. An object that lives until its last handle closes,
+/// as all sections of Windows do, is kept until Ctrl-C or SIGTERM, since this command would have the last one; once it
+/// is there, its name is printed. 'sysv:private' makes a segment without a key, and prints its name.
 ///
-/// Example: mapio shared create frames --size 1m --mode 660 --contents frames
+/// Example: mapio shared create frames --size 1m --mode 644 --contents frames
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// What it is called
@@ -29,14 +29,20 @@ pub(crate) struct Arguments {
     #[arg(long, value_name = "N", value_parser = size::bytes)]
     size: u64,
     /// Who may use it, as for chmod, in octal; default: 600
+    ///
+    /// On Windows the second and the third digit are one: everybody is in the group.
     #[arg(long, value_name = "MODE", value_parser = permissions::mode, default_value = "600", hide_default_value = true)]
     mode: u32,
     /// Whose it is, by numbers: USER, USER:GROUP or :GROUP
+    ///
+    /// Not on Windows, which has no numbers for users.
     #[arg(long, value_name = "OWNER", value_parser = permissions::owner)]
     owner: Option<Owner>,
     /// How long it lives; default: until-removed
-    #[arg(long, value_enum, value_name = "HOW", default_value = "until-removed", hide_default_value = true)]
-    lifetime: Ends,
+    ///
+    /// A section of Windows lives until its last handle closes, and can't do otherwise.
+    #[arg(long, value_enum, value_name = "HOW")]
+    lifetime: Option<Ends>,
     /// Without a header, as other programs make and see objects
     #[arg(long, conflicts_with_all = ["layout", "contents", "lifetime"])]
     raw: bool,
@@ -65,9 +71,12 @@ enum Ends {
 
 impl Arguments {
     pub(crate) fn run(self) -> anyhow::Result<Answer> {
+        if let Some(reason) = self.owner.and_then(|_| sys::absent_option("--owner")) {
+            anyhow::bail!("'--owner': {reason}");
+        }
         let options = self.options();
         // From here on, so that a signal finds either nothing or what is given back below.
-        let keeps = self.lifetime == Ends::LastHandle;
+        let keeps = self.lifetime == Some(Ends::LastHandle) || self.name.ends_with_its_handles();
         let interrupt = keeps.then(|| Interrupt::catch().context("catching signals")).transpose()?;
         let object = match &self.name {
             Target::Named(name) => options.create(name)?,
@@ -100,9 +109,17 @@ impl Arguments {
             options = options.raw();
         }
         match self.lifetime {
-            Ends::UntilRemoved => options,
-            Ends::LastHandle => options.lifetime(Lifetime::LastHandle),
+            None => options,
+            Some(Ends::UntilRemoved) => options.lifetime(Lifetime::UntilRemoved),
+            Some(Ends::LastHandle) => options.lifetime(Lifetime::LastHandle),
         }
+    }
+}
+
+impl Target {
+    /// Whether it always ends with its last handle, whatever is asked for.
+    fn ends_with_its_handles(&self) -> bool {
+        matches!(self, Self::Named(name) if sys::ends_with_its_handles(name))
     }
 }
 

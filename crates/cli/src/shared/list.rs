@@ -3,13 +3,14 @@
 use clap::Args;
 use mapio_shared::{Evidence, ObjectInfo, ObjectName, inspect, list_all};
 
-use super::{ObjectJson, age, age_text, kind_text, lifetime_text};
+use super::{ObjectJson, access_text, age, age_text, kind_text, lifetime_text};
 use crate::output::{self, Answer, Reader};
 
 /// List all objects, and who uses them
 ///
-/// All of /dev/shm and all System V segments, or only those that are named. Users of raw objects are told by
-/// /proc/PID/maps, as far as that may be read, and marked by '~': there may be others.
+/// All of /dev/shm and all System V segments, on Windows all named sections, or only those that are named. Users of
+/// raw objects are told by /proc/PID/maps, as far as that may be read, and marked by '~': there may be others. Windows
+/// tells of none of them ('?'), and has no numbers for permissions and owners ('-').
 ///
 /// Example: mapio shared list --json
 #[derive(Debug, Args)]
@@ -69,12 +70,13 @@ fn row(info: &ObjectInfo) -> [String; 9] {
         None if info.contents.is_empty() => "-".to_owned(),
         None => info.contents.clone(),
     };
+    let [mode, owner] = access_text(info);
     [
         output::printable(&info.name.to_string()),
         kind_text(info.kind).to_owned(),
         info.len.to_string(),
-        format!("{:03o}", info.permissions),
-        format!("{}:{}", info.user, info.group),
+        mode,
+        owner,
         age_text(age(info)),
         if info.raw { "-" } else { lifetime_text(info.lifetime) }.to_owned(),
         users,

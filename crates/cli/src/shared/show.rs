@@ -5,7 +5,7 @@ use mapio_map::MapMode;
 use mapio_shared::{Evidence, ObjectName, inspect};
 use serde::Serialize;
 
-use super::{ObjectJson, Part, age, age_text, dump, hex, kind_text, lifetime_text, open, user_text};
+use super::{ObjectJson, Part, access_text, age, age_text, dump, hex, kind_text, lifetime_text, open, user_text};
 use crate::output::{self, Answer};
 
 /// Bytes that are shown if it is not said how many.
@@ -47,12 +47,13 @@ impl Arguments {
             let json = Json { object: ObjectJson::from(&info), offset: self.part.offset, data: hex(&bytes) };
             return output::json(&json).map(|()| Answer::Yes);
         }
+        let [mode, owner] = access_text(&info);
         let mut lines = vec![
             ("name", info.name.to_string()),
             ("kind", kind_text(info.kind).to_owned()),
             ("bytes", info.len.to_string()),
-            ("mode", format!("{:03o}", info.permissions)),
-            ("owner", format!("{}:{}", info.user, info.group)),
+            ("mode", mode),
+            ("owner", owner),
             ("age", age_text(age(&info))),
         ];
         if info.raw {

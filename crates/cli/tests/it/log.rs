@@ -1,15 +1,18 @@
 //! `mapio log`, as a user runs it.
 
-use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::FileExt;
-use std::process::{Child, Command, Output, Stdio};
+// SIGTERM.
+#[cfg(not(windows))]
+mod linux;
 
-use mapio_testkit::{runner, skip};
-use rustix::process::{Pid, Signal, kill_process};
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::process::{Child, Output};
+
+use mapio_testkit::{Interrupter, runner, skip};
 use serde_json::{Value, json};
 
-use crate::support::{Folder, MAPIO};
+use crate::support::{self, Folder};
 
 /// Runs the command in a folder with this standard input.
 fn with_input(folder: &Folder, words: &[&str], input: &[u8]) -> Output {
@@ -19,15 +22,7 @@ fn with_input(folder: &Folder, words: &[&str], input: &[u8]) -> Output {
 }
 
 fn start(folder: &Folder, words: &[&str]) -> Child {
-    let mut command = match runner() {
-        Some(mut runner) => {
-            runner.arg(MAPIO);
-            runner
-        }
-        None => Command::new(MAPIO),
-    };
-    command.args(["log"]).args(words).current_dir(folder.root());
-    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs")
+    support::started(support::mapio(&[&["log"], words].concat()).current_dir(folder.root()))
 }
 
 /// Appends, which must do it, and answers what it has said.
@@ -123,20 +118,25 @@ fn damage_is_found_and_cut_off() {
     let whole = folder.done(&["log", "verify", "a"]);
     assert_eq!(whole, "3 records in 1 segments are whole\n");
     assert_eq!(folder.done(&["log", "repair", "--dry-run", "a"]).lines().next(), Some("nothing is damaged"));
-    let segment = File::options().write(true).open(folder.path("a/00000000000000000000.segment")).expect("it");
+    let name = Path::new("a").join("00000000000000000000.segment");
+    let mut segment = File::options().write(true).open(folder.root().join(&name)).expect("it");
     // The payload of the second record.
-    segment.write_all_at(b"T", 4096 + 40 + 32).expect("room");
+    segment.seek(SeekFrom::Start(4096 + 40 + 32)).and_then(|_| segment.write_all(b"T")).expect("room");
+    drop(segment);
     let output = folder.mapio(&["log", "verify", "a"]);
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(1), "{output:?}");
-    assert!(said.starts_with("'a/00000000000000000000.segment' is damaged at byte 4136: "), "{said}");
+    assert!(said.starts_with(&format!("'{}' is damaged at byte 4136: ", name.display())), "{said}");
     folder.fails(&["log", "tail", "--from", "1", "a"], &["is damaged at byte 4136"]);
     let output = folder.mapio(&["log", "repair", "--dry-run", "--json", "a"]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let planned = parse(&String::from_utf8_lossy(&output.stdout));
     assert_eq!((&planned["cut"]["offset"], &planned["records"]), (&json!(4136), &json!(1)));
     let said = folder.done(&["log", "repair", "a"]);
-    assert!(said.starts_with("cut 'a/") && said.ends_with("1 records are left, the next is 1\n"), "{said}");
+    assert!(
+        said.starts_with(&format!("cut '{}'", name.display())) && said.ends_with("1 records are left, the next is 1\n"),
+        "{said}"
+    );
     assert_eq!(append(&folder, &["a"], b"again\n"), "appended 1 records, 1 to 1\n");
     assert_eq!(folder.done(&["log", "tail", "a"]), "one\nagain\n");
 }
@@ -203,8 +203,14 @@ impl Drop for Follower {
 fn a_follower_sees_lines_as_they_are_appended_until_a_signal_comes() {
     let test = "log::a_follower_sees_lines_as_they_are_appended_until_a_signal_comes";
     if runner().is_some() {
-        return skip(test, "the command needs a runner here");
+        return skip(test, "the signal would go to the runner");
     }
+    let mut interrupter = Interrupter::start(test);
+    sees_lines_until(|child| interrupter.interrupt(child));
+}
+
+/// A writer and a follower, which are asked to end one after the other.
+fn sees_lines_until(mut ask_to_end: impl FnMut(&Child)) {
     let folder = Folder::new();
     let mut writer = start(&folder, &["append", "--durability", "interval=1ms", "a"]);
     let mut input = writer.stdin.take().expect("it is piped");
@@ -215,13 +221,13 @@ fn a_follower_sees_lines_as_they_are_appended_until_a_signal_comes() {
         input.write_all(format!("line {number}\n").as_bytes()).expect("it reads");
         assert_eq!(follower.line(), format!("line {number}\n"));
     }
-    kill_process(Pid::from_child(&follower.child), Signal::INT).expect("it runs");
+    ask_to_end(&follower.child);
     assert_eq!(follower.child.wait().expect("it ends").code(), Some(0));
     // The last line is not whole when the signal comes.
     input.write_all(b"line 20\nline 2").expect("it reads");
     let mut follower = Follower::new(&folder, &["tail", "--follow", "--from", "20", "a"]);
     assert_eq!(follower.line(), "line 20\n");
-    kill_process(Pid::from_child(&writer), Signal::TERM).expect("it runs");
+    ask_to_end(&writer);
     let mut said = String::new();
     writer.stdout.take().expect("it is piped").read_to_string(&mut said).expect("UTF-8");
     assert_eq!(writer.wait().expect("it ends").code(), Some(0));

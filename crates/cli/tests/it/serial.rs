@@ -180,7 +180,9 @@ fn without_a_terminal_a_stopped_port_is_an_error() {
     let mut stderr = child.stderr.take().expect("a pipe");
     assert_eq!(ended(child), Some(2));
     stderr.read_to_string(&mut said).expect("UTF-8");
-    assert_eq!(said, "mapio: the other end takes no bytes\n");
+    // Where the machine is busy, bytes that come back may find the port full, which is told, too.
+    let lines: Vec<_> = said.lines().filter(|line| !line.ends_with("and some are lost")).collect();
+    assert_eq!(lines, ["mapio: the other end takes no bytes"], "{said}");
 }
 
 #[test]

@@ -1,36 +1,19 @@
 //! `shared`: objects as a user of the command line handles them.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+// /dev/shm, System V segments, SIGTERM.
+#[cfg(not(windows))]
+mod linux;
+// Sections.
+#[cfg(windows)]
+mod windows;
 
-use mapio_testkit::{runner, skip};
-use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdout};
+
+use mapio_testkit::{Interrupter, runner, skip};
 use serde_json::Value;
 
-use crate::support::{Folder, MAPIO};
-
-/// An object's name that no other test has; whatever has it is removed in the end.
-struct Name(String);
-
-impl Name {
-    fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        Self(format!("mapio-cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed)))
-    }
-
-    fn sysv() -> Self {
-        Self(format!("sysv:{:#x}", 0x6000_0000 | std::process::id() & 0x00ff_ffff))
-    }
-}
-
-impl Drop for Name {
-    fn drop(&mut self) {
-        Folder::new().mapio(&["shared", "remove", "--force", &self.0]);
-    }
-}
+use crate::support::{self, Folder, Name};
 
 fn parse(said: &str) -> Value {
     serde_json::from_str(said).unwrap_or_else(|error| panic!("{error}: {said}"))
@@ -38,70 +21,79 @@ fn parse(said: &str) -> Value {
 
 /// Starts `mapio shared`, which goes on until it is told to end.
 fn start(words: &[&str]) -> Child {
-    let mut command = Command::new(MAPIO);
-    command.arg("shared").args(words).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    command.spawn().expect("it runs")
+    support::start(&[&["shared"], words].concat())
 }
 
-fn send(signal: Signal, child: &Child) {
-    kill_process(Pid::from_raw(i32::try_from(child.id()).expect("small")).expect("not 0"), signal).expect("own child");
+/// The next line that a child prints.
+fn line_of(said: &mut BufReader<ChildStdout>) -> String {
+    let mut line = String::new();
+    said.read_line(&mut line).expect("UTF-8");
+    line.trim_end().to_owned()
+}
+
+/// Starts `mapio shared create` for an object that lives as long as this, and waits until it is there.
+fn keeper(name: &Name, words: &[&str]) -> Child {
+    let mut child = start(&[&["create", &*name.0], words].concat());
+    assert_eq!(line_of(&mut BufReader::new(child.stdout.take().expect("a pipe"))), name.0);
+    child
 }
 
 #[test]
 fn an_object_goes_through_its_life() {
     let folder = Folder::new();
     let file = format!("file:{}", folder.path("object").display());
-    for name in [Name::new(), Name::sysv(), Name(file)] {
-        let name = &*name.0;
-        let create =
-            ["shared", "create", name, "--size", "8k", "--mode", "640", "--contents", "board", "--layout", "ff"];
-        assert_eq!(folder.done(&create), "");
-        folder.fails(&create, &[name, "exists already"]);
-        assert_eq!(folder.done(&["shared", "write", name, "--text", "good morning", "--offset", "4096"]), "");
-        assert_eq!(folder.done(&["shared", "read", name, "--offset", "4k", "--len", "12"]), "good morning");
-        let dump = folder.done(&["shared", "read", name, "--offset", "4096", "--len", "12", "--hex"]);
-        assert_eq!(dump, "00001000  67 6f 6f 64 20 6d 6f 72  6e 69 6e 67              |good morning|\n");
-        let shown = folder.done(&["shared", "show", name, "--offset", "4101", "--len", "3"]);
-        for part in ["bytes      8192", "mode       640", "holds      board", "layout     00000000000000ff", "|mor|"] {
-            assert!(shown.contains(part), "{part}: {shown}");
-        }
-        let json = parse(&folder.done(&["shared", "show", name, "--json", "--offset", "4096", "--len", "4"]));
-        assert_eq!((json["bytes"].as_u64(), json["data"].as_str()), (Some(8192), Some("676f6f64")));
-        assert_eq!((json["contents"].as_str(), json["users_known_by"].as_str()), (Some("board"), Some("locks")));
-        let listed = folder.done(&["shared", "list", name]);
-        assert!(listed.starts_with("NAME") && listed.contains("until-removed") && listed.contains("board"), "{listed}");
-        assert_eq!(parse(&folder.done(&["shared", "list", "--json", name]))["mode"], "640");
-        assert_eq!(folder.done(&["shared", "clean", name]), "");
-        assert_eq!(folder.done(&["shared", "remove", name]), "");
-        folder.fails(&["shared", "remove", name], &[name, "does not exist"]);
-        assert_eq!(folder.done(&["shared", "remove", "--force", name]), "");
-        folder.fails(&["shared", "show", name], &[name, "does not exist"]);
+    for name in [Name::lasting(), Name(file)] {
+        goes_through_its_life(&folder, &name.0);
     }
     assert_eq!(folder.names(), Vec::<String>::new());
 }
 
-#[test]
-fn a_segment_without_a_key_tells_its_name() {
-    let folder = Folder::new();
-    let name = folder.done(&["shared", "create", "sysv:private", "--size", "10"]);
-    let name = Name(name.trim_end().to_owned());
-    assert!(name.0.starts_with("sysv-id:"), "{}", name.0);
-    assert_eq!(folder.done(&["shared", "read", &name.0, "--hex"]).lines().count(), 1);
+/// What is done with an object that is there until it is removed.
+fn goes_through_its_life(folder: &Folder, name: &str) {
+    let create = ["shared", "create", name, "--size", "8k", "--mode", "644", "--contents", "board", "--layout", "ff"];
+    assert_eq!(folder.done(&create), "");
+    folder.fails(&create, &[name, "exists already"]);
+    is_written_and_read(folder, name);
+    let listed = folder.done(&["shared", "list", name]);
+    assert!(listed.starts_with("NAME") && listed.contains("until-removed") && listed.contains("board"), "{listed}");
+    assert_eq!(folder.done(&["shared", "clean", name]), "");
+    assert_eq!(folder.done(&["shared", "remove", name]), "");
+    is_gone(folder, name);
+}
+
+/// What is written to an object called "board", with the layout 0xff, is read.
+fn is_written_and_read(folder: &Folder, name: &str) {
+    assert_eq!(folder.done(&["shared", "write", name, "--text", "good morning", "--offset", "4096"]), "");
+    assert_eq!(folder.done(&["shared", "read", name, "--offset", "4k", "--len", "12"]), "good morning");
+    let dump = folder.done(&["shared", "read", name, "--offset", "4096", "--len", "12", "--hex"]);
+    assert_eq!(dump, "00001000  67 6f 6f 64 20 6d 6f 72  6e 69 6e 67              |good morning|\n");
+    let shown = folder.done(&["shared", "show", name, "--offset", "4101", "--len", "3"]);
+    for part in ["bytes      8192", "holds      board", "layout     00000000000000ff", "|mor|"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let json = parse(&folder.done(&["shared", "show", name, "--json", "--offset", "4096", "--len", "4"]));
+    assert_eq!((json["bytes"].as_u64(), json["data"].as_str()), (Some(8192), Some("676f6f64")));
+    assert_eq!((json["contents"].as_str(), json["users_known_by"].as_str()), (Some("board"), Some("locks")));
+}
+
+/// Nothing has this name.
+fn is_gone(folder: &Folder, name: &str) {
+    folder.fails(&["shared", "remove", name], &[name, "does not exist"]);
+    assert_eq!(folder.done(&["shared", "remove", "--force", name]), "");
+    folder.fails(&["shared", "show", name], &[name, "does not exist"]);
 }
 
 #[test]
 fn what_does_not_fit_is_refused_as_a_whole() {
     let folder = Folder::new();
-    let name = Name::new();
-    folder.done(&["shared", "create", &name.0, "--size", "10", "--raw"]);
-    assert_eq!(fs::metadata(Path::new("/dev/shm").join(&name.0)).unwrap().len(), 10);
+    let name = Name::lasting();
+    folder.done(&["shared", "create", &name.0, "--size", "10"]);
     folder.fails(&["shared", "write", &name.0, "--text", "eleven bytes"], &["room for 10 bytes"]);
     folder.fails(&["shared", "write", &name.0, "--text", "abc", "--offset", "8"], &["room for 2 bytes"]);
     folder.fails(&["shared", "write", &name.0, "--text", "", "--offset", "11"], &["none at offset 11"]);
     folder.fails(&["shared", "read", &name.0, "--offset", "5", "--len", "6"], &["not 6 from offset 5"]);
     assert_eq!(folder.mapio(&["shared", "read", &name.0]).stdout, [0; 10]);
-    let mut child = Command::new(MAPIO);
-    let mut child = child.args(["shared", "write", &name.0]).stdin(Stdio::piped()).spawn().unwrap();
+    let mut child = start(&["write", &name.0]);
     child.stdin.take().unwrap().write_all(b"ten bytes!").unwrap();
     assert!(child.wait().unwrap().success());
     assert_eq!(folder.done(&["shared", "read", &name.0]), "ten bytes!");
@@ -114,27 +106,17 @@ fn what_does_not_fit_is_refused_as_a_whole() {
 
 #[test]
 fn an_object_that_lives_as_its_users_is_kept_until_a_signal_and_cleaned_after_a_death() {
-    let test = "an_object_that_lives_as_its_users_is_kept_until_a_signal_and_cleaned_after_a_death";
+    let test = "shared::an_object_that_lives_as_its_users_is_kept_until_a_signal_and_cleaned_after_a_death";
     if runner().is_some() {
         return skip(test, "the signal would go to the runner");
     }
-    let folder = Folder::new();
-    let name = Name::new();
-    let words = ["create", &*name.0, "--size", "10", "--lifetime", "last-handle"];
-    for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
-        let mut child = start(&words);
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        assert_eq!(line.trim_end(), name.0);
-        let listed = parse(&folder.done(&["shared", "list", "--json", &name.0]));
-        assert_eq!(listed["users"][0]["pid"].as_u64(), Some(u64::from(child.id())));
-        send(signal, &child);
-        let status = child.wait().unwrap();
-        if signal != Signal::KILL {
-            assert_eq!(status.code(), Some(0));
-            folder.fails(&["shared", "show", &name.0], &["does not exist"]);
-        }
-    }
+    let mut interrupter = Interrupter::start(test);
+    let (folder, name) = (Folder::new(), Name::lasting());
+    let words = ["--size", "10", "--lifetime", "last-handle"];
+    ends_in_order(&folder, &name, &words, |child| interrupter.interrupt(child));
+    let mut child = keeper(&name, &words);
+    child.kill().expect("own child");
+    child.wait().expect("own child");
     let found = folder.done(&["shared", "clean", "--dry-run", "--json", &name.0]);
     assert_eq!((&parse(&found)["outcome"], &parse(&found)["name"]), (&"found".into(), &(&*name.0).into()));
     let removed = folder.done(&["shared", "clean", &name.0]);
@@ -142,14 +124,25 @@ fn an_object_that_lives_as_its_users_is_kept_until_a_signal_and_cleaned_after_a_
     assert_eq!(folder.done(&["shared", "clean", &name.0]), "");
 }
 
+/// The command that has made an object keeps it until it is asked to end, and then nothing is left.
+fn ends_in_order(folder: &Folder, name: &Name, words: &[&str], ask_to_end: impl FnOnce(&Child)) {
+    let mut child = keeper(name, words);
+    let listed = parse(&folder.done(&["shared", "list", "--json", &name.0]));
+    assert_eq!(listed["users"][0]["pid"].as_u64(), Some(u64::from(child.id())));
+    ask_to_end(&child);
+    assert_eq!(child.wait().expect("own child").code(), Some(0));
+    folder.fails(&["shared", "show", &name.0], &["does not exist"]);
+}
+
 #[test]
 fn watching_tells_of_bytes_users_and_the_end() {
-    let test = "watching_tells_of_bytes_users_and_the_end";
+    let test = "shared::watching_tells_of_bytes_users_and_the_end";
     if runner().is_some() {
         return skip(test, "the signal would go to the runner");
     }
+    let mut interrupter = Interrupter::start(test);
     let folder = Folder::new();
-    let name = Name::new();
+    let name = Name::lasting();
     folder.done(&["shared", "create", &name.0, "--size", "8"]);
     let mut child = start(&["watch", &name.0, "--interval", "0.005", "--json"]);
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(|line| parse(&line.unwrap()));
@@ -162,13 +155,13 @@ fn watching_tells_of_bytes_users_and_the_end() {
     let other = start(&["watch", &name.0, "--interval", "100"]);
     let joined = lines.find(|event| event["event"] == "joined" && event["pid"] == other.id()).unwrap();
     assert_eq!(joined["role"], "reader");
-    send(Signal::INT, &other);
+    interrupter.interrupt(&other);
     assert!(other.wait_with_output().unwrap().status.success());
     lines.find(|event| event["event"] == "left").unwrap();
     folder.done(&["shared", "remove", &name.0]);
     lines.find(|event| event["event"] == "removed").unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(1));
-    let count = Name::new();
+    let count = Name::lasting();
     folder.done(&["shared", "create", &count.0, "--size", "8"]);
     let said = folder.done(&["shared", "watch", &count.0, "--count", "2", "--interval", "0.001"]);
     assert_eq!(said.lines().count(), 1, "{said}");

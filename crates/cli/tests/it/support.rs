@@ -1,14 +1,85 @@
-//! Runs the command in a folder of its own.
+//! Runs the command in a folder of its own, on objects of its own.
+
+#[cfg(not(windows))]
+#[path = "support/linux.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "support/windows.rs"]
+mod system;
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-use mapio_testkit::runner;
+use mapio_shared::SharedObject;
+use mapio_testkit::{Interrupter, runner};
 use tempfile::TempDir;
 
 /// The executable that cargo has built for these tests.
 pub(crate) const MAPIO: &str = env!("CARGO_BIN_EXE_mapio");
+
+/// `mapio` with these words.
+pub(crate) fn mapio(words: &[&str]) -> Command {
+    let mut command = match runner() {
+        Some(mut runner) => {
+            runner.arg(MAPIO);
+            runner
+        }
+        None => Command::new(MAPIO),
+    };
+    command.args(words);
+    command
+}
+
+/// Starts `mapio` with these words and three pipes; a Ctrl-C can be sent to it.
+pub(crate) fn start(words: &[&str]) -> Child {
+    started(&mut mapio(words))
+}
+
+/// Starts a command as [`start`] does.
+pub(crate) fn started(command: &mut Command) -> Child {
+    let command = Interrupter::prepare(command);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    mapio_testkit::started(|| command.spawn()).expect("it runs")
+}
+
+/// What the system says of a file that does not exist.
+pub(crate) fn no_such_file() -> String {
+    let error = fs::metadata("there is no such file").expect_err("nobody has made it").to_string();
+    error.split(" (os error ").next().unwrap_or_default().to_owned()
+}
+
+/// The name of an object, which no other test has; whatever has it is removed when it is dropped.
+pub(crate) struct Name(pub(crate) String);
+
+impl Name {
+    /// A name of POSIX shared memory, or of a section, which ends with its last user.
+    pub(crate) fn new() -> Self {
+        Self::of(Self::number())
+    }
+
+    /// A name whose object is there until it is removed.
+    pub(crate) fn lasting() -> Self {
+        system::lasting(&Self::number())
+    }
+
+    pub(crate) fn of(name: String) -> Self {
+        Self(name)
+    }
+
+    fn number() -> String {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        format!("mapio-test-cli-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        // Most tests have removed it, or have never made it.
+        let _ = SharedObject::remove(&self.0);
+    }
+}
 
 /// A folder that the command runs in.
 pub(crate) struct Folder(TempDir);
@@ -46,14 +117,7 @@ impl Folder {
 
     /// Runs `mapio` with these words.
     pub(crate) fn mapio(&self, words: &[&str]) -> Output {
-        let mut command = match runner() {
-            Some(mut runner) => {
-                runner.arg(MAPIO);
-                runner
-            }
-            None => Command::new(MAPIO),
-        };
-        command.args(words).current_dir(self.root()).output().expect("it runs")
+        mapio_testkit::started(|| mapio(words).current_dir(self.root()).output()).expect("it runs")
     }
 
     /// Runs `mapio`, which must do it, and answers what it printed.

@@ -6,17 +6,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 
-use rustix::fs::{AtFlags, OFlags, StatxFlags, statx};
+use mapio_map::Access;
 
 use super::work::{Job, Outcome, Piece, Work};
 use super::{NamedFile, Workspace, file_bytes, read, read_write};
 use crate::error::Error;
+use crate::sys;
 
-/// What is aligned to this is aligned enough for any file system that does not say what it needs, in bytes.
-const ALIGN_BYTES: usize = 4096;
 /// What needs more than this is not worth it, in bytes.
 const MOST_ALIGN_BYTES: usize = 1 << 20;
 
@@ -34,7 +31,7 @@ pub(super) fn copy(work: &mut Work<'_>, workspace: &mut Workspace) -> Result<Out
     let files = match Files::open(job) {
         Ok(files) => files,
         // open(2): EINVAL without O_DIRECT, ENOENT without /proc, EACCES where the mode denies what we have been given.
-        Err(error) => return Ok(Outcome::Refused(format!("opening with O_DIRECT: {error}"))),
+        Err(error) => return Ok(Outcome::Refused(format!("opening past the cache: {error}"))),
     };
     let most = job.plan.buffer_bytes.get().max(files.align);
     let most = work.at_most(most - most % files.align).max(files.align);
@@ -58,18 +55,13 @@ pub(super) fn copy(work: &mut Work<'_>, workspace: &mut Workspace) -> Result<Out
 impl Files {
     fn open(job: &Job<'_>) -> io::Result<Self> {
         job.meter.add_calls(4);
-        let align = align_of(job.source.file).max(align_of(job.destination.file));
+        let align = sys::direct_align(job.source.file).max(sys::direct_align(job.destination.file));
         if align > MOST_ALIGN_BYTES {
             return Err(io::Error::other(format!("it wants to be aligned to {align} bytes")));
         }
-        let open = |named: NamedFile<'_>, options: &mut std::fs::OpenOptions| {
-            // A flag of the file that we have been given would be one of its owner's, too.
-            let flags = OFlags::DIRECT.bits().cast_signed();
-            options.custom_flags(flags).open(format!("/proc/self/fd/{}", named.file.as_raw_fd()))
-        };
         Ok(Self {
-            source: open(job.source, File::options().read(true))?,
-            destination: open(job.destination, File::options().write(true))?,
+            source: sys::open_direct(job.source.file, Access::Read)?,
+            destination: sys::open_direct(job.destination.file, Access::Write)?,
             align,
         })
     }
@@ -99,7 +91,7 @@ fn copy_aligned(
     let mut written = 0;
     while written < bytes.len() {
         job.meter.add_calls(1);
-        match files.destination.write_at(&bytes[written..], piece.offset) {
+        match sys::write_at(&files.destination, &bytes[written..], piece.offset) {
             // What has been written is aligned, unless the disk is full, which writing the rest tells.
             Ok(count) if count > 0 && count.is_multiple_of(files.align) => {
                 written += count;
@@ -115,12 +107,4 @@ fn copy_aligned(
         }
     }
     Ok(Ok(piece))
-}
-
-/// What direct accesses to a file must be aligned to, in bytes: statx(2), `STATX_DIOALIGN`, or a guess.
-fn align_of(file: &File) -> usize {
-    let Ok(stat) = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::DIOALIGN) else { return ALIGN_BYTES };
-    let align = stat.stx_dio_mem_align.max(stat.stx_dio_offset_align);
-    // Zeros: the kernel does not know, or the file can't, which opening it tells.
-    usize::try_from(align).map_or(ALIGN_BYTES, |align| align.max(ALIGN_BYTES).next_power_of_two())
 }

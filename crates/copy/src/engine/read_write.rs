@@ -1,13 +1,13 @@
 //! read(2) into a buffer, write(2) from it, by offset. What no other engine can do, this one does.
 
 use std::io::ErrorKind;
-use std::os::unix::fs::FileExt;
 
 use super::work::{Job, Outcome, Piece, Work};
 use super::{NamedFile, Workspace, ended_early, file_bytes, read};
 use crate::error::Error;
 use crate::meter::Meter;
 use crate::plan::{Engine, Holes};
+use crate::sys;
 
 /// Bytes of the buffer, at most, of copies that were planned for another engine, or that may be of no bytes at all.
 const FALLBACK_BYTES: usize = 1 << 20;
@@ -117,7 +117,7 @@ fn is_zero(bytes: &[u8]) -> bool {
 fn write_all(destination: NamedFile<'_>, mut bytes: &[u8], mut offset: u64, meter: &Meter) -> Result<(), Error> {
     while !bytes.is_empty() {
         meter.add_calls(1);
-        let written = match destination.file.write_at(bytes, offset) {
+        let written = match sys::write_at(destination.file, bytes, offset) {
             Ok(0) => Err(ErrorKind::WriteZero.into()),
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             written => written,

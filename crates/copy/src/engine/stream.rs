@@ -1,11 +1,7 @@
 //! Streams: pipes, terminals and devices, which have no offsets, as source, as destination, or as both.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::time::Duration;
-
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::SeekFrom;
-use rustix::io::Errno;
 
 use super::read_write::first_run;
 use super::reflink;
@@ -14,6 +10,8 @@ use super::{NamedFile, Transferred, Workspace, file_bytes};
 use crate::error::Error;
 use crate::meter::Meter;
 use crate::plan::{Engine, Holes, Plan, Reflink};
+use crate::status::Status;
+use crate::sys;
 
 /// How long a stream is waited for before the next look whether the copy was stopped.
 const NAP: Duration = Duration::from_millis(100);
@@ -22,11 +20,12 @@ const NAP: Duration = Duration::from_millis(100);
 /// terminals, sockets and devices, on either side. Blocks until the source ends.
 ///
 /// Of the plan, the buffer counts; and [`Holes::Made`], if the destination is a regular file: what lies behind its
-/// position must then be empty. Where bytes are left out, a device would keep what it had. A source that keeps silent can be stopped; a destination that takes nothing can't.
+/// position must then be empty. Where bytes are left out, a device would keep what it had. A source that keeps silent
+/// can be stopped; a destination that takes nothing can't.
 ///
 /// # Errors
-/// [`Error::Os`] for what could not be read or written, or shared with [`Reflink::Always`]; [`Error::Cancelled`] after [`Meter::stop`]. What has been read by
-/// then is lost, or written.
+/// [`Error::Os`] for what could not be read or written, or shared with [`Reflink::Always`]; [`Error::Cancelled`] after
+/// [`Meter::stop`]. What has been read by then is lost, or written.
 pub fn transfer_stream(
     source: NamedFile<'_>,
     destination: NamedFile<'_>,
@@ -72,7 +71,9 @@ pub fn transfer_stream(
 fn is_regular(job: &Job<'_>) -> Result<bool, Error> {
     job.meter.add_calls(1);
     let NamedFile { file, name } = job.destination;
-    Ok(file.metadata().map_err(Error::os("cannot fstat", name))?.is_file())
+    // Not by `File::metadata`, which knows no pipes on Windows.
+    let status = Status::of(file).map_err(|errno| Error::os("cannot fstat", name)(errno.into()))?;
+    Ok(status.is_regular())
 }
 
 /// Reads once. 0 is the end.
@@ -89,14 +90,11 @@ fn read(job: &Job<'_>, buffer: &mut [u8]) -> Result<usize, Error> {
 
 /// Waits until the source has something, has ended or has failed; or until the copy is stopped.
 fn wait_for(job: &Job<'_>) -> Result<(), Error> {
-    let nap = Timespec::try_from(NAP).unwrap_or_default();
     loop {
         job.check_stopped()?;
         job.meter.add_calls(1);
-        match poll(&mut [PollFd::new(job.source.file, PollFlags::IN)], Some(&nap)) {
-            Ok(0) | Err(Errno::INTR) => {}
-            // What can't be polled is read.
-            Ok(_) | Err(_) => return Ok(()),
+        if sys::wait_readable(job.source.file, NAP) {
+            return Ok(());
         }
     }
 }
@@ -121,8 +119,8 @@ fn write_around_zeros(job: &Job<'_>, mut bytes: &[u8]) -> Result<bool, Error> {
 fn skip(job: &Job<'_>, bytes: usize) -> Result<(), Error> {
     job.meter.add_calls(1);
     let by = i64::try_from(bytes).unwrap_or_else(|_| unreachable!("a part of a buffer"));
-    let moved = rustix::fs::seek(job.destination.file, SeekFrom::Current(by));
-    moved.map_err(|errno| Error::os("seeking in", job.destination.name)(errno.into()))?;
+    let moved = (&mut &*job.destination.file).seek(SeekFrom::Current(by));
+    moved.map_err(Error::os("seeking in", job.destination.name))?;
     job.add_hole(file_bytes(bytes));
     Ok(())
 }
@@ -131,7 +129,7 @@ fn skip(job: &Job<'_>, bytes: usize) -> Result<(), Error> {
 fn end_here(job: &Job<'_>) -> Result<(), Error> {
     job.meter.add_calls(2);
     let NamedFile { file, name } = job.destination;
-    let end = rustix::fs::tell(file).map_err(|errno| Error::os("seeking in", name)(errno.into()))?;
+    let end = (&mut &*file).stream_position().map_err(Error::os("seeking in", name))?;
     file.set_len(end).map_err(Error::os("making room in", name))
 }
 

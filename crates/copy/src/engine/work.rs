@@ -1,19 +1,21 @@
 //! What is to be copied, handed out in pieces: the part that all engines have in common.
 //!
-//! Invariant: the pieces of all works of a job, and the holes between them, make up the file; no byte is in two of them,
-//! unless a piece was given back.
+//! Invariant: the pieces of all works of a job, and the holes between them, make up the file; no byte is in two of
+//! them, unless a piece was given back.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rustix::fs::{SeekFrom, seek};
-use rustix::io::Errno;
-
-use super::{Fallback, NamedFile, Transferred, allocate, at_most, ended_early, file_bytes};
+use super::read_write::first_run;
+use super::{Fallback, NamedFile, Transferred, allocate, at_most, ended_early, file_bytes, read};
 use crate::error::Error;
 use crate::meter::Meter;
 use crate::plan::{Engine, Holes, Plan};
+use crate::sys::{self, Errno};
+
+/// Bytes that are read at a time of what is called a hole, where that may not be one.
+const LOOK_BYTES: usize = 256 << 10;
 
 /// A copy of one file, shared by its threads.
 #[derive(Debug)]
@@ -147,8 +149,8 @@ impl<'a> Work<'a> {
         at_most(self.end - self.offset, most)
     }
 
-    /// The next piece of data, of at most `most` bytes; `None` at the end, or when another thread has failed. Waits if a
-    /// limit says so.
+    /// The next piece of data, of at most `most` bytes; `None` at the end, or when another thread has failed. Waits if
+    /// a limit says so.
     pub(super) fn next(&mut self, most: usize) -> Result<Option<Piece>, Error> {
         self.job.check_stopped()?;
         if self.offset >= self.data_end {
@@ -179,10 +181,18 @@ impl<'a> Work<'a> {
         (self.offset, self.data_end) = match job.plan.holes {
             Holes::Absent | Holes::Filled => (self.offset, self.end),
             Holes::Kept | Holes::Made => {
-                let data = next_data(job, self.offset)?.map_or(self.end, |data| data.min(self.end));
-                job.add_hole(data - self.offset);
-                let data_end = if data < self.end { next_hole(job, data)?.min(self.end) } else { data };
-                (data, data_end)
+                let room = next_data(job, self.offset)?.map_or(self.end, |data| data.min(self.end));
+                let stored = if sys::KNOWS_HOLES { None } else { bytes_in_hole(job, self.offset..room)? };
+                match stored {
+                    Some(bytes) => {
+                        job.add_hole(bytes.start - self.offset);
+                        (bytes.start, bytes.end)
+                    }
+                    None => {
+                        job.add_hole(room - self.offset);
+                        (room, if room < self.end { next_hole(job, room)?.min(self.end) } else { room })
+                    }
+                }
             }
         };
         if job.plan.preallocate && job.plan.holes == Holes::Kept && self.offset < self.data_end {
@@ -208,7 +218,7 @@ impl Piece {
 /// The first byte from `offset` on that may be data; `None` if there is a hole up to the end.
 fn next_data(job: &Job<'_>, offset: u64) -> Result<Option<u64>, Error> {
     job.meter.add_calls(1);
-    match seek(job.source.file, SeekFrom::Data(offset)) {
+    match sys::next_data(job.source.file, offset) {
         Ok(data) => Ok(Some(data)),
         Err(Errno::NXIO) => {
             // Behind the end is no data either: nothing may be made up.
@@ -221,13 +231,92 @@ fn next_data(job: &Job<'_>, offset: u64) -> Result<Option<u64>, Error> {
     }
 }
 
+/// The first bytes that are not zeros of what the system calls a hole, from a block's start on; `None` if there are
+/// none. What follows them may be zeros. Reads up to there.
+fn bytes_in_hole(job: &Job<'_>, hole: Range<u64>) -> Result<Option<Range<u64>>, Error> {
+    let mut buffer = vec![0; at_most(hole.end - hole.start, job.meter.step_bytes(LOOK_BYTES))];
+    let mut offset = hole.start;
+    while offset < hole.end && !job.failed.load(Ordering::Relaxed) {
+        job.check_stopped()?;
+        let step = at_most(hole.end - offset, buffer.len());
+        job.meter.pass(step, || job.failed.load(Ordering::Relaxed));
+        let read = read(job.source, &mut buffer[..step], offset, job.meter)?;
+        if read == 0 {
+            return Err(ended_early(job.source, offset));
+        }
+        match first_run(&buffer[..read], offset) {
+            (zeros, true) => offset += file_bytes(zeros),
+            // All that was read is copied: so a file is read twice at most, however zeros and others take turns.
+            (_, false) => return Ok(Some(offset..offset + file_bytes(read))),
+        }
+    }
+    Ok(None)
+}
+
 /// The first byte of a hole behind the data at `offset`; that may be the end of the file.
 fn next_hole(job: &Job<'_>, offset: u64) -> Result<u64, Error> {
     job.meter.add_calls(1);
-    match seek(job.source.file, SeekFrom::Hole(offset)) {
+    match sys::next_hole(job.source.file, offset, job.len) {
         Ok(hole) if hole > offset => Ok(hole),
         // It has become a hole since, or the file has ended; reading tells.
         Ok(_) | Err(Errno::NXIO | Errno::INVAL | Errno::OPNOTSUPP) => Ok(job.len),
         Err(errno) => Err(Error::os("looking for holes in", job.source.name)(errno.into())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io::ErrorKind;
+    use std::path::Path;
+
+    use super::*;
+    use crate::plan::{Facts, Request};
+
+    /// A file of zeros, but for these bytes.
+    fn with_ones(len: u64, ones: &[u64]) -> File {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(len).unwrap();
+        for &one in ones {
+            assert_eq!(sys::write_at(&file, &[1], one).unwrap(), 1);
+        }
+        file
+    }
+
+    #[test]
+    fn bytes_that_were_stored_in_a_hole_are_found() {
+        const LEN: u64 = 3 << 20;
+        let look = file_bytes(LOOK_BYTES);
+        let plan = Plan::new(Request::default(), Facts::new(LEN));
+        let meter = Meter::new();
+        for (ones, hole, found) in [
+            (&[][..], 0..LEN, None),
+            (&[0], 0..LEN, Some(0..look)),
+            (&[0], 4096..LEN, None),
+            (&[4095], 4000..LEN, Some(4000..4000 + look)),
+            (&[5000], 0..LEN, Some(4096..4096 + look)),
+            (&[5000], 0..5000, None),
+            (&[5000], 0..5001, Some(4096..5001)),
+            (&[LEN - 1], 0..LEN, Some(LEN - 4096..LEN)),
+            (&[look, 2 * look], 10..LEN, Some(look..2 * look)),
+        ] {
+            let file = with_ones(LEN, ones);
+            let file = NamedFile::new(&file, Path::new("file"));
+            let job = Job::new(file, file, 0, LEN, &plan, &meter);
+            assert_eq!(bytes_in_hole(&job, hole.clone()).unwrap(), found, "{ones:?} in {hole:?}");
+        }
+    }
+
+    #[test]
+    fn a_hole_behind_the_end_is_an_error() {
+        let plan = Plan::new(Request::default(), Facts::new(9000));
+        let (file, meter) = (with_ones(5000, &[]), Meter::new());
+        let file = NamedFile::new(&file, Path::new("file"));
+        let job = Job::new(file, file, 0, 9000, &plan, &meter);
+        let refused = bytes_in_hole(&job, 0..9000);
+        let is_end = |source: &std::io::Error| source.kind() == ErrorKind::UnexpectedEof;
+        assert!(matches!(&refused, Err(Error::Os { source, .. }) if is_end(source)), "{refused:?}");
+        meter.stop();
+        assert!(matches!(bytes_in_hole(&job, 0..5000), Err(Error::Cancelled { .. })));
     }
 }

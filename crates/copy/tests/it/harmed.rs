@@ -1,5 +1,5 @@
-//! Others at work on the same names while a copy runs: nothing outside the source is read, nothing outside the destination
-//! is written, and what two copies make is whole.
+//! Others at work on the same names while a copy runs: nothing outside the source is read, nothing outside the
+//! destination is written, and what two copies make is whole.
 
 use std::fs;
 use std::num::NonZero;

@@ -1,5 +1,5 @@
-//! Whatever system call fails, and however: one error says so in one line, the destination is the old one or the new one,
-//! and no temporary file is left. What is only interrupted is tried again.
+//! Whatever system call fails, and however: one error says so in one line, the destination is the old one or the new
+//! one, and no temporary file is left. What is only interrupted is tried again.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,5 +1,5 @@
-//! A copy that is killed, by SIGKILL, at any system call that changes something: what it leaves is the old destination or
-//! the new one, whole; and the same copy, made again, succeeds and leaves nothing else.
+//! A copy that is killed, by SIGKILL, at any system call that changes something: what it leaves is the old destination
+//! or the new one, whole; and the same copy, made again, succeeds and leaves nothing else.
 
 use std::collections::BTreeMap;
 use std::fs::{self, Permissions};

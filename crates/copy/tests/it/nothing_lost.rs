@@ -1,14 +1,21 @@
 //! Whatever goes wrong, the old destination is untouched and no temporary file is left.
 
+// Symbolic links, owners, a small tmpfs.
+#[cfg(target_os = "linux")]
+#[path = "nothing_lost/linux.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "nothing_lost/windows.rs"]
+mod system;
+
 use std::fs::{self, File};
 use std::io::ErrorKind;
 use std::num::NonZero;
-use std::os::unix::fs::{FileExt, MetadataExt, chown, symlink};
 use std::path::Path;
 use std::thread;
 
-use mapio_copy::{CopyOptions, Error, Meter, Refusal};
-use mapio_testkit::{SmallFs, pattern, report, skip};
+use mapio_copy::{CopyOptions, Error, Meter};
+use mapio_testkit::{FileAt, report};
 
 use crate::support::{assert_holds, every_way};
 
@@ -20,20 +27,18 @@ fn a_file_is_not_copied_onto_itself_by_any_name() {
     let path = |name| dir.path().join(name);
     fs::write(path("file"), OLD).expect("room");
     fs::hard_link(path("file"), path("hard")).expect("room");
-    symlink("file", path("soft")).expect("room");
-    symlink("soft", path("softer")).expect("room");
     fs::create_dir(path("folder")).expect("room");
     let round_about = path("folder").join("../file");
     for (name, way) in every_way() {
-        for from in [&path("file"), &path("hard"), &path("soft"), &path("softer"), &round_about] {
-            for to in [&path("file"), &path("hard"), &path("soft"), &path("softer"), &round_about, &dir.path().into()] {
+        for from in [&path("file"), &path("hard"), &round_about] {
+            for to in [&path("file"), &path("hard"), &round_about, &dir.path().into()] {
                 let error = way.copy(from, to).expect_err("the same file");
                 assert!(matches!(error, Error::SameFile { .. }), "{name}: {from:?} to {to:?}: {error:?}");
             }
         }
     }
     assert_eq!(fs::read_to_string(path("file")).expect("untouched"), OLD);
-    assert_holds(dir.path(), &["file", "folder", "hard", "soft", "softer"]);
+    assert_holds(dir.path(), &["file", "folder", "hard"]);
 }
 
 #[test]
@@ -53,81 +58,40 @@ fn a_source_that_is_missing_or_unreadable_is_named() {
     assert_holds(dir.path(), &["target"]);
 }
 
-#[test]
-fn a_destination_that_cannot_be_made_is_named() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let path = |name| dir.path().join(name);
-    fs::write(path("source"), "new").expect("room");
-    symlink("nowhere", path("dangling")).expect("room");
-    symlink("loop", path("loop")).expect("room");
-    let long = dir.path().join("x".repeat(300));
-    let cases: [(&Path, &[ErrorKind]); 5] = [
-        (Path::new("/proc/mapio"), &[ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::Unsupported]),
-        (&path("missing/target"), &[ErrorKind::NotFound]),
-        (&path("source/target"), &[ErrorKind::NotADirectory]),
-        (&path("target/"), &[ErrorKind::NotADirectory]),
-        (&long, &[ErrorKind::InvalidFilename]),
-    ];
+/// Copies a file to destinations that can't be made, in every way: each is an error of one of the kinds.
+fn assert_named(source: &Path, cases: &[(&Path, &[ErrorKind])]) {
     for (name, way) in every_way() {
         for (target, kinds) in cases {
-            match way.copy(path("source"), target) {
+            match way.copy(source, target) {
                 Err(Error::Os { source, .. }) => {
                     assert!(kinds.contains(&source.kind()), "{name}: {target:?}: {source}")
                 }
                 other => panic!("{name}: {target:?}: {other:?}"),
             }
         }
-        assert!(way.copy(path("source"), path("loop")).is_err(), "{name}");
-        let dangling = way.copy(path("source"), path("dangling"));
-        assert!(matches!(dangling, Err(Error::Refused { refusal: Refusal::Dangling, .. })), "{name}: {dangling:?}");
-    }
-    assert_holds(dir.path(), &["dangling", "loop", "source"]);
-}
-
-/// The owner of a file that is replaced keeps it; root only can give a file away.
-#[test]
-fn a_destination_keeps_its_owner() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let (source, target) = (dir.path().join("source"), dir.path().join("target"));
-    fs::write(&source, "new").expect("room");
-    fs::write(&target, OLD).expect("room");
-    if let Err(error) = chown(&target, Some(65534), Some(65533)) {
-        return skip("a_destination_keeps_its_owner", &format!("giving a file away needs root: {error}"));
-    }
-    for (name, way) in every_way() {
-        way.copy(&source, &target).unwrap_or_else(|error| panic!("{name}: {error:?}"));
-        let metadata = fs::metadata(&target).expect("the copy");
-        assert_eq!((metadata.uid(), metadata.gid()), (65534, 65533), "{name}");
     }
 }
 
 #[test]
-fn a_full_disk_is_an_error_and_the_old_destination_stays() {
-    let test = "a_full_disk_is_an_error_and_the_old_destination_stays";
-    let fs = match SmallFs::tmpfs(1 << 20) {
-        Ok(fs) => fs,
-        Err(error) => return skip(test, &format!("mounting a tmpfs needs root: {error}")),
-    };
+fn a_destination_that_cannot_be_made_is_named() {
     let dir = tempfile::tempdir().expect("a folder");
-    let source = dir.path().join("source");
-    fs::write(&source, pattern(40 << 20)).expect("room");
-    let target = fs.path().join("target");
-    fs::write(&target, OLD).expect("room");
-    for (name, way) in every_way() {
-        for to in [&target, &fs.path().join("new")] {
-            match way.copy(&source, to) {
-                Err(Error::Os { source, .. }) => assert_eq!(source.kind(), ErrorKind::StorageFull, "{name}"),
-                other => panic!("{name}: {other:?}"),
-            }
-        }
-        assert_eq!(fs::read_to_string(&target).expect("untouched"), OLD, "{name}");
-        assert_holds(fs.path(), &["target"]);
-    }
+    let path = |name| dir.path().join(name);
+    fs::write(path("source"), "new").expect("room");
+    let long = dir.path().join("x".repeat(300));
+    let cases: [(&Path, &[ErrorKind]); 3] = [
+        (&path("missing/target"), &[ErrorKind::NotFound]),
+        // Windows tells of a folder on the way that is none as of one that is missing, and Wine of a long name, too.
+        (&path("source/target"), &[ErrorKind::NotADirectory, ErrorKind::NotFound]),
+        (&long, &[ErrorKind::InvalidFilename, ErrorKind::NotFound]),
+    ];
+    assert_named(&path("source"), &cases);
+    assert_holds(dir.path(), &["source"]);
 }
 
 /// What is done to the source in the middle of a copy.
 #[derive(Debug, Clone, Copy)]
 enum Change {
+    #[cfg_attr(windows, expect(dead_code, reason = "Windows cuts no file that is mapped"))]
     Shrink,
     Grow,
     Rewrite,
@@ -140,11 +104,12 @@ fn a_source_that_changes_during_the_copy_is_an_error_with_every_engine() {
     let ways = every_way();
     let dir = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).expect("a folder");
     for (name, way) in &ways {
-        for change in [Change::Shrink, Change::Grow, Change::Rewrite] {
-            change_during_copy(dir.path(), len, name, way, change);
+        for change in system::CHANGES {
+            change_during_copy(dir.path(), len, name, way, *change);
         }
     }
-    report("a source that changes during the copy", &format!("{} ways, 3 changes in the middle, all Err", ways.len()));
+    let (ways, changes) = (ways.len(), system::CHANGES.len());
+    report("a source that changes during the copy", &format!("{ways} ways, {changes} changes in the middle, all Err"));
 }
 
 /// Changes the source while it is copied, until that has come in the middle of a copy.
@@ -167,8 +132,8 @@ fn change_during_copy(dir: &Path, len: usize, name: &str, way: &CopyOptions, cha
             }
             match change {
                 Change::Shrink => file.set_len(4096),
-                Change::Grow => file.write_all_at(b"more", total),
-                Change::Rewrite => file.write_all_at(b"other", 100),
+                Change::Grow => FileAt::write_all_at(&file, b"more", total),
+                Change::Rewrite => FileAt::write_all_at(&file, b"other", 100),
             }
             .expect("own file");
             // If bytes were still missing after the change, the copy has looked at the source later than that.

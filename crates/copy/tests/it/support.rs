@@ -1,15 +1,18 @@
 //! Files, and every way to copy them.
 
-use std::collections::BTreeMap;
+// Owners, permission bits and extended attributes.
+#[cfg(target_os = "linux")]
+mod linux;
+
 use std::fs;
-use std::hash::{DefaultHasher, Hasher};
 use std::num::NonZero;
-use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use mapio_copy::{CopyOptions, Engine, Error, Meter, Observer, Summary, Target};
+
+#[cfg(target_os = "linux")]
+pub(crate) use linux::{mark, mark_of, picture_of};
 
 /// Every engine, with the buffers that matter to it.
 pub(crate) fn every_way() -> Vec<(String, CopyOptions)> {
@@ -79,49 +82,8 @@ pub(crate) fn names_below(folder: &Path) -> Vec<PathBuf> {
 
 /// Checks that no temporary file is left anywhere below a folder.
 pub(crate) fn assert_no_temporaries(folder: &Path, case: &str) {
-    let is_temporary = |path: &PathBuf| path.file_name().is_some_and(|name| name.as_bytes().starts_with(b".mapio-"));
+    let is_temporary =
+        |path: &PathBuf| path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".mapio-"));
     let left: Vec<_> = names_below(folder).into_iter().filter(is_temporary).collect();
     assert!(left.is_empty(), "{case}: left behind: {left:?}");
-}
-
-/// What can be told of everything below a folder: contents, and the identity, which is kind, mode, owner, extended
-/// attribute, and which names are one file; for comparing. Times are left out.
-pub(crate) fn picture_of(folder: &Path) -> BTreeMap<PathBuf, (String, String)> {
-    let mut first_names = BTreeMap::new();
-    let mut picture = BTreeMap::new();
-    for path in names_below(folder) {
-        let metadata = path.symlink_metadata().expect("it is there");
-        let name = path.strip_prefix(folder).expect("below it").to_owned();
-        let first = first_names.entry((metadata.dev(), metadata.ino())).or_insert_with(|| name.clone()).clone();
-        let kind = metadata.file_type();
-        let contents = if kind.is_file() {
-            let bytes = fs::read(&path).expect("readable");
-            let mut hasher = DefaultHasher::new();
-            hasher.write(&bytes);
-            format!("{} bytes, {:x}", bytes.len(), hasher.finish())
-        } else if kind.is_symlink() {
-            format!("{:?}", fs::read_link(&path).expect("a link"))
-        } else {
-            String::new()
-        };
-        let (mode, uid, gid) = (metadata.mode(), metadata.uid(), metadata.gid());
-        let mark = if kind.is_file() { mark_of(&path) } else { None };
-        let identity = format!("{mode:o} {uid} {gid} {mark:?} of {first:?}");
-        picture.insert(name, (contents, identity));
-    }
-    picture
-}
-
-/// The extended attribute that the tests use.
-const MARK: &str = "user.mark";
-
-/// Gives a file an extended attribute; `false` where there are none.
-pub(crate) fn mark(path: &Path, value: &str) -> bool {
-    rustix::fs::setxattr(path, MARK, value.as_bytes(), rustix::fs::XattrFlags::empty()).is_ok()
-}
-
-pub(crate) fn mark_of(path: &Path) -> Option<String> {
-    let mut buffer = [0; 64];
-    let len = rustix::fs::getxattr(path, MARK, &mut buffer[..]).ok()?;
-    String::from_utf8(buffer[..len].to_vec()).ok()
 }

@@ -14,16 +14,16 @@ pub(crate) fn after_read() {
     unsafe { asm!("dmb oshld", options(nostack, preserves_flags)) };
 }
 
-/// Orders all stores before it before a write to a register. Loads are not ordered: a buffer that was read is given back by
-/// a fence of all accesses first.
+/// Orders all stores before it before a write to a register. Loads are not ordered: a buffer that was read is given
+/// back by a fence of all accesses first.
 #[inline(always)]
 pub(crate) fn before_write() {
     // SAFETY: a barrier between stores, for the outer shareable domain.
     unsafe { asm!("dmb oshst", options(nostack, preserves_flags)) };
 }
 
-/// Waits until all stores before it have arrived. Loads are not waited for: what calls it has written to write-combining
-/// memory, and reads nothing there.
+/// Waits until all stores before it have arrived. Loads are not waited for: what calls it has written to
+/// write-combining memory, and reads nothing there.
 pub(crate) fn flush_writes() {
     // SAFETY: a barrier that waits for the stores before it, and does nothing else.
     unsafe { asm!("dsb st", options(nostack, preserves_flags)) };

@@ -22,8 +22,8 @@ use crate::width::Width;
 /// access is an [`Error::Fault`], where others are killed by a signal.
 ///
 /// On x86-64, [`read`](RegisterIo::read) and [`write`](RegisterIo::write) are ordered by the processor, and so are the
-/// relaxed forms; write-combining memory ([`flush`](Self::flush)) is not. On aarch64 `dmb oshld` follows a read and `dmb
-/// oshst` precedes a write, as in Linux.
+/// relaxed forms; write-combining memory ([`flush`](Self::flush)) is not. On aarch64 `dmb oshld` follows a read and
+/// `dmb oshst` precedes a write, as in Linux.
 ///
 /// # Platforms
 /// x86-64 and aarch64. Elsewhere accesses would be system calls, which the kernel refuses for devices, and making one
@@ -38,13 +38,13 @@ pub struct Mmio {
 
 impl Mmio {
     /// Maps bytes of a file that stands for a device, for reading and writing: `range` counts from the start of it, for
-    /// /dev/mem from address 0. Nothing but the range is accessible through it, though whole pages are mapped. It is opened
-    /// with `O_SYNC`, by which /dev/mem maps uncached what would be cached otherwise.
+    /// /dev/mem from address 0. Nothing but the range is accessible through it, though whole pages are mapped. It is
+    /// opened with `O_SYNC`, by which /dev/mem maps uncached what would be cached otherwise.
     ///
     /// # Errors
-    /// [`Error::Os`] when it can't be opened: `EACCES` and `EPERM` for those who may not. [`Error::Map`] with what mmap(2)
-    /// says: `EPERM` from a kernel that keeps programs away from a device that it drives itself (`iomem=relaxed`), `EINVAL`
-    /// for I/O ports that are not in memory.
+    /// [`Error::Os`] when it can't be opened: `EACCES` and `EPERM` for those who may not. [`Error::Map`] with what
+    /// mmap(2) says: `EPERM` from a kernel that keeps programs away from a device that it drives itself
+    /// (`iomem=relaxed`), `EINVAL` for I/O ports that are not in memory.
     pub fn open(path: impl AsRef<Path>, range: Range<u64>) -> Result<Self, Error> {
         let path = path.as_ref();
         let name = path.display().to_string();

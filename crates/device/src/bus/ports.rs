@@ -13,8 +13,8 @@ use crate::width::Width;
 /// Ports of an x86 processor, accessed by its `in` and `out` instructions.
 ///
 /// An access is one instruction, in order with all others: ports are not cached, and the processor waits for each
-/// (Intel SDM volume 1, 19.6 "Ordering I/O"). There are no accesses of 64 bits, and none at ports that are no multiple of
-/// the width, which the processor may split (the same, 19.3 "I/O Address Space").
+/// (Intel SDM volume 1, 19.6 "Ordering I/O"). There are no accesses of 64 bits, and none at ports that are no multiple
+/// of the width, which the processor may split (the same, 19.3 "I/O Address Space").
 ///
 /// The kernel allows ports to a thread, so this can't be sent to, or used by, another. What was allowed stays allowed
 /// when this is dropped, because another `Ports` of the same thread may have some of the same ports.

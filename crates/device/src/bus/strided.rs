@@ -4,8 +4,8 @@ use crate::bus::{RegisterIo, check, refused};
 use crate::error::Error;
 use crate::width::Width;
 
-/// Byte-wide registers that stand `stride` bytes apart, and are accessed by a width of their own, as a bus on which they
-/// are bytes side by side: what device trees call `reg-shift` and `reg-io-width`.
+/// Byte-wide registers that stand `stride` bytes apart, and are accessed by a width of their own, as a bus on which
+/// they are bytes side by side: what device trees call `reg-shift` and `reg-io-width`.
 #[derive(Debug)]
 pub struct Strided<B> {
     bus: B,

@@ -1,9 +1,9 @@
 //! A model of the 16550.
 //!
 //! The registers that keep what is written (DLL, DLM, IER, LCR, MCR, SCR) and the lines in loopback are
-//! `vm_superio::Serial`'s. It has no transmitter that takes time, no FIFO control, no errors and no line to anybody, and
-//! forgets received bytes' interrupts when IIR is read; so what moves bytes and interrupts is ours, after the data sheet:
-//! THR, RBR, FCR, IIR, LSR, MSR. AFE (bit 5 of MCR) works as in a TL16C550C.
+//! `vm_superio::Serial`'s. It has no transmitter that takes time, no FIFO control, no errors and no line to anybody,
+//! and forgets received bytes' interrupts when IIR is read; so what moves bytes and interrupts is ours, after the data
+//! sheet: THR, RBR, FCR, IIR, LSR, MSR. AFE (bit 5 of MCR) works as in a TL16C550C.
 
 use std::io::{Sink, sink};
 use std::time::{Duration, Instant};
@@ -223,7 +223,8 @@ impl Ns16550 {
     }
 }
 
-/// Of a TL16C550C: with the largest trigger it keeps only the last byte's place free, and otherwise waits until all are taken.
+/// Of a TL16C550C: with the largest trigger it keeps only the last byte's place free, and otherwise waits until all are
+/// taken.
 fn automatic_rts(trigger: usize) -> AutomaticRts {
     if trigger == 14 {
         return AutomaticRts { falls_at: FIFO_BYTES - 1, rises_at: FIFO_BYTES - 2 };

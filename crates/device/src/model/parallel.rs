@@ -11,8 +11,8 @@ const ACK: Duration = Duration::from_micros(5);
 
 /// A parallel port, and a printer that keeps what it has received.
 ///
-/// The printer is busy for some time with each byte, then acknowledges it, which interrupts until the status register is
-/// read. A byte that comes while it is busy is lost, as on paper.
+/// The printer is busy for some time with each byte, then acknowledges it, which interrupts until the status register
+/// is read. A byte that comes while it is busy is lost, as on paper.
 #[derive(Debug)]
 pub struct Printer {
     data: u8,

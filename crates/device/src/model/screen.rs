@@ -48,8 +48,8 @@ const TUBE_REGISTERS: usize = 25;
 /// Why it refuses an access.
 const ONLY_BYTES: &str = "there are registers of 8 bits only";
 
-/// The memory of a text screen with so many columns and rows: a [`TextScreen`](crate::screen::TextScreen) for it shows what
-/// would be seen. Zeros at first: blanks.
+/// The memory of a text screen with so many columns and rows: a [`TextScreen`](crate::screen::TextScreen) for it shows
+/// what would be seen. Zeros at first: blanks.
 ///
 /// # Errors
 /// [`Error::Invalid`] for a screen without cells; [`Error::Map`] when there is no memory.
@@ -129,8 +129,8 @@ impl Model for Tube {
 /// The registers of the [Bochs display](crate::screen::bochs): BAR 2 of the PCI device, with those of the VGA that
 /// decide whether there is a picture.
 ///
-/// It has a mode when it is switched on with one that it has memory for. As QEMU's, it has no accesses but those of 16 bits
-/// to these registers, and those of 8 bits to the VGA's.
+/// It has a mode when it is switched on with one that it has memory for. As QEMU's, it has no accesses but those of 16
+/// bits to these registers, and those of 8 bits to the VGA's.
 #[derive(Debug, Clone)]
 pub struct Bochs {
     memory_bytes: u64,

@@ -1,8 +1,8 @@
 //! The line between two serial ports, for models of them.
 //!
-//! Each end has a transmitter with its FIFO and a receiver with its FIFO; the line moves bytes from one to the other, one
-//! each frame's time. Models of UARTs are registers in front of an end. At the other end is a [`Peer`], which stands for
-//! the world, or another model: [`null_modem`].
+//! Each end has a transmitter with its FIFO and a receiver with its FIFO; the line moves bytes from one to the other,
+//! one each frame's time. Models of UARTs are registers in front of an end. At the other end is a [`Peer`], which
+//! stands for the world, or another model: [`null_modem`].
 //!
 //! The line itself knows what happens when: [`Line::advance`] does everything up to a time, in its order, whoever asks
 //! first. An event that comes nearer because of what one end does wakes the other end's interrupt.

@@ -60,8 +60,8 @@ registers! {
     }
 }
 
-/// Finds the display, sets its mode, and opens its memory, whose writes are to be [flushed](Mmio::flush). What was shown
-/// before is lost, also a console of the kernel.
+/// Finds the display, sets its mode, and opens its memory, whose writes are to be [flushed](Mmio::flush). What was
+/// shown before is lost, also a console of the kernel.
 ///
 /// # Errors
 /// [`Error::NotFound`]; those of [`set_mode`] and of opening PCI devices' memory.
@@ -75,8 +75,8 @@ pub fn open(system: &System, size: Size, format: Format) -> Result<Framebuffer<M
 /// Sets the mode of the display with these registers, and answers where its pixels are.
 ///
 /// # Errors
-/// [`Error::Invalid`] for a size of more than 16 bits, or a format that it does not have; [`Error::Unexpected`] if there is no such
-/// display, or it can't show that; those of the bus.
+/// [`Error::Invalid`] for a size of more than 16 bits, or a format that it does not have; [`Error::Unexpected`] if
+/// there is no such display, or it can't show that; those of the bus.
 pub fn set_mode(bus: impl RegisterIo, size: Size, format: Format) -> Result<Layout, Error> {
     let sides = u16::try_from(size.width).ok().zip(u16::try_from(size.height).ok());
     let (width, height) =

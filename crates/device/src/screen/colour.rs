@@ -30,7 +30,8 @@ pub enum Colour {
     White,
 }
 
-/// Each colour, its name, and its red, green and blue as IBM's VGA has them (`default_red` in Linux's drivers/tty/vt/vt.c).
+/// Each colour, its name, and its red, green and blue as IBM's VGA has them (`default_red` in Linux's
+/// drivers/tty/vt/vt.c).
 const TABLE: [(Colour, &str, [u8; 3]); 16] = [
     (Colour::Black, "black", [0x00, 0x00, 0x00]),
     (Colour::Blue, "blue", [0x00, 0x00, 0xaa]),

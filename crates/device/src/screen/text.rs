@@ -49,8 +49,8 @@ pub struct Cell {
 
 /// A text screen: 80 columns and 25 rows, or others.
 ///
-/// It keeps where the next character goes, and its colours; what is on the screen is in the screen's memory alone, which
-/// others may write to as well. One access of 16 bits is one cell.
+/// It keeps where the next character goes, and its colours; what is on the screen is in the screen's memory alone,
+/// which others may write to as well. One access of 16 bits is one cell.
 ///
 /// ```
 /// use mapio_device::model;
@@ -130,9 +130,10 @@ impl<B: RegisterIo> TextScreen<B> {
         Ok(())
     }
 
-    /// Prints. `\n` begins the next row, `\r` the same row again; `\t` goes to the next column that is a multiple of 8, at
-    /// most to the end of the row; `\u{8}` goes one back; `\u{c}` clears. Behind the last column comes the next row, as soon as there is
-    /// something to be put there; behind the last row all rows move up. What the font does not have is a `?`.
+    /// Prints. `\n` begins the next row, `\r` the same row again; `\t` goes to the next column that is a multiple of 8,
+    /// at most to the end of the row; `\u{8}` goes one back; `\u{c}` clears. Behind the last column comes the next row,
+    /// as soon as there is something to be put there; behind the last row all rows move up. What the font does not have
+    /// is a `?`.
     ///
     /// # Errors
     /// Those of the bus.
@@ -183,8 +184,8 @@ impl<B: RegisterIo> TextScreen<B> {
         Ok(text)
     }
 
-    /// Reads the screen back as a picture, in the font of IBM's monochrome adapter: 9 by 14 pixels for each cell, without the
-    /// cursor.
+    /// Reads the screen back as a picture, in the font of IBM's monochrome adapter: 9 by 14 pixels for each cell,
+    /// without the cursor.
     ///
     /// # Errors
     /// Those of the bus.

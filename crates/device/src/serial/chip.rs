@@ -69,7 +69,8 @@ pub trait Chip {
     fn control(&mut self, control: Control) -> Result<(), Error>;
 }
 
-/// What stands in the receiver: a byte; or an error in the place of one that has come wrong, or of those that were lost.
+/// What stands in the receiver: a byte; or an error in the place of one that has come wrong, or of those that were
+/// lost.
 pub type Received = Result<u8, LineError>;
 
 /// What can be waited for.

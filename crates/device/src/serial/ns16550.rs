@@ -187,8 +187,8 @@ impl<B: RegisterIo> Ns16550<B> {
         Self { automatic: true, ..self }
     }
 
-    /// The same, interrupting for so many bytes in the receiver's FIFO: 1, 4, 8 or 14, and otherwise the next smaller of
-    /// them. 8 at first. Fewer bytes than that interrupt after the time of four without one; so 1 gives the shortest
+    /// The same, interrupting for so many bytes in the receiver's FIFO: 1, 4, 8 or 14, and otherwise the next smaller
+    /// of them. 8 at first. Fewer bytes than that interrupt after the time of four without one; so 1 gives the shortest
     /// latency, and 14 the fewest interrupts.
     #[must_use]
     pub fn with_trigger(self, bytes: usize) -> Self {

@@ -172,9 +172,9 @@ impl<B: RegisterIo> Pl011<B> {
         Ok(Self { registers, clock_hz, trigger, line, flow, has_told: false, held: None })
     }
 
-    /// The same, interrupting for so many bytes in the receiver's FIFO: 2, 4, 8, 12 or 14, and otherwise the next smaller of
-    /// them, or 2. 8 at first. Fewer bytes than that interrupt after the time of 32 bits without one. A FIFO of 32 bytes, which
-    /// later revisions have, interrupts for twice as many.
+    /// The same, interrupting for so many bytes in the receiver's FIFO: 2, 4, 8, 12 or 14, and otherwise the next
+    /// smaller of them, or 2. 8 at first. Fewer bytes than that interrupt after the time of 32 bits without one. A FIFO
+    /// of 32 bytes, which later revisions have, interrupts for twice as many.
     #[must_use]
     pub fn with_trigger(self, bytes: usize) -> Self {
         let trigger = match bytes {
@@ -205,8 +205,8 @@ impl<B: RegisterIo> Pl011<B> {
         Ok(state)
     }
 
-    /// Waits until the byte that is on the line has left it, as the manual wants before anything is set up anew (DDI 0183,
-    /// 3.3.8). Not for ever: its speed is not known, and bytes behind it keep the chip busy although it is off.
+    /// Waits until the byte that is on the line has left it, as the manual wants before anything is set up anew (DDI
+    /// 0183, 3.3.8). Not for ever: its speed is not known, and bytes behind it keep the chip busy although it is off.
     fn finish_frame(&self) -> Result<(), Error> {
         let start = Instant::now();
         while self.state()?.busy() == 1 && start.elapsed() < LAST_FRAME {

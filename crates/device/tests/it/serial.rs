@@ -9,10 +9,11 @@ mod others;
 
 use std::time::Duration;
 
-use mapio_device::model::serial::{Timing, Uart};
+use mapio_device::model::serial::{Peer, Timing, Uart};
 use mapio_device::model::{Ns16550 as Ns16550Model, Pl011 as Pl011Model, Simulated, SimulatedInterrupt};
 use mapio_device::serial::{Chip, Ns16550, Pl011, Serial, Settings};
-use mapio_device::{Driven, Polled, Waiting};
+use mapio_device::{Driven, Error, LineError, Polled, Waiting};
+use mapio_testkit::pattern;
 
 /// Of both chips, so that a megabaud is in reach.
 const CLOCK_HZ: u32 = 48_000_000;
@@ -94,6 +95,21 @@ fn port<K: Kind, W: Way<K::Model>>(bus: &Simulated<K::Model>, settings: Settings
     let mut port = Serial::new(K::chip(bus.clone()), W::of(bus), settings).expect("a model");
     port.set_timeout(HANG_GUARD);
     port
+}
+
+/// Sends more than a FIFO holds: what it held is read first, then the loss is told, for the `round`-th time, and then
+/// goes on.
+fn lose_and_be_told(port: &mut Serial<impl Chip, impl Waiting>, peer: &Peer, round: u64) {
+    let sent = pattern(20);
+    peer.send(&sent);
+    let mut buffer = [0; 64];
+    assert_eq!(port.read(&mut buffer).expect("a model"), 16);
+    assert_eq!(buffer[..16], sent[..16]);
+    let lost = port.read(&mut buffer);
+    assert!(matches!(lost, Err(Error::Line { kind: LineError::Overrun, .. })), "{lost:?}");
+    peer.send(b"x");
+    assert_eq!(port.read(&mut buffer).expect("a model"), 1);
+    assert_eq!((buffer[0], port.overruns()), (b'x', round));
 }
 
 /// Runs a generic function of a chip and a way to wait for all four.

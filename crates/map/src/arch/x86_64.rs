@@ -1,6 +1,6 @@
 //! Guarded accesses of x86-64.
 //!
-//! Every instruction that may fault is named in the exception table (see `sys/linux/guard.rs`) by a record that the
+//! Every instruction that may fault is named in the exception table (see `table.rs`) by a record that the
 //! assembler emits beside it. On a fault the handler moves the program counter to the record's landing and, where the
 //! record names a register, puts a [`FaultWord`] there. All code here leaves the direction flag and the stack alone,
 //! so a landing needs no repair.
@@ -8,7 +8,6 @@
 //! Bulk copies keep one invariant: at every landing the bytes before the progress counter are copied. `rep movsb`
 //! carries on from there byte by byte (`copy_exact`), so that the count is exact whatever the vector width.
 #![expect(unsafe_code, reason = "inline assembly on foreign memory")]
-#![expect(clippy::as_conversions, reason = "registers carry integers of every width")]
 #![expect(clippy::multiple_unsafe_ops_per_block, reason = "a dispatch by length has one proof for all its arms")]
 
 use core::arch::asm;
@@ -41,7 +40,7 @@ const FAST_STRINGS: u8 = 4;
 /// Makes sure that faults are caught, and looks what the processor can do. The second and later calls are cheap.
 ///
 /// # Errors
-/// sigaction(2) failed.
+/// The fault handler could not be installed.
 pub(crate) fn arm() -> io::Result<()> {
     let avx512 = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512vl");
     let vectors = match (avx512, is_x86_feature_detected!("avx2")) {
@@ -54,35 +53,71 @@ pub(crate) fn arm() -> io::Result<()> {
     guard::install()
 }
 
+cfg_select! {
+    windows => {
+        /// What a record stands between: in its section, and with a pointer that keeps it there; see `table.rs`.
+        macro_rules! record {
+            ($($line:expr),+) => {
+                concat!(
+                    ".pushsection .mapx, \"dr\"\n",
+                    ".balign 4\n",
+                    "90: ", $($line,)+
+                    ".popsection\n",
+                    ".pushsection .xdatamx, \"dr\"\n",
+                    ".balign 4\n",
+                    ".long 90b - .\n",
+                    ".popsection\n",
+                )
+            };
+        }
+    }
+    _ => {
+        /// What a record stands between: in its section, which is kept.
+        macro_rules! record {
+            ($($line:expr),+) => {
+                concat!(
+                    ".pushsection mapio_extable_v1, \"aR\", @progbits\n",
+                    ".balign 4\n",
+                    $($line,)+
+                    ".popsection\n",
+                )
+            };
+        }
+    }
+}
+
 /// Emits a record of the exception table: the instruction at the first label, behind us, may fault; the second
 /// label is its landing.
-/// The register, where one is given, is stored by the index that `ucontext_t` has it at (`REG_R8` = 0 and so on).
+/// The register, where one is given, is stored by the index that Linux's `ucontext_t` has it at (`REG_R8` = 0 and so
+/// on), on every system.
 macro_rules! guarded {
     ($from:literal => $to:literal) => {
-        concat!(
-            ".pushsection mapio_extable_v1, \"aR\", @progbits\n",
-            ".balign 4\n",
-            ".long ", $from, "b - ., ", $to, " - ., 255\n",
-            ".popsection\n",
-        )
+        record!(".long ", $from, "b - ., ", $to, " - ., 255\n")
     };
     ($from:literal => $to:literal, $register:literal) => {
-        concat!(
-            ".pushsection mapio_extable_v1, \"aR\", @progbits\n",
-            ".balign 4\n",
+        record!(
             ".long ", $from, "b - ., ", $to, " - .\n",
             ".set .Lmapio_index, 0\n",
             ".irp name, r8, r9, r10, r11, r12, r13, r14, r15, rdi, rsi, rbp, rbx, rdx, rax, rcx\n",
             ".ifc \\name, ", $register, "\n.long .Lmapio_index\n.endif\n",
             ".set .Lmapio_index, .Lmapio_index + 1\n",
-            ".endr\n",
-            ".popsection\n",
+            ".endr\n"
         )
     };
 }
 
 // Behind `guarded!`, which it uses.
 mod atomic;
+cfg_select! {
+    windows => {
+        mod win_context;
+        pub(crate) use win_context::{program_counter, resume_at};
+    }
+    _ => {
+        mod ucontext;
+        pub(crate) use ucontext::{program_counter, resume_at};
+    }
+}
 
 macro_rules! load {
     ($name:ident, $int:ty, $instruction:literal) => {
@@ -489,32 +524,10 @@ pub(crate) unsafe fn fill(dst: *mut u8, byte: u8, len: usize) -> Progress {
     Progress { done: len - rest, fault: FaultWord::from_register(word) }
 }
 
-/// The program counter of the interrupted code.
-///
-/// # Safety
-/// The context is the one that a signal handler was given.
-pub(crate) unsafe fn program_counter(context: *const libc::ucontext_t) -> usize {
-    // SAFETY: valid by the duty; no reference is made, since the kernel keeps the siginfo inside the context's range.
-    unsafe { (*context).uc_mcontext.gregs[libc::REG_RIP as usize] as usize }
-}
-
-/// Makes the interrupted code go on at `landing`, with `word` in the register of that index, if there is one.
-///
-/// # Safety
-/// The context is the one that a signal handler was given, and nobody else uses it.
-pub(crate) unsafe fn resume_at(context: *mut libc::ucontext_t, landing: usize, register: usize, word: FaultWord) {
-    // SAFETY: valid by the duty; the reference is to the registers alone, not to what the kernel keeps behind them.
-    let registers = unsafe { &mut (*context).uc_mcontext.gregs };
-    // Indices 0 to 14 are the general registers without the stack pointer (REG_R8 to REG_RCX); 255 stands for none.
-    if register <= libc::REG_RCX as usize {
-        registers[register] = word.bits() as i64;
-    }
-    registers[libc::REG_RIP as usize] = landing as i64;
-}
-
 #[cfg(test)]
+#[expect(clippy::as_conversions, reason = "small numbers")]
 mod tests {
-    use std::os::unix::fs::FileExt;
+    use mapio_testkit::FileAt;
 
     use super::*;
     use crate::MapOptions;
@@ -538,9 +551,9 @@ mod tests {
     fn every_vector_width_claims_only_bytes_before_the_one_that_faults() {
         const CUT: usize = 8192;
         let file = tempfile::tempfile().unwrap();
-        file.write_all_at(&[7; 2 * CUT], 0).unwrap();
-        let mapping = MapOptions::read_write().map(&file).unwrap();
-        file.set_len(CUT as u64).unwrap();
+        file.write_all_at(&[7; CUT], 0).unwrap();
+        // What is behind the file's end faults.
+        let mapping = MapOptions::read_write().len(2 * CUT).map(&file).unwrap();
         for (name, block, copy_blocks) in every_width() {
             for len in [block, block + 1, 3 * block - 1, 3 * block, 4 * block] {
                 for start in CUT - 3 * block..=CUT {
@@ -564,9 +577,9 @@ mod tests {
     fn both_ends_of_every_width_copy_all_or_claim_nothing() {
         const CUT: usize = 4096;
         let file = tempfile::tempfile().unwrap();
-        file.write_all_at(&[7; 2 * CUT], 0).unwrap();
-        let mapping = MapOptions::read_write().map(&file).unwrap();
-        file.set_len(CUT as u64).unwrap();
+        file.write_all_at(&[7; CUT], 0).unwrap();
+        // What is behind the file's end faults.
+        let mapping = MapOptions::read_write().len(2 * CUT).map(&file).unwrap();
         let mut widths: Vec<(usize, CopyBlocks)> = vec![
             (2, both_ends_2),
             (4, both_ends_4),

@@ -66,8 +66,8 @@ macro_rules! verbs_of_all {
         /// As [`advise`](Self::advise).
         ///
         /// # Safety
-        /// 1. No slice of the bytes is in use, here or in another mapping that shares them, while they change: that is now, and
-        ///    for [`UncheckedAdvice::Free`] until they are written to.
+        /// 1. No slice of the bytes is in use, here or in another mapping that shares them, while they change: that is
+        ///    now, and for [`UncheckedAdvice::Free`] until they are written to.
         /// 2. What is left is what the program expects of its bytes.
         pub unsafe fn unchecked_advise(&self, advice: UncheckedAdvice) -> io::Result<()> {
             self.range.region().madvise(self.range.whole(), advice.number())
@@ -123,7 +123,8 @@ macro_rules! verbs_of_all {
         /// `isize::MAX`. The mapping is then as it was.
         ///
         /// # Safety
-        /// 1. The file has `new_len` bytes from the mapping's first on, and what was promised when it was mapped holds for them.
+        /// 1. The file has `new_len` bytes from the mapping's first on, and what was promised when it was mapped holds
+        ///    for them.
         /// 2. Nobody uses an address of the mapping that was taken before and is no longer part of it.
         pub unsafe fn remap(&mut self, new_len: usize, options: RemapOptions) -> io::Result<()> {
             self.range.resize(new_len, options.moving())
@@ -401,7 +402,8 @@ debug_by_address!(Mmap MmapMut MmapRaw);
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::os::unix::fs::FileExt;
+
+    use mapio_testkit::FileAt;
 
     use super::*;
 

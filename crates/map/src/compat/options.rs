@@ -2,15 +2,15 @@
 #![expect(unsafe_code, reason = "constructors of slices whose bytes others can change")]
 
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 
 use super::descriptor::MmapAsRawDesc;
 use super::handles::{Mmap, MmapMut, MmapRaw};
 use super::range::{MappedRange, checked_len};
 use super::refusal::MapIfSafeError;
+use crate::descriptor::{self, BorrowedDescriptor};
 use crate::fault::Access;
 use crate::options::{HugePages, Protection};
-use crate::sys::{self, FileFacts, Request, Sharing};
+use crate::sys::{self, FileFacts, Request, Sharing, errno};
 
 /// Collects the options of a mapping; a `map` verb then makes it.
 ///
@@ -166,7 +166,7 @@ impl MmapOptions {
         let desc = file.as_raw_desc();
         // What is checked is what is mapped, whatever becomes of the number meanwhile.
         let kept = desc.borrow().and_then(|file| file.try_clone_to_owned()).map_err(MapIfSafeError::new_map_failed)?;
-        let file = kept.as_fd();
+        let file = descriptor::of(&kept);
         let measured = sys::facts(file).map_err(MapIfSafeError::new_unanswered)?;
         let len = self.len_in(&measured).map_err(MapIfSafeError::new_map_failed)?;
         sys::immutable(file).map_err(MapIfSafeError::new_not_safe)?;
@@ -203,7 +203,7 @@ impl MmapOptions {
             Some(0) => Some(HugePages::Default),
             Some(bits) => {
                 let bytes = 1usize.checked_shl(bits);
-                Some(HugePages::Bytes(bytes.ok_or_else(|| io::Error::from_raw_os_error(libc::EINVAL))?))
+                Some(HugePages::Bytes(bytes.ok_or_else(|| io::Error::from_raw_os_error(errno::INVALID))?))
             }
         };
         let page_bytes = match huge_pages {
@@ -265,7 +265,7 @@ impl MmapOptions {
 
     fn map_bytes(
         &self,
-        file: BorrowedFd<'_>,
+        file: BorrowedDescriptor<'_>,
         facts: &FileFacts,
         len: usize,
         access: (Protection, Sharing),
@@ -274,14 +274,14 @@ impl MmapOptions {
         // Whether a file can have such bytes at all, the kernel says: not `PageSpan`, whose refusals are others.
         let request = Request { offset: self.offset - lead, ..self.request(Some(file), facts.page_bytes, access) };
         let lead = usize::try_from(lead).map_err(io::Error::other)?;
-        let end = lead.checked_add(len).ok_or_else(|| io::Error::from_raw_os_error(libc::ENOMEM))?;
+        let end = lead.checked_add(len).ok_or_else(|| io::Error::from_raw_os_error(errno::NO_MEMORY))?;
         MappedRange::map(request, lead..end)
     }
 
     /// What all mappings are asked for with.
     fn request<'fd>(
         &self,
-        file: Option<BorrowedFd<'fd>>,
+        file: Option<BorrowedDescriptor<'fd>>,
         page_bytes: usize,
         (protection, sharing): (Protection, Sharing),
     ) -> Request<'fd> {

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::arch::FaultWord;
-use crate::fault::Access;
+use crate::fault::{Access, FaultKind};
 use crate::options::{HugePages, MapMode, Protection};
 use crate::page::PageRange;
 use crate::paging::{Advice, CacheCounts};
@@ -39,6 +39,8 @@ unsafe impl Send for Region {}
 unsafe impl Sync for Region {}
 
 impl Region {
+    pub(crate) const ATOMICS_POISON: bool = false;
+
     pub(crate) const EMPTY: Self =
         Self { base: std::ptr::dangling_mut(), len: 0, offset: 0, file: None, writes_back: false };
 
@@ -87,6 +89,10 @@ impl Region {
         self.len() == 0
     }
 
+    pub(crate) fn backed_bytes(&self) -> usize {
+        usize::MAX
+    }
+
     pub(crate) fn page_bytes(&self) -> usize {
         page_bytes()
     }
@@ -130,6 +136,10 @@ impl Region {
         self.flush(range)
     }
 
+    pub(crate) fn start_write_back(&self, _: Range<usize>, _: BorrowedFd<'_>, _: u64) -> io::Result<()> {
+        Ok(())
+    }
+
     pub(crate) fn residency(&self, range: Range<usize>) -> io::Result<Vec<bool>> {
         let first = range.start / page_bytes();
         Ok(vec![true; range.end.div_ceil(page_bytes()) - first])
@@ -153,6 +163,18 @@ impl Region {
 
     pub(crate) fn unlock(&self, _: Range<usize>) -> io::Result<()> {
         Ok(())
+    }
+
+    pub(crate) fn repair_atomics(&self) -> Result<(), i32> {
+        Ok(())
+    }
+
+    pub(crate) fn refuse_atomics(&mut self) -> bool {
+        false
+    }
+
+    pub(crate) fn fault_kind(&self, _: impl FnOnce(FaultWord) -> FaultKind, now: impl FnOnce() -> FaultKind) -> FaultKind {
+        now()
     }
 
     pub(crate) fn protect(&self, _: Range<usize>, _: Protection) -> io::Result<()> {
@@ -263,6 +285,16 @@ pub(crate) fn grow(file: BorrowedFd<'_>, _: u64, end: u64) -> io::Result<u64> {
     Ok(end)
 }
 
+pub(crate) const GROWS_IN_PLACE: bool = true;
+
+pub(crate) fn read_at(file: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    File::from(file.try_clone_to_owned()?).read_at(bytes, offset)
+}
+
+pub(crate) fn write_at(file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    File::from(file.try_clone_to_owned()?).write_at(bytes, offset)
+}
+
 pub(crate) fn append(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<usize> {
     Err(io::ErrorKind::Unsupported.into())
 }
@@ -289,7 +321,7 @@ pub(crate) fn set_len(file: BorrowedFd<'_>, len: u64) -> io::Result<()> {
 
 /// Miri has no `F_GETFL`.
 pub(crate) fn opened(_: BorrowedFd<'_>) -> io::Result<Opened> {
-    Ok(Opened { reads: true, writes: true, appends: false })
+    Ok(Opened { reads: true, writes: true, appends: false, maps: true })
 }
 
 pub(crate) fn reopen(file: BorrowedFd<'_>) -> io::Result<OwnedFd> {
@@ -342,6 +374,8 @@ pub(crate) fn has_advice(_: i32) -> bool {
     true
 }
 
+pub(crate) const NARROWEST_SCOPE: Scope = Scope::Thread;
+
 pub(crate) fn usage(_: Scope) -> io::Result<Usage> {
     Ok(Usage::default())
 }
@@ -361,6 +395,10 @@ pub(crate) unsafe fn futex_wait(_: *const u32, _: u32, _: Option<Duration>) -> i
 /// None here.
 pub(crate) unsafe fn futex_wake(_: *const u32, _: u32) -> io::Result<u32> {
     Ok(0)
+}
+
+pub(crate) fn fault_error(_: FaultWord) -> Option<io::Error> {
+    None
 }
 
 pub(crate) fn is_armed() -> bool {

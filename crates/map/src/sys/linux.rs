@@ -12,7 +12,7 @@ mod signal;
 cfg_select! {
     // The same condition as for `portable` in `arch`.
     any(mapio_portable, target_pointer_width = "32", not(any(target_arch = "x86_64", target_arch = "aarch64"))) => {
-        mod unguarded;
+        pub(crate) mod unguarded;
         use unguarded as guard;
     }
     _ => {
@@ -24,7 +24,14 @@ pub(crate) use file::*;
 pub(crate) use futex::{futex_wait, futex_wake};
 pub(crate) use region::{Region, has_advice};
 pub(crate) use registry::Registration;
-pub(crate) use rusage::usage;
+pub(crate) use rusage::{NARROWEST_SCOPE, usage};
+
+use crate::arch::FaultWord;
+
+/// What has kept a page from being read, where the fault has brought the reason along: a signal does not.
+pub(crate) fn fault_error(_: FaultWord) -> Option<io::Error> {
+    None
+}
 
 /// Whether faults are caught now; see `fault::Status`.
 pub(crate) fn is_armed() -> bool {

@@ -2,23 +2,30 @@
 //!
 //! One file per system, the same names in each:
 //! - `Region`: an address range that the kernel gave us, given back when dropped. `EMPTY`, `map`, `attach`,
-//!   `is_segment`, `base`, `len`, `page_bytes`, `resize`; then the verbs on a range of its bytes: `flush`, `flush_async`, `residency`, `advise`,
-//!   `madvise` (by number), `populate`, `lock`, `unlock`, `protect`.
+//!   `is_segment`, `base`, `len`, `page_bytes`, `backed_bytes`,
+//!   `resize`; then the verbs on a range of its bytes: `flush`, `flush_async`, `start_write_back`, `residency`,
+//!   `advise`, `madvise` (by number), `populate`, `lock`, `unlock`, `protect`. Where atomic accesses of views are not
+//!   guarded, `ATOMICS_POISON` says so, and `repair_atomics`, `refuse_atomics`, `fault_kind` do something.
 //! - Questions about files: `open`, `facts`, `file_len`, `readable`, `allocatable`, `is_full`, `path_of`, `opened`,
 //!   `reopen`, `is_in_memory`, `most_file_bytes`; what changes them: `grow`, `append`,
 //!   `set_len`, `write`, `read`, `sync_all`, `sync_data`; their pages in the page
-//!   cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `stand_in`, `seal`, `is_sealed`,
-//!   `has_holes`, `fill_holes`;
+//!   cache: `start_write_back`, `drop_cache`, `cache_counts`; memory with a descriptor: `memfd`, `stand_in`, `seal`,
+//!   `is_sealed`, `has_holes`, `fill_holes`;
 //!   `immutable`: sealed, or verified by its file system.
-//! - `page_bytes()`, `huge_page_bytes()`, `has_advice(number)`, `usage(scope)`: the system's and the process's numbers.
+//! - `GROWS_IN_PLACE`: whether a mapping has the bytes that its file gets later; if not, `read_at` and `write_at` reach
+//!   these, and `grow` is not called.
+//! - `fault_error`: the reason of a fault, where it has brought one along.
+//! - `page_bytes()`, `huge_page_bytes()`, `has_advice(number)`, `usage(scope)`, `NARROWEST_SCOPE`: the system's and the
+//!   process's numbers.
 //! - `Registration`: has the pages of an address range replaced by zeros where an access without a guard faults. `new`,
 //!   `fault`.
 //! - `futex_wait`, `futex_wake`: sleeping until a word changes.
 //! - `is_armed()`, `is_blocked()`: whether faults are caught now, for `fault::status`.
 
-use std::os::fd::BorrowedFd;
-
+use crate::descriptor::BorrowedDescriptor;
 use crate::options::{HugePages, MapMode, Protection};
+
+pub(crate) mod errno;
 
 cfg_select! {
     // Under loom no mapping is made.
@@ -29,6 +36,10 @@ cfg_select! {
     target_os = "linux" => {
         mod linux;
         pub(crate) use linux::*;
+    }
+    all(windows, target_arch = "x86_64") => {
+        mod windows;
+        pub(crate) use windows::*;
     }
     _ => {
         mod stub;
@@ -41,7 +52,7 @@ cfg_select! {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Request<'fd> {
     /// The file; anonymous memory if there is none.
-    pub(crate) file: Option<BorrowedFd<'fd>>,
+    pub(crate) file: Option<BorrowedDescriptor<'fd>>,
     /// Where the range starts in the file: a multiple of its page size.
     pub(crate) offset: u64,
     /// Bytes that may be accessed, from the range's start.
@@ -115,6 +126,8 @@ pub(crate) struct Opened {
     pub(crate) writes: bool,
     /// Every write goes to the end.
     pub(crate) appends: bool,
+    /// Whether it can be mapped for what it was opened for, and need not be opened once more.
+    pub(crate) maps: bool,
 }
 
 /// Whose page faults are counted.

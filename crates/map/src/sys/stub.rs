@@ -4,12 +4,12 @@
 use std::fs::File;
 use std::io;
 use std::ops::Range;
-use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
 use crate::arch::FaultWord;
-use crate::fault::Access;
+use crate::descriptor::{BorrowedDescriptor, OwnedDescriptor};
+use crate::fault::{Access, FaultKind};
 use crate::options::{HugePages, MapMode, Protection};
 use crate::page::PageRange;
 use crate::paging::{Advice, CacheCounts};
@@ -21,6 +21,8 @@ use crate::usage::Usage;
 pub(crate) struct Region;
 
 impl Region {
+    pub(crate) const ATOMICS_POISON: bool = false;
+
     pub(crate) const EMPTY: Self = Self;
 
     pub(crate) fn map(_: &Request<'_>) -> io::Result<Self> {
@@ -47,6 +49,10 @@ impl Region {
         self.len() == 0
     }
 
+    pub(crate) fn backed_bytes(&self) -> usize {
+        usize::MAX
+    }
+
     pub(crate) fn page_bytes(&self) -> usize {
         page_bytes()
     }
@@ -60,6 +66,10 @@ impl Region {
     }
 
     pub(crate) fn flush_async(&self, _: Range<usize>) -> io::Result<()> {
+        unsupported()
+    }
+
+    pub(crate) fn start_write_back(&self, _: Range<usize>, _: BorrowedDescriptor<'_>, _: u64) -> io::Result<()> {
         unsupported()
     }
 
@@ -85,6 +95,18 @@ impl Region {
 
     pub(crate) fn unlock(&self, _: Range<usize>) -> io::Result<()> {
         unsupported()
+    }
+
+    pub(crate) fn repair_atomics(&self) -> Result<(), i32> {
+        Ok(())
+    }
+
+    pub(crate) fn refuse_atomics(&mut self) -> bool {
+        false
+    }
+
+    pub(crate) fn fault_kind(&self, _: impl FnOnce(FaultWord) -> FaultKind, now: impl FnOnce() -> FaultKind) -> FaultKind {
+        now()
     }
 
     pub(crate) fn protect(&self, _: Range<usize>, _: Protection) -> io::Result<()> {
@@ -114,7 +136,7 @@ pub(crate) fn open(_: &Path, _: MapMode) -> io::Result<File> {
     unsupported()
 }
 
-pub(crate) fn facts(_: BorrowedFd<'_>) -> io::Result<FileFacts> {
+pub(crate) fn facts(_: BorrowedDescriptor<'_>) -> io::Result<FileFacts> {
     unsupported()
 }
 
@@ -122,47 +144,57 @@ pub(crate) fn huge_page_bytes() -> io::Result<usize> {
     unsupported()
 }
 
-pub(crate) fn file_len(_: BorrowedFd<'_>) -> io::Result<u64> {
+pub(crate) fn file_len(_: BorrowedDescriptor<'_>) -> io::Result<u64> {
     unsupported()
 }
 
-pub(crate) fn readable(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
+pub(crate) fn readable(_: BorrowedDescriptor<'_>, _: u64) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn allocatable(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
+pub(crate) fn allocatable(_: BorrowedDescriptor<'_>, _: u64) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn is_full(_: BorrowedFd<'_>, _: u64) -> bool {
+pub(crate) fn is_full(_: BorrowedDescriptor<'_>, _: u64) -> bool {
     false
 }
 
-pub(crate) fn stand_in(_: &str, _: u64) -> io::Result<OwnedFd> {
+pub(crate) fn stand_in(_: &str, _: u64) -> io::Result<OwnedDescriptor> {
     unsupported()
 }
 
-pub(crate) fn path_of(_: BorrowedFd<'_>) -> String {
+pub(crate) fn path_of(_: BorrowedDescriptor<'_>) -> String {
     "file".to_owned()
 }
 
 /// # Safety
 /// None: nothing is done.
-pub(crate) unsafe fn write(_: BorrowedFd<'_>, _: *const u8, _: usize) -> io::Result<usize> {
+pub(crate) unsafe fn write(_: BorrowedDescriptor<'_>, _: *const u8, _: usize) -> io::Result<usize> {
     unsupported()
 }
 
 /// # Safety
 /// None: nothing is done.
-pub(crate) unsafe fn read(_: BorrowedFd<'_>, _: *mut u8, _: usize) -> io::Result<usize> {
+pub(crate) unsafe fn read(_: BorrowedDescriptor<'_>, _: *mut u8, _: usize) -> io::Result<usize> {
     unsupported()
 }
 
-pub(crate) fn grow(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<u64> {
+pub(crate) fn grow(_: BorrowedDescriptor<'_>, _: u64, _: u64) -> io::Result<u64> {
     unsupported()
 }
 
-pub(crate) fn append(_: BorrowedFd<'_>, _: &[u8]) -> io::Result<usize> {
+pub(crate) const GROWS_IN_PLACE: bool = true;
+
+pub(crate) fn read_at(_: BorrowedDescriptor<'_>, _: &mut [u8], _: u64) -> io::Result<usize> {
+    unsupported()
+}
+
+pub(crate) fn write_at(_: BorrowedDescriptor<'_>, _: &[u8], _: u64) -> io::Result<usize> {
+    unsupported()
+}
+
+pub(crate) fn append(_: BorrowedDescriptor<'_>, _: &[u8]) -> io::Result<usize> {
     unsupported()
 }
 
@@ -170,69 +202,71 @@ pub(crate) fn most_file_bytes() -> u64 {
     u64::MAX
 }
 
-pub(crate) fn has_holes(_: BorrowedFd<'_>) -> io::Result<bool> {
+pub(crate) fn has_holes(_: BorrowedDescriptor<'_>) -> io::Result<bool> {
     unsupported()
 }
 
-pub(crate) fn fill_holes(_: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn fill_holes(_: BorrowedDescriptor<'_>) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn is_in_memory(_: BorrowedFd<'_>) -> bool {
+pub(crate) fn is_in_memory(_: BorrowedDescriptor<'_>) -> bool {
     false
 }
 
-pub(crate) fn set_len(_: BorrowedFd<'_>, _: u64) -> io::Result<()> {
+pub(crate) fn set_len(_: BorrowedDescriptor<'_>, _: u64) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn opened(_: BorrowedFd<'_>) -> io::Result<Opened> {
+pub(crate) fn opened(_: BorrowedDescriptor<'_>) -> io::Result<Opened> {
     unsupported()
 }
 
-pub(crate) fn reopen(_: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+pub(crate) fn reopen(_: BorrowedDescriptor<'_>) -> io::Result<OwnedDescriptor> {
     unsupported()
 }
 
-pub(crate) fn sync_all(_: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn sync_all(_: BorrowedDescriptor<'_>) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn sync_data(_: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn sync_data(_: BorrowedDescriptor<'_>) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn start_write_back(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<()> {
+pub(crate) fn start_write_back(_: BorrowedDescriptor<'_>, _: u64, _: u64) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn drop_cache(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<()> {
+pub(crate) fn drop_cache(_: BorrowedDescriptor<'_>, _: u64, _: u64) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn cache_counts(_: BorrowedFd<'_>, _: u64, _: u64) -> io::Result<CacheCounts> {
+pub(crate) fn cache_counts(_: BorrowedDescriptor<'_>, _: u64, _: u64) -> io::Result<CacheCounts> {
     unsupported()
 }
 
-pub(crate) fn memfd(_: &str, _: u64, _: Option<HugePages>) -> io::Result<OwnedFd> {
+pub(crate) fn memfd(_: &str, _: u64, _: Option<HugePages>) -> io::Result<OwnedDescriptor> {
     unsupported()
 }
 
-pub(crate) fn seal(_: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn seal(_: BorrowedDescriptor<'_>) -> io::Result<()> {
     unsupported()
 }
 
-pub(crate) fn is_sealed(_: BorrowedFd<'_>) -> io::Result<bool> {
+pub(crate) fn is_sealed(_: BorrowedDescriptor<'_>) -> io::Result<bool> {
     unsupported()
 }
 
-pub(crate) fn immutable(_: BorrowedFd<'_>) -> io::Result<()> {
+pub(crate) fn immutable(_: BorrowedDescriptor<'_>) -> io::Result<()> {
     unsupported()
 }
 
 pub(crate) fn has_advice(_: i32) -> bool {
     false
 }
+
+pub(crate) const NARROWEST_SCOPE: Scope = Scope::Thread;
 
 pub(crate) fn usage(_: Scope) -> io::Result<Usage> {
     unsupported()
@@ -252,6 +286,10 @@ pub(crate) unsafe fn futex_wait(_: *const u32, _: u32, _: Option<Duration>) -> i
 /// None here.
 pub(crate) unsafe fn futex_wake(_: *const u32, _: u32) -> io::Result<u32> {
     unsupported()
+}
+
+pub(crate) fn fault_error(_: FaultWord) -> Option<io::Error> {
+    None
 }
 
 pub(crate) fn is_armed() -> bool {

@@ -1,10 +1,9 @@
 //! Random sequences of operations on a view, checked against the same operations on a plain file by pread and pwrite.
 
 use std::fs::File;
-use std::os::unix::fs::FileExt;
 
 use mapio_map::{FaultKind, MapMode, MapOptions, View};
-use mapio_testkit::pattern;
+use mapio_testkit::{FileAt, pattern};
 use proptest::prelude::*;
 
 use crate::support::pattern_file;

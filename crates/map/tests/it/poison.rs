@@ -11,7 +11,7 @@ use std::thread;
 
 use libc::{SIGBUS, SIGSEGV, c_int};
 use mapio_map::{Access, AtomicMapping, FaultKind, MapMode, MapOptions, Protection, fault};
-use mapio_testkit::{SmallFs, in_child, report, runner, skip};
+use mapio_testkit::{SmallFs, bus_errors_tell_where, in_child, report, runner, skip};
 
 use crate::coexistence::{
     a_foreign_fault_is_repaired, assert_died_of, assert_done, block_bus_errors, install_foreign, our_fault_is_an_error,
@@ -64,6 +64,9 @@ fn pages_that_were_protected_are_opened_for_atomics() {
 
 #[test]
 fn an_atomic_on_a_page_that_was_cut_off_poisons_the_mapping_and_kills_nobody() {
+    if !bus_errors_tell_where("poison::an_atomic_on_a_page_that_was_cut_off_poisons_the_mapping_and_kills_nobody") {
+        return;
+    }
     for mode in [MapMode::ReadWrite, MapMode::CopyOnWrite] {
         let file = file_of_sevens(4);
         let shared =
@@ -93,6 +96,9 @@ fn an_atomic_on_a_page_that_was_cut_off_poisons_the_mapping_and_kills_nobody() {
 
 #[test]
 fn every_operation_of_every_width_survives() {
+    if !bus_errors_tell_where("poison::every_operation_of_every_width_survives") {
+        return;
+    }
     let file = file_of_sevens(4);
     let shared = shared(&file);
     file.set_len(0).expect("a cut");
@@ -110,6 +116,9 @@ fn every_operation_of_every_width_survives() {
 
 #[test]
 fn a_page_that_did_not_fault_goes_on_being_shared() {
+    if !bus_errors_tell_where("poison::a_page_that_did_not_fault_goes_on_being_shared") {
+        return;
+    }
     let file = file_of_sevens(2);
     let (one, other) = (shared(&file), shared(&file));
     file.set_len(bytes(PAGE)).expect("a cut");
@@ -128,6 +137,9 @@ fn a_page_that_did_not_fault_goes_on_being_shared() {
 
 #[test]
 fn the_fault_of_a_mapping_that_starts_inside_of_its_page_is_at_its_start() {
+    if !bus_errors_tell_where("poison::the_fault_of_a_mapping_that_starts_inside_of_its_page_is_at_its_start") {
+        return;
+    }
     let file = file_of_sevens(3);
     let mapping = MapOptions::read_write().offset(bytes(PAGE + 96)).map(&file).expect("a mapping");
     let shared = AtomicMapping::new(mapping).expect("it can be written to");
@@ -141,6 +153,9 @@ fn the_fault_of_a_mapping_that_starts_inside_of_its_page_is_at_its_start() {
 
 #[test]
 fn a_hole_in_a_full_tmpfs_is_no_space() {
+    if !bus_errors_tell_where("poison::a_hole_in_a_full_tmpfs_is_no_space") {
+        return;
+    }
     let test = "a_hole_in_a_full_tmpfs_is_no_space";
     let fs = match SmallFs::tmpfs(1 << 16) {
         Ok(fs) => fs,
@@ -161,6 +176,9 @@ fn a_hole_in_a_full_tmpfs_is_no_space() {
 
 #[test]
 fn a_view_answers_the_fault_and_does_not_poison_until_the_page_is_replaced() {
+    if !bus_errors_tell_where("poison::a_view_answers_the_fault_and_does_not_poison_until_the_page_is_replaced") {
+        return;
+    }
     let file = file_of_sevens(2);
     let shared = shared(&file);
     file.set_len(0).expect("a cut");
@@ -174,6 +192,9 @@ fn a_view_answers_the_fault_and_does_not_poison_until_the_page_is_replaced() {
 
 #[test]
 fn threads_that_fault_at_one_page_at_once_share_one_page_of_zeros() {
+    if !bus_errors_tell_where("poison::threads_that_fault_at_one_page_at_once_share_one_page_of_zeros") {
+        return;
+    }
     const THREADS: usize = 8;
     for _ in 0..200 {
         let file = file_of_sevens(1);
@@ -196,6 +217,9 @@ fn threads_that_fault_at_one_page_at_once_share_one_page_of_zeros() {
 
 #[test]
 fn who_reads_zeros_of_a_replaced_page_is_told_when_he_asks() {
+    if !bus_errors_tell_where("poison::who_reads_zeros_of_a_replaced_page_is_told_when_he_asks") {
+        return;
+    }
     let mut met = 0;
     for _ in 0..2000 {
         let file = file_of_sevens(1);
@@ -237,6 +261,9 @@ fn errno<'a>() -> &'a AtomicI32 {
 
 #[test]
 fn errno_is_kept() {
+    if !bus_errors_tell_where("poison::errno_is_kept") {
+        return;
+    }
     let errno = errno();
     let file = file_of_sevens(1);
     let shared = shared(&file);
@@ -259,6 +286,9 @@ extern "C" fn repairs_and_fails(_: c_int, info: *mut libc::siginfo_t, _: *mut li
 
 #[test]
 fn errno_is_kept_when_a_fault_is_passed_on() {
+    if !bus_errors_tell_where("poison::errno_is_kept_when_a_fault_is_passed_on") {
+        return;
+    }
     assert_done(&in_child("poison::errno_is_kept_when_a_fault_is_passed_on", || {
         // SAFETY: zeros are a valid sigaction.
         let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
@@ -296,6 +326,9 @@ fn addr_that_was_registered(is_poisoned: bool) -> usize {
 
 #[test]
 fn a_bus_error_at_the_address_of_a_dropped_mapping_kills() {
+    if !bus_errors_tell_where("poison::a_bus_error_at_the_address_of_a_dropped_mapping_kills") {
+        return;
+    }
     for is_poisoned in [false, true] {
         let output = in_child("poison::a_bus_error_at_the_address_of_a_dropped_mapping_kills", || {
             let addr = addr_that_was_registered(is_poisoned);
@@ -308,6 +341,9 @@ fn a_bus_error_at_the_address_of_a_dropped_mapping_kills() {
 
 #[test]
 fn a_segmentation_fault_at_the_address_of_a_dropped_mapping_kills() {
+    if !bus_errors_tell_where("poison::a_segmentation_fault_at_the_address_of_a_dropped_mapping_kills") {
+        return;
+    }
     let output = in_child("poison::a_segmentation_fault_at_the_address_of_a_dropped_mapping_kills", || {
         let addr = addr_that_was_registered(true);
         raw_load(map_at(addr, None, libc::PROT_NONE, libc::MAP_FIXED_NOREPLACE));
@@ -317,6 +353,9 @@ fn a_segmentation_fault_at_the_address_of_a_dropped_mapping_kills() {
 
 #[test]
 fn a_bus_error_beside_a_mapping_kills() {
+    if !bus_errors_tell_where("poison::a_bus_error_beside_a_mapping_kills") {
+        return;
+    }
     let output = in_child("poison::a_bus_error_beside_a_mapping_kills", || {
         let _poisoned = poisoned();
         raw_load(raw_faulting_page());
@@ -339,6 +378,9 @@ fn a_segmentation_fault_inside_of_a_mapping_kills() {
 
 #[test]
 fn a_foreign_handler_installed_before_ours_gets_its_own_faults() {
+    if !bus_errors_tell_where("poison::a_foreign_handler_installed_before_ours_gets_its_own_faults") {
+        return;
+    }
     assert_done(&in_child("poison::a_foreign_handler_installed_before_ours_gets_its_own_faults", || {
         install_foreign();
         let shared = poisoned();
@@ -351,6 +393,9 @@ fn a_foreign_handler_installed_before_ours_gets_its_own_faults() {
 
 #[test]
 fn a_foreign_handler_installed_after_ours_gets_its_own_faults_and_passes_on_ours() {
+    if !bus_errors_tell_where("poison::a_foreign_handler_installed_after_ours_gets_its_own_faults_and_passes_on_ours") {
+        return;
+    }
     let test = "poison::a_foreign_handler_installed_after_ours_gets_its_own_faults_and_passes_on_ours";
     assert_done(&in_child(test, || {
         let shared = poisoned();
@@ -366,6 +411,9 @@ fn a_foreign_handler_installed_after_ours_gets_its_own_faults_and_passes_on_ours
 /// The documented limit: the kernel does not deliver a fault under a blocked signal, it kills.
 #[test]
 fn a_fault_in_a_thread_that_blocks_the_signal_kills_and_status_says_so_before() {
+    if !bus_errors_tell_where("poison::a_fault_in_a_thread_that_blocks_the_signal_kills_and_status_says_so_before") {
+        return;
+    }
     let test = "poison::a_fault_in_a_thread_that_blocks_the_signal_kills_and_status_says_so_before";
     if runner().is_some() {
         return skip(test, "the emulator lets a fault under a blocked signal happen again for ever");
@@ -384,6 +432,9 @@ fn a_fault_in_a_thread_that_blocks_the_signal_kills_and_status_says_so_before() 
 
 #[test]
 fn status_tells_of_a_handler_in_front() {
+    if !bus_errors_tell_where("poison::status_tells_of_a_handler_in_front") {
+        return;
+    }
     assert_done(&in_child("poison::status_tells_of_a_handler_in_front", || {
         drop(poisoned());
         assert!(fault::status().armed);
@@ -394,6 +445,9 @@ fn status_tells_of_a_handler_in_front() {
 
 #[test]
 fn any_number_of_mappings_may_be_registered() {
+    if !bus_errors_tell_where("poison::any_number_of_mappings_may_be_registered") {
+        return;
+    }
     const COUNT: usize = 1500;
     assert_done(&in_child("poison::any_number_of_mappings_may_be_registered", || {
         use rustix::process::{Resource, getrlimit, setrlimit};
@@ -437,6 +491,10 @@ fn next(state: &mut u64, below: usize) -> usize {
 /// their own, over which no handler must ever map zeros.
 #[test]
 fn mappings_that_come_and_go_while_others_fault_never_harm_a_page_of_somebody_else() {
+    if !bus_errors_tell_where("poison::mappings_that_come_and_go_while_others_fault_never_harm_a_page_of_somebody_else")
+    {
+        return;
+    }
     const ROUNDS: usize = 6000;
     const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
     let (faults, harmless) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -522,6 +580,9 @@ fn own_pages_stay_as_they_are() -> usize {
 
 #[test]
 fn nothing_of_a_mapping_remains_when_it_is_dropped() {
+    if !bus_errors_tell_where("poison::nothing_of_a_mapping_remains_when_it_is_dropped") {
+        return;
+    }
     assert_done(&in_child("poison::nothing_of_a_mapping_remains_when_it_is_dropped", || {
         let addr = addr_that_was_registered(true);
         // Where anything were mapped, this would answer another address.

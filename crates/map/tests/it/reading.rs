@@ -3,10 +3,10 @@
 
 use std::fs::File;
 use std::io::{self, BufRead, Cursor, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering;
 
 use mapio_map::{FaultKind, MapOptions, Mapping};
-use mapio_testkit::pattern;
+use mapio_testkit::{FileAt, pattern};
 use proptest::prelude::*;
 
 use crate::support::cut_mapping;
@@ -131,9 +131,11 @@ fn descriptors_take_and_give_the_bytes_of_a_view_and_faults_are_errors() {
     let error = view.slice(8000..).expect("inside").write_all_to(&writer).expect_err("cut");
     assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
 
-    let source = File::open("/proc/self/exe").expect("this program");
+    let source = std::env::current_exe().and_then(File::open).expect("this program");
     let mut expected = vec![0; 8192];
-    source.read_exact_at(&mut expected, 0).expect("longer than that");
+    // By another open file, whose position is its own.
+    let again = std::env::current_exe().and_then(File::open).expect("this program");
+    again.read_exact_at(&mut expected, 0).expect("longer than that");
     let mut filled = 0;
     while filled < 8192 {
         filled += view.slice(filled..8192).expect("inside").read_from(&source).expect("bytes");
@@ -146,5 +148,40 @@ fn descriptors_take_and_give_the_bytes_of_a_view_and_faults_are_errors() {
     assert_eq!(view.slice(..0).expect("empty").read_from(&source).expect("nothing to do"), 0);
     assert_eq!(view.slice(..0).expect("empty").write_to(&writer).expect("nothing to do"), 0);
     // A descriptor that is not for writing is its own error, not a fault.
-    assert_eq!(view.write_to(&reader).expect_err("the wrong end").raw_os_error(), Some(9));
+    // `EBADF`; on Windows `ERROR_ACCESS_DENIED`.
+    let refused = if cfg!(windows) { 5 } else { 9 };
+    assert_eq!(view.write_to(&reader).expect_err("the wrong end").raw_os_error(), Some(refused));
+}
+
+#[test]
+fn bytes_beyond_4_gib_of_a_file_are_reached_by_mappings_that_begin_there() {
+    const FAR: u64 = (4 << 30) + 4096 + 104;
+    let file = tempfile::tempfile().expect("a temporary file");
+    file.write_all_at(&pattern(10_000), FAR).expect("the rest is a hole");
+    let mut mapping = MapOptions::read_write().offset(FAR).len(8_000).map(&file).expect("mapped");
+    assert_eq!((mapping.file_offset(), mapping.file_offset_of(7)), (FAR, FAR + 7));
+    let mut seen = vec![0; 8_000];
+    mapping.view().read_exact_at(0, &mut seen).expect("there");
+    assert_eq!(seen, pattern(8_000));
+    mapping.view().store(5_000, 0x1234_u16).expect("there");
+    let first = mapping.view().atomic::<u64>(0).expect("aligned").swap(7, Ordering::Relaxed).expect("there");
+    assert_eq!(first.to_ne_bytes(), pattern(8)[..]);
+    mapping.resize(10_000).expect("there");
+    assert_eq!(mapping.view().load::<u8>(9_999), Ok(pattern(10_000)[9_999]));
+    let (mut bytes, mut word) = ([0; 2], [0; 8]);
+    file.read_exact_at(&mut bytes, FAR + 5_000).expect("there");
+    file.read_exact_at(&mut word, FAR).expect("there");
+    assert_eq!((bytes, word), (0x1234_u16.to_ne_bytes(), 7_u64.to_ne_bytes()));
+    mapping.view().flush().expect("written");
+    assert_eq!(mapping.view().check_backed(), Ok(()));
+    if cfg!(windows) {
+        // A file is not cut while it is mapped.
+        return;
+    }
+    file.set_len(4 << 30).expect("a cut");
+    assert_eq!(mapping.view().load::<u8>(0).expect_err("cut off").kind, FaultKind::Truncated { file_len: 4 << 30 });
+    assert_eq!(mapping.view().check_backed().expect_err("cut off").offset, 0);
+    // All of it takes more addresses than a process of 32 bits has.
+    file.set_len(FAR).expect("a hole");
+    assert_eq!(MapOptions::read_only().map(&file).is_ok(), usize::try_from(FAR).is_ok());
 }

@@ -43,3 +43,15 @@ fn the_printer_gets_the_text_polled_and_by_interrupt() {
     assert_fails(&run("parallel", &["/no/such/port", "Hello."]), "parallel", "opening /no/such/port");
     assert_fails(&run("parallel", &["0xffffffff", "Hello."]), "parallel", "there is no such port");
 }
+
+#[test]
+fn serial_ports_answer_on_the_simulated_bus_and_refuse_what_is_none() {
+    for (name, line) in [("serial_polled", "hello, polling!\n"), ("serial_interrupt", "hello, sleeping\n")] {
+        let output = run(name, &[]);
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(String::from_utf8_lossy(&output.stdout), line);
+        let output = run(name, &["com9"]);
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).starts_with(&format!("{name}: com9: use sim")), "{output:?}");
+    }
+}

@@ -20,7 +20,8 @@ use crate::memory::Ordering;
 use crate::object::SharedObject;
 use crate::participant::Participant;
 
-/// How long is waited for the lock by one who comes: it is held for less than a microsecond, unless its owner is stopped.
+/// How long is waited for the lock by one who comes: it is held for less than a microsecond, unless its owner is
+/// stopped.
 const JOIN_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A channel for messages of type `T`, or of bytes: `Channel<[u8]>`. A handle, from which its ends are made.
@@ -78,8 +79,8 @@ impl<T: Message + ?Sized> Channel<T> {
 
     /// Takes a receiver's place.
     ///
-    /// In an SPSC channel, it goes on where the receiver before has stopped: no message is lost, and none received twice.
-    /// In a broadcast channel it begins with the first message that is sent from now on.
+    /// In an SPSC channel, it goes on where the receiver before has stopped: no message is lost, and none received
+    /// twice. In a broadcast channel it begins with the first message that is sent from now on.
     ///
     /// # Errors
     /// Those of [`sender`](Self::sender).

@@ -1,16 +1,14 @@
 //! `Notifier`: a descriptor that can be polled, for those who wait for several things at once.
 //!
-//! What receivers sleep on is a word of memory, which poll(2) does not know. A thread sleeps on it in their stead, and
-//! makes an eventfd(2) readable when there is something to look at. It says so once, and again only after it was
-//! [rearmed](Notifier::rearm): nobody is woken twice for one message.
+//! What receivers sleep on is a word of memory, which poll(2) and WaitForMultipleObjects do not know. A thread sleeps
+//! on it in their stead, and makes an eventfd(2) readable, or sets an event of Windows, when there is something to look
+//! at. It says so once, and again only after it was [rearmed](Notifier::rearm): nobody is woken twice for one message.
 
-use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread::{self, JoinHandle};
 
-use rustix::event::{EventfdFlags, eventfd};
+use mapio_map::lend_descriptor;
 
 use super::places;
 use super::ring::{Found, MOST, Ring};
@@ -18,6 +16,7 @@ use super::shape::{DATA, POSITION};
 use crate::error::Error;
 use crate::lock::RECHECK;
 use crate::memory::fence;
+use crate::sys::Signal;
 
 /// What the thread is to do.
 const WATCH: u32 = 0;
@@ -28,8 +27,8 @@ const END: u32 = 2;
 /// [`Receiver::notifier`](super::Receiver::notifier).
 ///
 /// Wait until it is readable, by poll(2) or whatever stands on it. Then [`rearm`](Self::rearm) it, and receive without
-/// waiting until there is nothing more. It may be readable although there is nothing: that a sender has left, or may have
-/// died, is also told that way.
+/// waiting until there is nothing more. It may be readable although there is nothing: that a sender has left, or may
+/// have died, is also told that way.
 ///
 /// It has a thread, which ends when this is dropped.
 #[derive(Debug)]
@@ -42,7 +41,7 @@ pub struct Notifier {
 struct Shared {
     ring: Ring,
     place: usize,
-    event: OwnedFd,
+    signal: Signal,
     /// Written by both sides; what it publishes is the receiver's position, which the owner has moved.
     task: AtomicU32,
 }
@@ -54,9 +53,8 @@ impl Notifier {
             return Err(Error::invalid(object, "nobody wakes those who wait in a channel of `Wait::Spin`"));
         }
         let os = |operation| Error::os(operation, &object);
-        let flags = EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK;
-        let event = eventfd(0, flags).map_err(io::Error::from).map_err(os("making an eventfd for"))?;
-        let shared = Arc::new(Shared { ring, place, event, task: AtomicU32::new(WATCH) });
+        let signal = Signal::new().map_err(os("making an event for"))?;
+        let shared = Arc::new(Shared { ring, place, signal, task: AtomicU32::new(WATCH) });
         let theirs = shared.clone();
         let named = thread::Builder::new().name("mapio-notify".into());
         let thread = named.spawn(move || theirs.watch()).map_err(os("starting a thread for"))?;
@@ -68,14 +66,9 @@ impl Notifier {
     /// Receive what there is after this, not before: it becomes readable at once if there is something.
     ///
     /// # Errors
-    /// [`Error::Os`] with what read(2) says of an eventfd.
+    /// [`Error::Os`] with what read(2) says of an eventfd, or ResetEvent.
     pub fn rearm(&self) -> Result<(), Error> {
-        match rustix::io::read(&self.shared.event, &mut [0; 8]) {
-            Ok(_) | Err(rustix::io::Errno::AGAIN) => {}
-            Err(error) => {
-                return Err(Error::os("reading the eventfd of", self.shared.ring.memory.object())(error.into()));
-            }
-        }
+        self.shared.signal.clear().map_err(Error::os("resetting the event of", self.shared.ring.memory.object()))?;
         self.tell(WATCH);
         Ok(())
     }
@@ -88,19 +81,11 @@ impl Notifier {
     }
 }
 
-impl AsFd for Notifier {
-    /// The eventfd(2). Do not read it; [`Notifier::rearm`] does.
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.shared.event.as_fd()
-    }
-}
-
-impl AsRawFd for Notifier {
-    /// The same, for interfaces that take a number.
-    fn as_raw_fd(&self) -> RawFd {
-        self.shared.event.as_raw_fd()
-    }
-}
+lend_descriptor!(
+    /// The eventfd(2), or the event of Windows. Do not read or reset it; [`Notifier::rearm`] does.
+    Notifier,
+    |notifier| notifier.shared.signal.descriptor()
+);
 
 impl Drop for Notifier {
     fn drop(&mut self) {
@@ -125,7 +110,7 @@ impl Shared {
                     // Unless it was told something else meanwhile.
                     if self.task.compare_exchange(WATCH, REST, Ordering::AcqRel, Ordering::Relaxed).is_ok() {
                         // Its counter does not run over, so it does not fail.
-                        let _ = rustix::io::write(&self.event, &1_u64.to_ne_bytes());
+                        let _ = self.signal.set();
                     }
                 }
                 REST => thread::park(),

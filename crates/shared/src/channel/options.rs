@@ -148,8 +148,8 @@ mod asked {
             self
         }
 
-        /// Room for messages of `[u8]` that are longer than 104 bytes, in bytes: at least [`message_len`], rounded up to
-        /// a power of two. Four times the longest message if nothing is said, and 64 KiB at least.
+        /// Room for messages of `[u8]` that are longer than 104 bytes, in bytes: at least [`message_len`], rounded up
+        /// to a power of two. Four times the longest message if nothing is said, and 64 KiB at least.
         ///
         /// [`message_len`]: Self::message_len
         pub fn buffer_bytes(mut self, bytes: u64) -> Self {
@@ -169,7 +169,8 @@ mod asked {
             self
         }
 
-        /// Opens a channel of whatever type as one of `[u8]`: its messages' bytes. For tools, which do not know the type.
+        /// Opens a channel of whatever type as one of `[u8]`: its messages' bytes. For tools, which do not know the
+        /// type.
         pub fn any_type(mut self) -> Self {
             self.any_type = true;
             self

@@ -30,8 +30,8 @@ use crate::object::SharedObject;
 /// - [`Error::Disconnected`] when there were senders, all have left or died, and everything that they had sent was
 ///   received. Should another sender come, receiving goes on. While no sender has come yet, it is waited for.
 /// - [`Error::Closed`] when the channel was closed, and everything was received.
-/// - [`Error::Lagged`], with [`Full::DropOldest`](super::Full::DropOldest), when messages have given way before they were
-///   received. The next call answers the oldest that is there.
+/// - [`Error::Lagged`], with [`Full::DropOldest`](super::Full::DropOldest), when messages have given way before they
+///   were received. The next call answers the oldest that is there.
 /// - [`Error::Corrupt`] when somebody has broken the rules, [`Error::Fault`] when somebody has cut the object short.
 pub struct Receiver<T: ?Sized> {
     object: SharedObject,

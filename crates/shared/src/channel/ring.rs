@@ -220,8 +220,8 @@ impl Ring {
     pub(crate) fn retire(&self, position: u64) -> Result<(), Error> {
         // R2: publishes the head, which was moved before, to A1.
         self.memory.u64(self.shape.slot(position) + SEQ)?.store(seq(position, OLD), Ordering::Release)?;
-        // F1: orders the store above before those to the message's bytes. Whoever has read one of those, and then, behind
-        // F2, `seq`, finds that the message was gone. Without it he would take a mixture for a message.
+        // F1: orders the store above before those to the message's bytes. Whoever has read one of those, and then,
+        // behind F2, `seq`, finds that the message was gone. Without it he would take a mixture for a message.
         fence(Ordering::Release);
         Ok(())
     }
@@ -259,8 +259,9 @@ impl Ring {
 
     #[inline(always)]
     pub(super) fn wake(&self, event: usize) -> Result<(), Error> {
-        // F3: orders the caller's store, of what others wait for, before the load of the event. Pairs with F4 in `Pause`:
-        // either this load sees that somebody has lain down, or he sees what was stored when he looks once more.
+        // F3: orders the caller's store, of what others wait for, before the load of the event. Pairs with F4 in
+        // `Pause`: either this load sees that somebody has lain down, or he sees what was stored when he looks once
+        // more.
         fence(Ordering::SeqCst);
         self.wake_behind_fence(event)
     }

@@ -27,8 +27,8 @@ use crate::object::SharedObject;
 /// - [`Error::TooLong`] for bytes that never fit, and [`Error::Invalid`] for fewer than every message has.
 /// - [`Error::Closed`] once the channel was closed.
 /// - [`Error::Disconnected`], of an SPSC channel that is full, when there was a receiver and there is none any more.
-///   When the next receiver has come, sending goes on. A channel that nobody has received from yet is waited for, and in
-///   a broadcast channel without receivers the oldest messages give way.
+///   When the next receiver has come, sending goes on. A channel that nobody has received from yet is waited for, and
+///   in a broadcast channel without receivers the oldest messages give way.
 /// - [`Error::Corrupt`] when somebody has broken the rules, [`Error::Fault`] when somebody has cut the object short.
 pub struct Sender<T: ?Sized> {
     object: SharedObject,

@@ -1,7 +1,8 @@
 //! The sending end: room for a message, and the message into it.
 //!
 //! In an SPSC channel everything about what is in use is the sender's own. In a broadcast channel it is shared, and
-//! guarded by the lock: a message is claimed under it, and filled outside, so that a long one holds up nobody who sends.
+//! guarded by the lock: a message is claimed under it, and filled outside, so that a long one holds up nobody who
+//! sends.
 
 use std::time::Duration;
 
@@ -403,7 +404,8 @@ impl Writer {
         Ok(true)
     }
 
-    /// Up to where all receivers have received; if there is none in a broadcast channel, one message further than it was.
+    /// Up to where all receivers have received; if there is none in a broadcast channel, one message further than it
+    /// was.
     fn find_gate(&self) -> Result<u64, Error> {
         let (head, tail) = (self.edges.head, self.edges.tail);
         let mut gate = None;

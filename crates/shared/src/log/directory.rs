@@ -1,22 +1,17 @@
 //! The folder of a log: which files are in it, and how they come and go.
 //!
 //! Invariant: a file has a segment's name only when its header is on the disk and all its bytes are set aside.
-//! Everything is reached through one descriptor of the folder, so that renaming the folder changes nothing.
+//! Everything is reached through the open folder, so that renaming the folder changes nothing.
 
-use std::ffi::CStr;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RawDir};
-use rustix::io::Errno;
+use mapio_map::descriptor::{self, BorrowedDescriptor};
 
 use super::layout::Header;
 use crate::error::Error;
-use crate::new_file::{allocate, give_name, write_all};
-use crate::sys::{self, Hold};
+use crate::sys::{self, Folder, Opening, Unusable};
 
 /// The file that the writer has locked.
 const LOCK: &str = "lock";
@@ -27,17 +22,13 @@ const INDEX_SUFFIX: &str = ".index";
 const LOST_SUFFIX: &str = ".lost";
 /// The name of a file that will get another one.
 const TEMPORARY: &str = ".mapio-new";
-/// What tells that something else has a file's name.
-const NOT_REGULAR: &str = "it is no regular file";
 /// Digits of the largest sequence number.
 const DIGITS: usize = 20;
-/// Bytes of the folder's listing in one go: dozens of names, and at least the longest one.
-const LISTING_BYTES: usize = 4096;
 
 /// The folder of a log.
 #[derive(Debug)]
 pub(super) struct Directory {
-    fd: OwnedFd,
+    folder: Folder,
     /// What it is called in errors.
     path: PathBuf,
 }
@@ -57,11 +48,12 @@ pub(super) struct Contents {
 
 impl Directory {
     pub(super) fn open(path: &Path) -> Result<Self, Error> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        match rustix::fs::open(path, flags, Mode::empty()) {
-            Ok(fd) => Ok(Self { fd, path: path.to_owned() }),
-            Err(Errno::NOENT) => Err(Error::NotFound { object: path.display().to_string() }),
-            Err(errno) => Err(Error::os("opening the log", &path.display().to_string())(errno.into())),
+        match Folder::open(path) {
+            Ok(folder) => Ok(Self { folder, path: path.to_owned() }),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(Error::NotFound { object: path.display().to_string() })
+            }
+            Err(error) => Err(Error::os("opening the log", &path.display().to_string())(error)),
         }
     }
 
@@ -73,7 +65,7 @@ impl Directory {
             made => made.map_err(fail)?,
         }
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        fs::File::open(parent).and_then(|parent| parent.sync_all()).map_err(fail)
+        Folder::open(parent).and_then(|parent| parent.sync()).map_err(fail)
     }
 
     pub(super) fn name(&self) -> String {
@@ -86,74 +78,52 @@ impl Directory {
 
     /// Bytes of a segment's file; 0 if there is none.
     pub(super) fn segment_bytes(&self, first: u64) -> Result<u64, Error> {
-        let Some(fd) = self.open_segment(first, OFlags::RDONLY)? else { return Ok(0) };
-        let stat = rustix::fs::fstat(&fd);
-        let stat = stat.map_err(|errno| Error::os("reading the status of", &self.segment_name(first))(errno.into()))?;
-        Ok(u64::try_from(stat.st_size).unwrap_or(0))
+        let Some(file) = self.open_segment(first, Opening::Read)? else { return Ok(0) };
+        let len = sys::file_len(descriptor::of(&file));
+        len.map_err(Error::os("reading the status of", &self.segment_name(first)))
     }
 
     /// Lists what is there.
     pub(super) fn contents(&self) -> Result<Contents, Error> {
-        let fail = |errno: Errno| Error::os("listing", &self.name())(errno.into());
         let mut contents = Contents::default();
-        // A position of its own, since several threads may list.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(&self.fd, c".", flags, Mode::empty()).map_err(fail)?;
-        let mut buffer = [MaybeUninit::uninit(); LISTING_BYTES];
-        let mut entries = RawDir::new(fd, &mut buffer);
-        while let Some(entry) = entries.next() {
-            contents.add(entry.map_err(fail)?.file_name());
-        }
+        self.folder.names(|name| contents.add(name)).map_err(Error::os("listing", &self.name()))?;
         contents.segments.sort_unstable();
         Ok(contents)
     }
 
     /// Opens a segment's file; `None` if there is none of that name.
-    pub(super) fn open_segment(&self, first: u64, flags: OFlags) -> Result<Option<OwnedFd>, Error> {
-        self.open_file(&segment(first), flags)
+    pub(super) fn open_segment(&self, first: u64, opening: Opening) -> Result<Option<File>, Error> {
+        self.open_file(&segment(first), opening)
     }
 
-    pub(super) fn open_index(&self, first: u64) -> Result<Option<OwnedFd>, Error> {
-        self.open_file(&index(first), OFlags::RDONLY)
+    pub(super) fn open_index(&self, first: u64) -> Result<Option<File>, Error> {
+        self.open_file(&index(first), Opening::Read)
     }
 
-    /// Opens a regular file, and nothing else: no link, no pipe that would be waited for.
-    fn open_file(&self, name: &str, flags: OFlags) -> Result<Option<OwnedFd>, Error> {
+    fn open_file(&self, name: &str, opening: Opening) -> Result<Option<File>, Error> {
         let path = || self.path.join(name).display().to_string();
-        let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let fd = match rustix::fs::openat(&self.fd, name, flags, Mode::from_raw_mode(0o666)) {
-            Ok(fd) => fd,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(Errno::LOOP) => return Err(Error::Foreign { object: path(), reason: "it is a symbolic link" }),
-            // A folder, or a socket.
-            Err(Errno::ISDIR | Errno::NXIO) => {
-                return Err(Error::Foreign { object: path(), reason: NOT_REGULAR });
-            }
-            Err(errno) => return Err(Error::os("opening", &path())(errno.into())),
-        };
-        let stat = rustix::fs::fstat(&fd).map_err(|errno| Error::os("reading the status of", &path())(errno.into()))?;
-        if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
-            return Err(Error::Foreign { object: path(), reason: NOT_REGULAR });
-        }
-        Ok(Some(fd))
+        self.folder.file(name, opening).map_err(|unusable| match unusable {
+            Unusable::Link => Error::Foreign { object: path(), reason: "it is a symbolic link" },
+            Unusable::NotRegular => Error::Foreign { object: path(), reason: "it is no regular file" },
+            Unusable::System(source) => Error::os("opening", &path())(source),
+        })
     }
 
     /// Becomes the writer.
     pub(super) fn lock(&self) -> Result<Lock, Error> {
         let object = self.path.join(LOCK).display().to_string();
-        let fd = self.open_file(LOCK, OFlags::RDWR | OFlags::CREATE)?;
-        let fd = fd.ok_or_else(|| Error::NotFound { object: object.clone() })?;
-        match sys::try_lock(fd.as_fd(), 0..1, Hold::Exclusive).map_err(Error::os("locking", &object))? {
-            true => Ok(Lock(fd)),
+        let file = self.open_file(LOCK, Opening::Create)?;
+        let file = file.ok_or_else(|| Error::NotFound { object: object.clone() })?;
+        match sys::claim(&file).map_err(Error::os("locking", &object))? {
+            true => Ok(Lock(file)),
             false => Err(Error::WouldBlock { object: format!("the log {} has a writer already", self.name()) }),
         }
     }
 
     /// Whether somebody is the writer now.
     pub(super) fn is_locked(&self) -> Result<bool, Error> {
-        let Some(fd) = self.open_file(LOCK, OFlags::RDONLY)? else { return Ok(false) };
-        let locked = sys::locked(fd.as_fd(), 0..1, Hold::Exclusive);
-        locked.map(|range| range.is_some()).map_err(Error::os("asking for the lock of", &self.name()))
+        let Some(file) = self.open_file(LOCK, Opening::Read)? else { return Ok(false) };
+        sys::is_claimed(&file).map_err(Error::os("asking for the lock of", &self.name()))
     }
 
     /// Makes a segment, whole: its bytes set aside, its header on the disk, and then its name, which the caller brings
@@ -161,69 +131,44 @@ impl Directory {
     pub(super) fn create_segment<T>(
         &self,
         header: &Header,
-        prepare: impl FnOnce(BorrowedFd<'_>) -> Result<T, Error>,
+        prepare: impl FnOnce(&File) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let path = self.segment_name(header.first);
         let fail = || Error::os("making", &path);
-        let (file, temporary) = self.unnamed_file().map_err(|errno| fail()(errno.into()))?;
-        let made = fill(file.as_fd(), header).map_err(fail()).and_then(|()| {
-            let prepared = prepare(file.as_fd())?;
-            self.link(file.as_fd(), temporary, &segment(header.first)).map_err(fail())?;
+        let new = self.folder.unnamed_file(TEMPORARY).map_err(fail())?;
+        let made = fill(&new.file, header).map_err(fail()).and_then(|()| {
+            let prepared = prepare(&new.file)?;
+            self.folder.give_name(&new, &segment(header.first)).map_err(fail())?;
             Ok(prepared)
         });
-        if let Some(temporary) = temporary {
-            self.remove_temporary(temporary);
+        if new.temporary.is_some() {
+            self.remove_temporary();
         }
         made
     }
 
-    /// A file that nobody sees: without a name, or, where there are none such, with a temporary one.
-    fn unnamed_file(&self) -> Result<(OwnedFd, Option<&'static str>), Errno> {
-        let mode = Mode::from_raw_mode(0o666);
-        match rustix::fs::openat(&self.fd, c".", OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
-            // Not every file system has files without a name (open(2)).
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {}
-            made => return made.map(|file| (file, None)),
-        }
-        self.temporary_file().map(|file| (file, Some(TEMPORARY)))
-    }
-
-    /// A new file with the temporary name.
-    fn temporary_file(&self) -> Result<OwnedFd, Errno> {
-        match rustix::fs::unlinkat(&self.fd, TEMPORARY, AtFlags::empty()) {
-            Err(Errno::NOENT) | Ok(()) => {}
-            Err(errno) => return Err(errno),
-        }
-        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        rustix::fs::openat(&self.fd, TEMPORARY, flags, Mode::from_raw_mode(0o666))
-    }
-
-    fn remove_temporary(&self, name: &str) {
+    fn remove_temporary(&self) {
         // If it can't be removed, the next writer will.
-        let _ = rustix::fs::unlinkat(&self.fd, name, AtFlags::empty());
-    }
-
-    /// Gives a file its name, which nothing else may have.
-    fn link(&self, file: BorrowedFd<'_>, temporary: Option<&str>, name: &str) -> io::Result<()> {
-        if let Some(temporary) = temporary {
-            return Ok(rustix::fs::linkat(&self.fd, temporary, &self.fd, name, AtFlags::empty())?);
-        }
-        Ok(give_name(file, self.fd.as_fd(), name)?)
+        let _ = self.folder.remove(TEMPORARY);
     }
 
     /// Writes an index, whole. It need not survive the machine.
     pub(super) fn write_index(&self, first: u64, bytes: &[u8]) -> io::Result<()> {
-        let file = self.temporary_file()?;
-        let written = write_all(file.as_fd(), bytes, 0);
-        let renamed = written.and_then(|()| Ok(rustix::fs::renameat(&self.fd, TEMPORARY, &self.fd, index(first))?));
+        let file = self.folder.temporary_file(TEMPORARY)?;
+        let written = sys::write_all_at(&file, bytes, 0);
+        // Nobody has it open when it gets its name.
+        drop(file);
+        let renamed = written.and_then(|()| self.folder.rename(TEMPORARY, &index(first)));
         if renamed.is_err() {
-            self.remove_temporary(TEMPORARY);
+            self.remove_temporary();
         }
         renamed
     }
 
     /// Removes a segment and its index.
     pub(super) fn remove_segment(&self, first: u64) -> Result<(), Error> {
+        // What was still used when it was removed may be so no longer.
+        self.folder.sweep();
         for name in [index(first), segment(first)] {
             self.remove(&name)?;
         }
@@ -234,12 +179,19 @@ impl Directory {
     pub(super) fn set_aside(&self, first: u64) -> Result<(), Error> {
         self.remove(&index(first))?;
         let name = segment(first);
-        let renamed = rustix::fs::renameat(&self.fd, &name, &self.fd, format!("{name}{LOST_SUFFIX}"));
-        renamed.map_err(|errno| Error::os("renaming", &self.segment_name(first))(errno.into()))
+        let renamed = self.folder.rename(&name, &format!("{name}{LOST_SUFFIX}"));
+        renamed.map_err(Error::os("renaming", &self.segment_name(first)))
+    }
+
+    /// Whether an open segment is still in the folder, though maybe set aside.
+    pub(super) fn keeps(&self, first: u64, file: BorrowedDescriptor<'_>) -> io::Result<bool> {
+        let name = segment(first);
+        Ok(self.folder.has(&name, file)? || self.folder.has(&format!("{name}{LOST_SUFFIX}"), file)?)
     }
 
     /// Removes what writers that died have left: a file without its name, indexes without their segments.
     pub(super) fn tidy(&self, contents: &Contents) -> Result<(), Error> {
+        self.folder.sweep();
         if contents.has_temporary {
             self.remove(TEMPORARY)?;
         }
@@ -248,32 +200,29 @@ impl Directory {
     }
 
     fn remove(&self, name: &str) -> Result<(), Error> {
-        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
-            Ok(()) | Err(Errno::NOENT) => Ok(()),
-            Err(errno) => Err(Error::os("removing", &self.path.join(name).display().to_string())(errno.into())),
-        }
+        let removed = self.folder.remove(name);
+        removed.map_err(Error::os("removing", &self.path.join(name).display().to_string()))
     }
 
     /// Brings the names to the disk.
     pub(super) fn sync(&self) -> Result<(), Error> {
-        rustix::fs::fsync(&self.fd).map_err(|errno| Error::os("flushing the folder", &self.name())(errno.into()))
+        self.folder.sync().map_err(Error::os("flushing the folder", &self.name()))
     }
 }
 
 /// What makes a process the writer, until this is dropped or the process dies.
 #[derive(Debug)]
-pub(super) struct Lock(OwnedFd);
+pub(super) struct Lock(File);
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing would do, if no other thread had just started a process that has the descriptor until its exec(2).
-        let _ = sys::unlock(self.0.as_fd(), 0..1);
+        // Closing gives it up, too.
+        let _ = sys::give_up(&self.0);
     }
 }
 
 impl Contents {
-    fn add(&mut self, name: &CStr) {
-        let name = name.to_bytes();
+    fn add(&mut self, name: &[u8]) {
         if let Some(first) = number(name, SEGMENT_SUFFIX) {
             self.segments.push(first);
         } else if let Some(first) = number(name, INDEX_SUFFIX) {
@@ -308,10 +257,10 @@ fn index(first: u64) -> String {
 }
 
 /// Sets all bytes of a new segment aside, and brings them and its header to the disk.
-fn fill(file: BorrowedFd<'_>, header: &Header) -> io::Result<()> {
-    allocate(file, 0..header.segment_bytes)?;
-    write_all(file, &header.encode(), 0)?;
-    Ok(rustix::fs::fsync(file)?)
+fn fill(file: &File, header: &Header) -> io::Result<()> {
+    sys::set_aside(file, header.segment_bytes)?;
+    sys::write_all_at(file, &header.encode(), 0)?;
+    sys::sync_file(file)
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@
 //! 32  entries of 24 bytes: sequence number, time in nanoseconds since 1970, offset in the segment
 //! ```
 
+use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 
 use zerocopy::little_endian::U64;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -21,6 +21,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 use super::directory::Directory;
 use super::layout::{ALIGN_BYTES, HEADER_BYTES, Header};
 use super::segment::{Segment, Step};
+use crate::sys;
 
 /// Bytes of a segment between two entries, at least.
 const SPACING_BYTES: usize = 64 << 10;
@@ -88,7 +89,7 @@ impl Index {
         let file = directory.open_index(header.first).ok()??;
         let most = usize::try_from(header.segment_bytes).ok()? / SPACING_BYTES + 1;
         let mut bytes = vec![0; size_of::<Prefix>() + most * size_of::<Entry>()];
-        let len = read(file.as_fd(), &mut bytes).ok()?;
+        let len = read(&file, &mut bytes).ok()?;
         let (prefix, rest) = Prefix::read_from_prefix(&bytes[..len]).ok()?;
         let count = usize::try_from(prefix.count.get()).ok().filter(|&count| count <= most)?;
         let entries = <[Entry]>::ref_from_prefix_with_elems(rest, count).ok()?.0.to_vec();
@@ -129,11 +130,11 @@ fn crc(prefix: &Prefix, entries: &[Entry], header: &Header) -> u64 {
 }
 
 /// Reads as much of a file as the buffer takes.
-fn read(file: std::os::fd::BorrowedFd<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+fn read(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
         let offset = u64::try_from(done).unwrap_or(u64::MAX);
-        match rustix::io::retry_on_intr(|| rustix::io::pread(file, &mut buffer[done..], offset))? {
+        match sys::read_at(file, &mut buffer[done..], offset)? {
             0 => break,
             read => done += read,
         }

@@ -12,6 +12,10 @@ const DEFAULT_SEGMENT_BYTES: u64 = 64 << 20;
 
 /// When a record is on the disk, so that it survives the death of the machine. The death of processes it survives from
 /// the moment at which its append has returned, whatever is chosen here.
+///
+/// # Platforms
+/// On Windows, FlushViewOfFile and FlushFileBuffers stand for fdatasync(2). A new segment's name is on the disk as far
+/// as its file system keeps a journal of names, as NTFS does: FAT and exFAT may lose a segment with the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
     /// Before its append returns: fdatasync(2) in each append, once for a batch. Readers may see a record a moment

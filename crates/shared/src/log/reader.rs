@@ -5,13 +5,11 @@
 //! belongs at `at` in `segment`.
 
 use std::iter::FusedIterator;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mapio_map::{MapMode, View};
-use rustix::fs::OFlags;
 
 use super::audit::{self, Info, Repair, RepairMode, Verification};
 use super::directory::Directory;
@@ -20,6 +18,7 @@ use super::layout::{HEADER_BYTES, Head};
 use super::segment::{self, Fate, Segment, Step};
 use super::wait::Pauses;
 use crate::error::Error;
+use crate::sys::Opening;
 
 /// How often a place is looked for again because the segment that holds it was removed meanwhile.
 const ATTEMPTS: u32 = 16;
@@ -188,8 +187,8 @@ impl Log {
         while low < high {
             let middle = low + (high - low) / 2;
             let first = segments[middle];
-            let Some(fd) = self.directory.open_segment(first, OFlags::RDONLY)? else { return Ok(None) };
-            let header = segment::read_header(fd.as_fd(), first, &self.directory.segment_name(first))?;
+            let Some(file) = self.directory.open_segment(first, Opening::Read)? else { return Ok(None) };
+            let header = segment::read_header(&file, first, &self.directory.segment_name(first))?;
             if header.created_ns < time_ns { low = middle + 1 } else { high = middle }
         }
         Ok(segments.get(low.saturating_sub(1)).copied())
@@ -352,13 +351,13 @@ impl Reader {
 
     /// Finds out whether the log is still there, when nothing has happened for a while.
     fn look_around(&mut self) -> Result<(), Error> {
-        let fate = self.segment.fate()?;
+        let fate = self.segment.fate(&self.directory)?;
         match fate {
             Fate::There => Ok(()),
             Fate::Cut { len } => Err(self.segment.corrupt(usize::try_from(len).unwrap_or(0), "the file ends there")),
             // It may have been ended before it was removed.
             Fate::Removed if self.find()?.is_some() => Ok(()),
-            Fate::Removed if self.segment.fate()? != Fate::Removed => Ok(()),
+            Fate::Removed if self.segment.fate(&self.directory)? != Fate::Removed => Ok(()),
             Fate::Removed => Err(Error::Closed { object: self.directory.name() }),
         }
     }

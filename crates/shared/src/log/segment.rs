@@ -4,30 +4,25 @@
 //! - S1: every length and offset that comes from the file is checked against the segment before it is used.
 //! - S2: each step goes on by at least a head, so that a walk ends.
 
+use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::atomic::Ordering;
 
 use crc32fast::Hasher;
+use mapio_map::descriptor::{self, BorrowedDescriptor};
 use mapio_map::{Access, Fault, MapMode, MapOptions, Mapping, View};
-use rustix::fs::{OFlags, SeekFrom};
-use rustix::io::{Errno, IoSlice};
 
 use super::directory::Directory;
 use super::layout::{
     self, END_TAG, HEAD_BYTES, HEADER_BYTES, Head, Header, MARK_OFFSET, Mark, NoHeader, RECORD_TAG, Salt,
 };
 use crate::error::Error;
-use crate::new_file::write_zeros;
+use crate::sys::{self, Opening};
 
 /// How many bytes are checked, stored again or cleared in one go; they stay in the processor's cache.
 const CHUNK_BYTES: usize = 1024;
 /// Payloads up to this many bytes are looked at without making a buffer for it.
 const SHORT_BYTES: usize = 256;
-/// Payloads from this many bytes on are written by the kernel: that takes a system call, and saves writing zeros first.
-/// For shorter ones the call costs more than the zeros.
-pub(super) const LONG_BYTES: usize = 32 << 10;
-
 /// A mapped segment.
 #[derive(Debug)]
 pub(super) struct Segment {
@@ -67,27 +62,27 @@ impl From<Fault> for Bad {
 impl Segment {
     /// Opens and maps a segment; `None` if there is none of that name.
     pub(super) fn open(directory: &Directory, first: u64, mode: MapMode) -> Result<Option<Self>, Error> {
-        let flags = if mode == MapMode::ReadOnly { OFlags::RDONLY } else { OFlags::RDWR };
-        let Some(fd) = directory.open_segment(first, flags)? else { return Ok(None) };
+        let opening = if mode == MapMode::ReadOnly { Opening::Read } else { Opening::ReadWrite };
+        let Some(file) = directory.open_segment(first, opening)? else { return Ok(None) };
         let name = directory.segment_name(first);
-        let header = read_header(fd.as_fd(), first, &name)?;
-        Self::map(fd.as_fd(), header, name, mode).map(Some)
+        let header = read_header(&file, first, &name)?;
+        Self::map(&file, header, name, mode).map(Some)
     }
 
     /// Makes a segment and maps it. Its name is there; that is on the disk once the folder is flushed.
     pub(super) fn create(directory: &Directory, header: &Header) -> Result<Self, Error> {
         let name = directory.segment_name(header.first);
-        directory.create_segment(header, |fd| Self::map(fd, *header, name, MapMode::ReadWrite))
+        directory.create_segment(header, |file| Self::map(file, *header, name, MapMode::ReadWrite))
     }
 
     /// Maps a segment whose header is known.
-    fn map(fd: BorrowedFd<'_>, header: Header, name: String, mode: MapMode) -> Result<Self, Error> {
+    fn map(file: &File, header: Header, name: String, mode: MapMode) -> Result<Self, Error> {
         let len = usize::try_from(header.segment_bytes).map_err(|_| Error::TooLong {
             object: name.clone(),
             len: header.segment_bytes,
             most: u64::try_from(isize::MAX).unwrap_or(u64::MAX),
         })?;
-        let mapped = MapOptions::new(mode).len(len).map(fd);
+        let mapped = MapOptions::new(mode).len(len).map(file);
         let mapping = mapped.map_err(|source| Error::Map { object: name.clone(), source })?;
         Ok(Self { mapping, header, salt: Salt::new(&header.log_id), name })
     }
@@ -104,8 +99,8 @@ impl Segment {
         self.salt
     }
 
-    pub(super) fn file(&self) -> BorrowedFd<'_> {
-        self.mapping.as_fd()
+    fn file(&self) -> BorrowedDescriptor<'_> {
+        descriptor::of(&self.mapping)
     }
 
     pub(super) fn view(&self) -> View<'_> {
@@ -224,7 +219,7 @@ impl Segment {
 
     /// Stores a record without publishing it: all but its word.
     pub(super) fn put(&self, at: usize, head: &[u8; HEAD_BYTES], payload: &[u8]) -> Result<(), Error> {
-        if payload.len() >= LONG_BYTES {
+        if sys::is_written(payload.len()) {
             return self.write(at, head, payload);
         }
         let view = self.view();
@@ -232,17 +227,15 @@ impl Segment {
         put.map_err(|fault| self.fault(fault))
     }
 
-    /// Does what [`put`](Self::put) does by pwritev(2): into the same pages, and before whatever this thread stores
-    /// next.
+    /// Does what [`put`](Self::put) does by the system's call: into the same pages, and before whatever this thread
+    /// stores next.
     #[cold]
     fn write(&self, at: usize, head: &[u8; HEAD_BYTES], payload: &[u8]) -> Result<(), Error> {
         let fail = |source: io::Error| Error::os("writing to", &self.name.clone())(source);
         let (mut head, mut payload) = (&head[8..], payload);
         let mut offset = u64::try_from(at + 8).map_err(|_| fail(io::ErrorKind::InvalidInput.into()))?;
         while !payload.is_empty() {
-            let parts = [IoSlice::new(head), IoSlice::new(payload)];
-            let written = rustix::io::retry_on_intr(|| rustix::io::pwritev(self.file(), &parts, offset));
-            let written = written.map_err(|errno| fail(errno.into()))?;
+            let written = sys::write_parts_at(self.file(), [head, payload], offset).map_err(fail)?;
             let of_head = written.min(head.len());
             (head, payload) = (&head[of_head..], &payload[written - of_head..]);
             match u64::try_from(written) {
@@ -284,8 +277,7 @@ impl Segment {
 
     /// Brings all of it to the disk.
     pub(super) fn sync(&self) -> Result<(), Error> {
-        let synced = rustix::io::retry_on_intr(|| rustix::fs::fdatasync(&self.mapping));
-        synced.map_err(|errno| Error::os("flushing", &self.name.clone())(errno.into()))
+        sys::sync_mapping(&self.mapping).map_err(Error::os("flushing", &self.name))
     }
 
     /// Stores the bytes from the mark to `end` again, so that a flush writes them to the disk whatever the kernel
@@ -332,30 +324,17 @@ impl Segment {
 
     /// The next range from `at` on that may hold anything but zeros, which is not empty.
     fn next_data(&self, at: usize) -> Result<Option<(usize, usize)>, Error> {
-        let seek = |from| match rustix::fs::seek(self.file(), from) {
-            Ok(found) => Ok(usize::try_from(found).ok()),
-            Err(Errno::NXIO) => Ok(None),
-            Err(errno) => Err(errno),
-        };
         let offset = u64::try_from(at).unwrap_or(u64::MAX);
-        let data = match seek(SeekFrom::Data(offset)) {
-            Ok(None) => return Ok(None),
-            Ok(Some(data)) if data >= self.len() => return Ok(None),
-            Ok(Some(data)) => data.max(at),
-            // Whoever can't tell may have data anywhere.
-            Err(Errno::INVAL | Errno::OPNOTSUPP) => return Ok(Some((at, self.len()))),
-            Err(errno) => return Err(Error::os("looking for data in", &self.name.clone())(errno.into())),
-        };
-        let hole = seek(SeekFrom::Hole(u64::try_from(data).unwrap_or(u64::MAX)));
-        let end = hole.ok().flatten().filter(|&end| end > data).unwrap_or(self.len());
-        Ok(Some((data, end.min(self.len()))))
+        let data = sys::next_data(self.file(), offset).map_err(Error::os("looking for data in", &self.name))?;
+        let inside = |offset| usize::try_from(offset).map_or(self.len(), |at| at.min(self.len()));
+        Ok(data.map(|data| (inside(data.start), inside(data.end))).filter(|(start, end)| start < end))
     }
 
-    /// Sets `start..end` aside for stores that take no page fault: the zeros are written, the pages entered.
+    /// Has `start..end` ready for stores that take no page fault: the pages are entered.
     pub(super) fn prepare(&self, start: usize, end: usize) -> Result<(), Error> {
         let offset = |at| u64::try_from(at).unwrap_or(u64::MAX);
-        let written = write_zeros(self.file(), offset(start)..offset(end));
-        written.map_err(Error::os("setting space aside in", &self.name.clone()))?;
+        let prepared = sys::prepare(self.file(), offset(start)..offset(end));
+        prepared.map_err(Error::os("setting space aside in", &self.name))?;
         if let Ok(pages) = self.view().slice(start..end) {
             // What can't be entered now will be when it is stored to, or answer the reason.
             let _ = pages.populate(Access::Write);
@@ -364,14 +343,13 @@ impl Segment {
     }
 
     /// What has become of the file while nothing happens: whether it still has a name and its length.
-    pub(super) fn fate(&self) -> Result<Fate, Error> {
-        let stat = rustix::fs::fstat(&self.mapping);
-        let stat = stat.map_err(|errno| Error::os("reading the status of", &self.name.clone())(errno.into()))?;
-        Ok(match u64::try_from(stat.st_size) {
-            Ok(len) if len < self.header.segment_bytes => Fate::Cut { len },
-            _ if stat.st_nlink == 0 => Fate::Removed,
-            _ => Fate::There,
-        })
+    pub(super) fn fate(&self, directory: &Directory) -> Result<Fate, Error> {
+        let fail = || Error::os("reading the status of", &self.name);
+        match sys::file_len(self.file()).map_err(fail())? {
+            len if len < self.header.segment_bytes => Ok(Fate::Cut { len }),
+            _ if directory.keeps(self.header.first, self.file()).map_err(fail())? => Ok(Fate::There),
+            _ => Ok(Fate::Removed),
+        }
     }
 
     pub(super) fn fault(&self, source: Fault) -> Error {
@@ -404,11 +382,10 @@ pub(super) enum Fate {
 }
 
 /// Reads and checks the header of an open segment.
-pub(super) fn read_header(fd: BorrowedFd<'_>, first: u64, name: &str) -> Result<Header, Error> {
+pub(super) fn read_header(file: &File, first: u64, name: &str) -> Result<Header, Error> {
     let corrupt = |offset, reason| Error::Corrupt { object: name.to_owned(), offset, reason };
     let mut bytes = [0; layout::FIXED_HEADER_BYTES];
-    let read = rustix::io::retry_on_intr(|| rustix::io::pread(fd, &mut bytes, 0));
-    let read = read.map_err(|errno| Error::os("reading", name)(errno.into()))?;
+    let read = sys::read_at(file, &mut bytes, 0).map_err(Error::os("reading", name))?;
     if read < bytes.len() {
         return Err(corrupt(u64::try_from(read).unwrap_or(0), "the file ends there"));
     }
@@ -419,8 +396,7 @@ pub(super) fn read_header(fd: BorrowedFd<'_>, first: u64, name: &str) -> Result<
     if header.first != first {
         return Err(corrupt(32, "the header has another sequence number than the name"));
     }
-    let stat = rustix::fs::fstat(fd).map_err(|errno| Error::os("reading the status of", name)(errno.into()))?;
-    let len = u64::try_from(stat.st_size).unwrap_or(0);
+    let len = sys::file_len(descriptor::of(file)).map_err(Error::os("reading the status of", name))?;
     if len < header.segment_bytes {
         return Err(corrupt(len, "the file ends there"));
     }

@@ -13,13 +13,11 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use mapio_map::MapMode;
-use rustix::fs::OFlags;
 
 use super::directory::{Directory, Lock, contents_are_foreign};
 use super::flusher::{Active, Flusher};
@@ -27,9 +25,10 @@ use super::index::Index;
 use super::layout::{self, HEAD_BYTES, HEADER_BYTES, Head, Header, RECORD_TAG};
 use super::options::{Durability, Options};
 use super::recovery::{End, Recovery, Trust, Walked};
-use super::segment::{self, LONG_BYTES, Segment};
+use super::segment::{self, Segment};
 use crate::clock::{nanoseconds, now_ns};
 use crate::error::Error;
+use crate::sys::{self, Opening};
 
 /// Bytes that are set aside behind the last record at a time: as much as there is in the segment already, within these
 /// bounds.
@@ -51,7 +50,7 @@ enum Filling {
 impl Filling {
     #[inline]
     fn of(payload: &[u8]) -> Self {
-        if payload.len() < LONG_BYTES { Self::Stored } else { Self::Written }
+        if sys::is_written(payload.len()) { Self::Written } else { Self::Stored }
     }
 }
 
@@ -419,14 +418,12 @@ impl Writer {
         // R2, as in `publish`.
         finished.committed.store(self.at + HEAD_BYTES, Ordering::Release);
         self.segments.push_back(facts(&made.segment));
-        let flushed = if self.options.durability == Durability::Kernel {
+        if self.options.durability == Durability::Kernel {
             let (first, bytes) = facts(&finished.segment);
             self.unflushed.push_back(Unflushed { first, bytes, origin: self.origin });
-            self.flush_finished(MOST_UNFLUSHED_BYTES)
         } else {
-            finished.flush(0)
-        };
-        flushed.map_err(|error| self.fail(error))?;
+            finished.flush(0).map_err(|error| self.fail(error))?;
+        }
         // Only a hint: without it, readers take longer to find a place.
         let _ = self.index.write(&self.directory, finished.segment.header());
         self.index = Index::default();
@@ -435,6 +432,10 @@ impl Writer {
         }
         (self.active, self.at, self.prepared) = (made, HEADER_BYTES, HEADER_BYTES);
         self.origin = Origin::Own;
+        // Finished segments are flushed through mappings of their own, and a flush need not find what was stored
+        // through another one before that is unmapped.
+        drop(finished);
+        self.flush_finished(MOST_UNFLUSHED_BYTES).map_err(|error| self.fail(error))?;
         // The finished one may go now, too.
         self.retain_with(0)
     }
@@ -508,8 +509,8 @@ impl Writer {
     /// Whether a segment was begun before this time, so that all records before it are older.
     fn is_older(&self, first: u64, oldest_ns: Option<u64>) -> Result<bool, Error> {
         let Some(oldest_ns) = oldest_ns else { return Ok(false) };
-        let Some(fd) = self.directory.open_segment(first, OFlags::RDONLY)? else { return Ok(false) };
-        let header = segment::read_header(fd.as_fd(), first, &self.directory.segment_name(first))?;
+        let Some(file) = self.directory.open_segment(first, Opening::Read)? else { return Ok(false) };
+        let header = segment::read_header(&file, first, &self.directory.segment_name(first))?;
         Ok(header.created_ns < oldest_ns)
     }
 
@@ -596,12 +597,6 @@ fn end_of(segment: &Segment) -> Result<usize, Error> {
 /// A random number that no other log has.
 fn new_id(name: &str) -> Result<[u8; 16], Error> {
     let mut id = [0; 16];
-    let mut done = 0;
-    while done < id.len() {
-        let got = rustix::io::retry_on_intr(|| {
-            rustix::rand::getrandom(&mut id[done..], rustix::rand::GetRandomFlags::empty())
-        });
-        done += got.map_err(|errno| Error::os("making an id for", name)(errno.into()))?;
-    }
+    getrandom::fill(&mut id).map_err(|error| Error::os("making an id for", name)(error.into()))?;
     Ok(id)
 }

@@ -3,21 +3,24 @@
 //! Everything that is done once a message or a lock is inlined, whatever the compiler thinks of it: an access is one
 //! instruction, and only its failure, which is not inlined, is long.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use mapio_map::{AtomicInteger, AtomicView, Fault, Mapping, View};
+use mapio_map::{AtomicInteger, AtomicView, Fault, Mapping, View, descriptor};
 
 use super::Ordering;
 use crate::error::Error;
+use crate::sys::{self, ByteRange, Hold, Locks, Parking};
 
 /// A part of a mapped object; clones are of the same bytes.
 #[derive(Debug, Clone)]
 pub(crate) struct Memory {
     mapping: Arc<Mapping>,
-    /// The file whose bytes are locked, where that is not the mapped one.
-    locks: Option<Arc<OwnedFd>>,
+    /// By which the handle takes part.
+    locks: Arc<Locks>,
+    /// By which it sleeps and wakes others.
+    parking: Arc<Parking>,
     /// What errors call the object.
     object: Arc<str>,
     /// First byte, from the start of the mapping, which has `start + len` bytes or more.
@@ -29,17 +32,42 @@ impl Memory {
     /// All of a mapping.
     pub(crate) fn new(mapping: Arc<Mapping>, object: Arc<str>) -> Self {
         let len = mapping.len();
-        Self { mapping, locks: None, object, start: 0, len }
+        Self { mapping, locks: Arc::default(), parking: Arc::default(), object, start: 0, len }
     }
 
-    /// The same memory, with the open file whose bytes are locked instead of its own.
-    pub(crate) fn with_locks(self, locks: OwnedFd) -> Self {
-        Self { locks: Some(Arc::new(locks)), ..self }
+    /// The same memory, with other locks than those on its file's bytes.
+    pub(crate) fn with_locks(self, locks: Locks) -> Self {
+        Self { locks: Arc::new(locks), ..self }
     }
 
-    /// The open file whose locks tell who is alive.
-    pub(crate) fn locks(&self) -> BorrowedFd<'_> {
-        self.locks.as_ref().map_or_else(|| self.mapping.as_fd(), |locks| locks.as_fd())
+    /// The same memory, whose sleepers are found by a name in the kernel.
+    pub(crate) fn with_names(self, full_name: &str) -> Self {
+        Self { parking: Arc::new(Parking::of_section(full_name)), ..self }
+    }
+
+    /// Locks bytes for this handle; `false` if another's lock on some of them forbids it. Does not block.
+    pub(crate) fn try_lock(&self, bytes: ByteRange, hold: Hold) -> io::Result<bool> {
+        self.locks.try_lock(descriptor::of(&*self.mapping), bytes, hold)
+    }
+
+    /// Gives up what this handle holds of a range.
+    pub(crate) fn unlock(&self, bytes: ByteRange) -> io::Result<()> {
+        self.locks.unlock(descriptor::of(&*self.mapping), bytes)
+    }
+
+    /// Whether another handle has locked any byte of a range.
+    pub(crate) fn has_other_locks(&self, bytes: ByteRange) -> io::Result<bool> {
+        self.locks.has_others(descriptor::of(&*self.mapping), bytes)
+    }
+
+    /// The bytes of a range that other handles have locked, `most` at most, in no order.
+    pub(crate) fn other_locks(&self, bytes: ByteRange, most: usize) -> io::Result<Vec<u64>> {
+        self.locks.others(descriptor::of(&*self.mapping), bytes, most)
+    }
+
+    /// Whether the system ends it with its last handle, so that it can't be found without users.
+    pub(crate) fn ends_by_itself(&self) -> bool {
+        self.locks.are_of_section()
     }
 
     /// `len` bytes from `offset`.
@@ -102,7 +130,7 @@ impl Memory {
     #[inline(always)]
     fn word<T: AtomicInteger>(&self, offset: usize) -> Result<Word<'_, T>, Error> {
         match self.mapping.view().atomic(self.start + offset) {
-            Ok(view) if offset + size_of::<T>() <= self.len => Ok(Word { view, start: 0, memory: self }),
+            Ok(view) if offset + size_of::<T>() <= self.len => Ok(Word { view, start: 0, at: self.start + offset, memory: self }),
             Ok(_) => Err(self.corrupt(offset, "a word lies outside")),
             Err(fault) => Err(self.fault(fault)),
         }
@@ -118,6 +146,11 @@ impl Memory {
     #[inline(always)]
     pub(crate) fn write(&self, offset: usize, bytes: &[u8]) -> Result<(), Error> {
         self.view().write_all_at(offset, bytes).map_err(|fault| self.fault(fault))
+    }
+
+    /// Where a byte of the mapping is in the object, by which its sleepers are known to all who have it mapped.
+    fn place(&self, at: usize) -> sys::Spot<'_> {
+        sys::Spot { file: descriptor::of(&*self.mapping), offset: self.mapping.file_offset_of(at) }
     }
 
     /// The error for a value at `offset` that breaks the rules.
@@ -159,7 +192,7 @@ impl<'a> Window<'a> {
     #[inline(always)]
     pub(crate) fn u64(&self, offset: usize) -> Result<Word<'a, u64>, Error> {
         match self.view.atomic(offset) {
-            Ok(view) => Ok(Word { view, start: self.start, memory: self.memory }),
+            Ok(view) => Ok(Word { view, start: self.start, at: self.start + offset, memory: self.memory }),
             Err(fault) => Err(self.memory.fault_from(self.start, fault)),
         }
     }
@@ -183,6 +216,8 @@ pub(crate) struct Word<'a, T> {
     view: AtomicView<'a, T>,
     /// What the view counts from, in the mapping.
     start: usize,
+    /// Where it is in the mapping.
+    at: usize,
     memory: &'a Memory,
 }
 
@@ -218,7 +253,8 @@ impl<T: AtomicInteger> Word<'_, T> {
 impl Word<'_, u32> {
     /// Sleeps while the value is `expected`; `false` if the time was over.
     pub(crate) fn wait(&self, expected: u32, timeout: Duration) -> Result<bool, Error> {
-        self.view.wait(expected, Some(timeout)).map_err(|fault| self.memory.fault_from(self.start, fault))
+        let waited = self.memory.parking.wait(&self.view, self.memory.place(self.at), expected, timeout);
+        waited.map_err(|fault| self.memory.fault_from(self.start, fault))
     }
 
     /// Wakes up to `count` who sleep on it.
@@ -228,6 +264,7 @@ impl Word<'_, u32> {
 
     /// Wakes up to `count` who sleep on it; answers how many.
     pub(crate) fn wake_and_count(&self, count: u32) -> Result<u32, Error> {
-        self.view.wake(count).map_err(|fault| self.memory.fault_from(self.start, fault))
+        let woken = self.memory.parking.wake(&self.view, self.memory.place(self.at), count);
+        woken.map_err(|fault| self.memory.fault_from(self.start, fault))
     }
 }

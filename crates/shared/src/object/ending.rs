@@ -1,30 +1,26 @@
 //! How an object loses its name: it is removed, or found to be used by the dead alone.
 //!
-//! The name goes first, then the object is marked as removed: a removal that the system refuses changes nothing, and one that
-//! is interrupted in between has taken the name, which is what counts. See docs/design/object.md.
+//! The name goes first, then the object is marked as removed: a removal that the system refuses changes nothing, and
+//! one that is interrupted in between has taken the name, which is what counts. See docs/design/object.md.
 
-use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mapio_map::MapMode;
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
+use mapio_map::{MapMode, descriptor};
 
-use super::Place;
 use super::named::{map, open_file};
+use super::{Place, sysv};
 use crate::error::Error;
 use crate::header::{Header, Lifetime, REMOVED, STATE};
 use crate::memory::{Memory, Ordering};
 use crate::participant::{GATE_PATIENCE, Gate, has_others};
 use crate::sys::{self, Hold};
 
-/// How long the gate is waited for by one who closes the last handle. Longer than a process that is not stopped holds it;
-/// short, since nobody expects to wait then.
+/// How long the gate is waited for by one who closes the last handle. Longer than a process that is not stopped holds
+/// it; short, since nobody expects to wait then.
 pub(super) const LEAVING: Duration = Duration::from_millis(500);
 
 /// Takes an object's name, and marks it as removed: O2. Can be repeated by anybody, should the process die in between.
@@ -32,15 +28,12 @@ pub(crate) fn take_name(memory: &Memory, place: &Place, _: &Gate<'_>) -> Result<
     match place {
         Place::Path(path) => unlink_if_same(memory, path)?,
         Place::Segment { id, companion } => {
-            match sys::remove_segment(*id) {
-                // Somebody else was faster, and no other segment has the identifier while this one is attached.
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIDRM)) => {}
-                removed => removed.map_err(Error::os("removing", memory.object()))?,
-            }
+            sysv::take_key(*id, memory.object())?;
             // It guards a segment that nobody can find any more. If it stays, it is found by whoever cleans up.
             let _ = std::fs::remove_file(companion);
         }
-        Place::Nowhere => {}
+        // The name of a section goes with its last handle.
+        Place::Section { .. } | Place::Nowhere => {}
     }
     memory.u32(STATE)?.store(REMOVED, Ordering::Relaxed)
 }
@@ -48,7 +41,7 @@ pub(crate) fn take_name(memory: &Memory, place: &Place, _: &Gate<'_>) -> Result<
 /// Whether an object that has a header is one that nobody may join: removed, or used by the dead alone.
 pub(super) fn is_dead(memory: &Memory, header: &Header) -> Result<bool, Error> {
     Ok(memory.u32(STATE)?.load(Ordering::Relaxed)? == REMOVED
-        || header.lifetime() == Lifetime::LastHandle && !has_others(memory)?)
+        || header.lifetime() == Lifetime::LastHandle && !memory.ends_by_itself() && !has_others(memory)?)
 }
 
 /// Takes the name from an object that was found dead, unless somebody has joined it meanwhile.
@@ -57,7 +50,8 @@ pub(super) fn finish(memory: &Memory, header: &Header, place: &Place, patience: 
     if is_dead(memory, header)? { take_name(memory, place, &gate) } else { Ok(()) }
 }
 
-/// Does what the last user of an object of [`Lifetime::LastHandle`] has to do: takes its name, unless somebody else uses it.
+/// Does what the last user of an object of [`Lifetime::LastHandle`] has to do: takes its name, unless somebody else
+/// uses it.
 ///
 /// The caller has given up its own lock before. Of several who leave at once, the last to have done so sees nobody, so
 /// one of them at least comes as far as the gate. There it waits: who holds the gate may be another who leaves, or one
@@ -90,28 +84,20 @@ pub(super) fn remove_file(object: &str, path: &Path) -> Result<(), Error> {
     }
 }
 
-/// The same for a file that the process may not write to. It can't hold the gate exclusively, but keep those out who do,
-/// and the others of its kind by a lock of another kind: flock(2).
+/// The same for a file that the process may not write to. It can't hold the gate exclusively, but keep those out who
+/// do, and the others of its kind by a lock of another kind: `lock_whole` of `sys`.
 fn remove_unwritable(object: &str, path: &Path) -> Result<(), Error> {
     let file = open_file(object, path, MapMode::ReadOnly)?;
     let memory = map(&file, MapMode::ReadOnly, &object.into())?;
     let _gate = Gate::pass(&memory, Hold::Shared)?;
     let begin = Instant::now();
-    while !lock_whole(&file).map_err(Error::os("locking", object))? {
+    while !sys::lock_whole(&file).map_err(Error::os("locking", object))? {
         if begin.elapsed() > GATE_PATIENCE {
             return Err(Error::Timeout { object: object.to_owned(), waited: begin.elapsed() });
         }
         thread::sleep(Duration::from_millis(1));
     }
     unlink_if_same(&memory, path)
-}
-
-fn lock_whole(file: &File) -> io::Result<bool> {
-    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(Errno::WOULDBLOCK | Errno::INTR) => Ok(false),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// Takes the name from an object if it is dead; answers whether it was.
@@ -139,16 +125,13 @@ pub(super) fn free_dead_name(object: &Arc<str>, path: &Path, patience: Duration)
 /// Removes a path if it is that of the object, whose gate the caller holds.
 pub(crate) fn unlink_if_same(memory: &Memory, path: &Path) -> Result<(), Error> {
     let os = |operation| Error::os(operation, memory.object());
-    let mine = rustix::fs::fstat(memory.mapping().as_fd()).map_err(io::Error::from).map_err(os("asking about"))?;
-    match rustix::fs::lstat(path) {
-        Ok(found) if (found.st_dev, found.st_ino) == (mine.st_dev, mine.st_ino) => {}
+    if !sys::is_at(descriptor::of(memory.mapping()), path).map_err(os("asking about"))? {
         // Somebody else was faster, and maybe a new object has the name already.
-        Ok(_) | Err(Errno::NOENT) => return Ok(()),
-        Err(error) => return Err(os("asking about")(error.into())),
+        return Ok(());
     }
-    match rustix::fs::unlink(path) {
-        Ok(()) | Err(Errno::NOENT) => Ok(()),
-        Err(error) => Err(os("removing")(error.into())),
+    match sys::unlink(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(os("removing")(error)),
+        _ => Ok(()),
     }
 }
 
@@ -184,7 +167,10 @@ mod tests {
                     thread::yield_now();
                 }
                 // Long enough for one who tries only once to have tried.
-                (0..1000).for_each(|_| assert!(!has_others(&looker).unwrap()));
+                let begin = Instant::now();
+                while begin.elapsed() < LEAVING / 10 {
+                    assert!(!has_others(&looker).unwrap());
+                }
                 drop(gate);
                 closing.join().unwrap();
             });
@@ -194,7 +180,7 @@ mod tests {
 
     #[test]
     fn of_two_who_leave_at_once_one_takes_the_name() {
-        for round in 0..300 {
+        for round in 0..mapio_testkit::rounds(300) {
             let (_folder, path, first) = made();
             let second = SharedOptions::new().open(ObjectName::file(&path)).unwrap();
             let together = Barrier::new(2);

@@ -7,7 +7,6 @@ use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,11 +17,13 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
 };
 
-use super::named::{check_regular, fill, join};
+use super::named::fill;
+use super::reopen::Identity;
 use super::unnamed::give_away;
 use super::{ObjectKind, Place, SharedObject, SharedOptions};
 use crate::error::Error;
 use crate::name::{ObjectName, SHM_DIR};
+use crate::sys;
 
 /// What /proc calls memory files begin with.
 const MEMFD_PREFIX: &str = "/memfd:";
@@ -38,9 +39,9 @@ const MOST_DESCRIPTORS: usize = 16;
 impl SharedOptions {
     /// Makes an object that has no name: memfd_create(2). It lives as long as somebody has it open.
     ///
-    /// Others get it by [`SharedObject::send`], or by inheriting its descriptor. Nobody can make it shorter (`F_SEAL_SHRINK`),
-    /// so that no access fails that was in order; nor longer, after [`fixed_len`](Self::fixed_len). `label` is for
-    /// people, in errors and in `/proc/PID/maps`.
+    /// Others get it by [`SharedObject::send`], or by inheriting its descriptor. Nobody can make it shorter
+    /// (`F_SEAL_SHRINK`), so that no access fails that was in order; nor longer, after [`fixed_len`](Self::fixed_len).
+    /// `label` is for people, in errors and in `/proc/PID/maps`.
     ///
     /// # Errors
     /// As [`create`](Self::create), but for the name.
@@ -70,16 +71,6 @@ impl SharedOptions {
     pub fn from_fd(&self, fd: impl AsFd) -> Result<SharedObject, Error> {
         let path = path_of(fd.as_fd()).map_err(Error::os("asking about", "a descriptor"))?;
         self.adopt(fd.as_fd(), identify(&path))
-    }
-
-    /// Opens the object that a descriptor stands for, of which is known what it is called.
-    fn adopt(&self, fd: BorrowedFd<'_>, (object, kind, place): Identity) -> Result<SharedObject, Error> {
-        // Opening a pipe or a device can do something; a descriptor that is one says so before.
-        check_regular(fd, &object)?;
-        let file = reopen(fd, self.map_mode).map_err(Error::os("opening", &object))?;
-        let joined = join(self, &file, &object, &place)?;
-        let parts = joined.ok_or_else(|| Error::NotFound { object: object.to_string() })?;
-        SharedObject::new(kind, place, parts)
     }
 
     /// Receives an object that another process has [sent](SharedObject::send). Waits for it as long as the socket's
@@ -122,19 +113,19 @@ impl SharedObject {
     /// Sends the object to another process, which [receives](SharedOptions::receive) it: a descriptor, by `SCM_RIGHTS`
     /// of unix(7).
     ///
-    /// The object itself must allow the receiver to open it: see [`SharedOptions::permissions`]. What is under way keeps
-    /// its memory, and does not count as a user. Blocks as write(2) to the socket does.
+    /// The object itself must allow the receiver to open it: see [`SharedOptions::permissions`]. What is under way
+    /// keeps its memory, and does not count as a user. Blocks as write(2) to the socket does.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for System V objects, which have no descriptor; [`Error::Os`] with what open(2) and sendmsg(2)
-    /// say.
+    /// [`Error::Invalid`] for System V objects, which have no descriptor; [`Error::Os`] with what open(2) and
+    /// sendmsg(2) say.
     pub fn send(&self, socket: &UnixStream) -> Result<(), Error> {
         if self.kind() == ObjectKind::SysV {
             return Err(Error::invalid(self.name(), "System V objects have no descriptor; send the name"));
         }
         let os = |operation| Error::os(operation, self.name());
         let mode = self.inner.memory.mapping().mode();
-        let file = reopen(self.as_fd(), mode).map_err(os("opening"))?;
+        let file = sys::reopen(self.as_fd(), None, mode == MapMode::ReadWrite).map_err(os("opening"))?;
         let descriptors = [file.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
@@ -151,37 +142,11 @@ impl SharedObject {
             rustix::io::retry_on_intr(|| rustix::net::sendmsg(socket, &letter, &mut control, SendFlags::NOSIGNAL));
         sent.map(drop).map_err(io::Error::from).map_err(os("sending"))
     }
-
-    /// Opens the object once more: a handle with a part of its own, which sees the length that the object has now.
-    ///
-    /// Also for the child after a fork, and for objects that have lost their names.
-    ///
-    /// # Errors
-    /// As [`SharedOptions::from_fd`]; [`Error::NotFound`] when the object was removed.
-    pub fn reopen(&self) -> Result<Self, Error> {
-        let mapping = self.inner.memory.mapping();
-        let mut options = SharedOptions::new().map_mode(mapping.mode());
-        options.raw = self.is_raw();
-        match &self.inner.place {
-            Place::Segment { id, .. } => options.open(ObjectName::SysVId(*id)),
-            place => options.adopt(mapping.as_fd(), (self.inner.name.clone(), self.kind(), place.clone())),
-        }
-    }
-}
-
-/// The file that a descriptor stands for, opened anew: another open file of it.
-fn reopen(fd: BorrowedFd<'_>, mode: MapMode) -> io::Result<File> {
-    let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
-    let flags = libc::O_NOCTTY | libc::O_NONBLOCK;
-    File::options().read(true).write(mode == MapMode::ReadWrite).custom_flags(flags).open(link)
 }
 
 fn path_of(fd: BorrowedFd<'_>) -> io::Result<PathBuf> {
     std::fs::read_link(format!("/proc/self/fd/{}", fd.as_raw_fd()))
 }
-
-/// What errors call an object, what kind it is of, and where its name is.
-type Identity = (Arc<str>, ObjectKind, Place);
 
 /// The same for a file that somebody has told a name of, if it has that name.
 ///

@@ -6,15 +6,13 @@
 //! remove   open -> gate, exclusively -> unlink, if the name is still this file's -> state := removed
 //! ```
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use mapio_map::descriptor::{self, BorrowedDescriptor};
 use mapio_map::{MapMode, MapOptions};
-use rustix::fs::{FileType, OFlags};
 use zerocopy::IntoBytes;
 
 use super::ending::{finish, free_dead_name, is_dead};
@@ -24,8 +22,8 @@ use crate::error::Error;
 use crate::header::{HEADER_LEN, Header, Lifetime};
 use crate::memory::Memory;
 use crate::name::ObjectName;
-use crate::new_file::allocate;
 use crate::participant::{GATE_PATIENCE, Participant};
+use crate::sys;
 
 /// How often a name is linked to, or a file mapped, while others change what is there.
 const TRIES: u32 = 100;
@@ -56,7 +54,7 @@ fn is_taken(object: &Arc<str>, path: &Path) -> bool {
 /// Makes a new file an object: its length, its memory, its header, and its creator's part.
 pub(super) fn fill(options: &SharedOptions, file: &File, object: &Arc<str>) -> Result<Parts, Error> {
     let total = total_len(options, object)?;
-    allocate(file.as_fd(), 0..total).map_err(Error::os("setting memory aside for", object))?;
+    sys::allocate(descriptor::of(file), 0..total).map_err(Error::os("setting memory aside for", object))?;
     let memory = map(file, MapMode::ReadWrite, object)?;
     let (header, participant) = begin(options, &memory)?;
     Ok(Parts { memory, header, participant })
@@ -64,12 +62,18 @@ pub(super) fn fill(options: &SharedOptions, file: &File, object: &Arc<str>) -> R
 
 /// Bytes of the object that is asked for, with its header, if creating it makes sense.
 pub(super) fn total_len(options: &SharedOptions, object: &str) -> Result<u64, Error> {
+    let total = checked_len(options, object)?;
+    if options.raw && options.lifetime == Some(Lifetime::LastHandle) {
+        return Err(Error::invalid(object, "nobody knows which handle of a raw object is the last"));
+    }
+    Ok(total)
+}
+
+/// The same where the system itself knows of the last handle.
+pub(super) fn checked_len(options: &SharedOptions, object: &str) -> Result<u64, Error> {
     let len = options.len.filter(|len| *len > 0).ok_or_else(|| Error::invalid(object, "it needs a length"))?;
     if options.map_mode != MapMode::ReadWrite {
         return Err(Error::invalid(object, "what is created is mapped read-write"));
-    }
-    if options.raw && options.lifetime == Lifetime::LastHandle {
-        return Err(Error::invalid(object, "nobody knows which handle of a raw object is the last"));
     }
     let head = if options.raw { 0 } else { u64::try_from(HEADER_LEN).unwrap_or(u64::MAX) };
     len.checked_add(head)
@@ -82,7 +86,7 @@ pub(super) fn begin(options: &SharedOptions, memory: &Memory) -> Result<(Option<
     if options.raw {
         return Ok((None, None));
     }
-    let header = Header::new(options.len.unwrap_or(0), options.layout, options.contents, options.lifetime);
+    let header = Header::new(options.len.unwrap_or(0), options.layout, options.contents, options.file_lifetime());
     memory.write(0, header.as_bytes())?;
     memory.write(HEADER_LEN, &options.first_bytes)?;
     Ok((Some(header), Some(Participant::join(memory, &options.role)?)))
@@ -95,8 +99,11 @@ pub(super) fn open(options: &SharedOptions, name: &ObjectName, path: &Path) -> R
     let not_found = || Error::NotFound { object: object.to_string() };
     let parts = join(options, &file, &object, &place)?.ok_or_else(not_found)?;
     // It may have lost its name to a plain unlink(2) before we took part.
-    if parts.header.is_some() && !is_linked(&file) {
-        return Err(not_found());
+    if parts.header.is_some() {
+        let has_name = sys::has_name(descriptor::of(&file), path).map_err(Error::os("asking about", &object))?;
+        if !has_name {
+            return Err(not_found());
+        }
     }
     SharedObject::new(kind_of(name), place, parts)
 }
@@ -161,22 +168,17 @@ fn link(unnamed: &Unnamed, object: &Arc<str>, path: &Path) -> Result<Linked, Err
 
 /// Opens the file of an object, which errors call `object`.
 pub(super) fn open_file(object: &str, path: &Path, mode: MapMode) -> Result<File, Error> {
-    // As shm_open(3): a symbolic link is not followed, so the name is the object's own. Opening a pipe or a terminal by
-    // accident waits for nobody.
-    let flags = i32::try_from((OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY).bits()).unwrap_or(0);
-    let opened = OpenOptions::new().read(true).write(mode == MapMode::ReadWrite).custom_flags(flags).open(path);
-    let file = opened.map_err(|source| match source.kind() {
+    let file = sys::open_object(path, mode == MapMode::ReadWrite).map_err(|source| match source.kind() {
         io::ErrorKind::NotFound => Error::NotFound { object: object.to_owned() },
         _ => Error::Os { operation: "opening", object: object.to_owned(), source },
     })?;
-    check_regular(&file, object)?;
+    check_regular(descriptor::of(&file), object)?;
     Ok(file)
 }
 
 /// Refuses what can't be an object.
-pub(super) fn check_regular(file: impl AsFd, object: &str) -> Result<(), Error> {
-    let status = rustix::fs::fstat(file).map_err(io::Error::from).map_err(Error::os("asking about", object))?;
-    if FileType::from_raw_mode(status.st_mode) != FileType::RegularFile {
+pub(super) fn check_regular(file: BorrowedDescriptor<'_>, object: &str) -> Result<(), Error> {
+    if !sys::is_regular(file).map_err(Error::os("asking about", object))? {
         return Err(Error::Foreign { object: object.to_owned(), reason: "it is no regular file" });
     }
     Ok(())
@@ -186,10 +188,6 @@ pub(super) fn map(file: &File, mode: MapMode, object: &Arc<str>) -> Result<Memor
     let mapping = MapOptions::new(mode).map(file);
     let mapping = mapping.map_err(|source| Error::Map { object: object.to_string(), source })?;
     Ok(Memory::new(Arc::new(mapping), object.clone()))
-}
-
-fn is_linked(file: &File) -> bool {
-    file.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
 }
 
 fn kind_of(name: &ObjectName) -> ObjectKind {

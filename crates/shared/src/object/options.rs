@@ -2,7 +2,7 @@
 
 use mapio_map::MapMode;
 
-use super::{SharedObject, named, sysv};
+use super::{SharedObject, named, section, sysv};
 use crate::error::Error;
 use crate::header::{Lifetime, field};
 use crate::layout::Layout;
@@ -21,7 +21,8 @@ pub struct SharedOptions {
     pub(super) len: Option<u64>,
     pub(super) permissions: u32,
     pub(super) owner: (Option<u32>, Option<u32>),
-    pub(super) lifetime: Lifetime,
+    /// `None`: not said.
+    pub(super) lifetime: Option<Lifetime>,
     /// 0: not said.
     pub(super) layout: u64,
     pub(super) contents: [u8; 16],
@@ -46,7 +47,7 @@ impl SharedOptions {
             len: None,
             permissions: 0o600,
             owner: (None, None),
-            lifetime: Lifetime::default(),
+            lifetime: None,
             layout: 0,
             contents: [0; 16],
             first_bytes: Vec::new(),
@@ -65,6 +66,9 @@ impl SharedOptions {
 
     /// Who may open the object that is created: the nine bits of chmod(2), `0o600` if nothing is said. The process's
     /// umask has no say.
+    ///
+    /// On Windows the bits for the group must be those for everybody (`0o600`, `0o644`, `0o666`), or creating answers
+    /// [`Error::Os`](crate::Error::Os), `Unsupported`: the primary group of a user is one that all users are in.
     #[doc(alias = "mode")]
     pub fn permissions(mut self, mode: u32) -> Self {
         self.permissions = mode;
@@ -77,10 +81,16 @@ impl SharedOptions {
         self
     }
 
-    /// How long the object that is created lives.
+    /// How long the object that is created lives; if nothing is said, until it is removed, or on Windows, where its
+    /// name is that of a section, until the last handle is closed.
     pub fn lifetime(mut self, lifetime: Lifetime) -> Self {
-        self.lifetime = lifetime;
+        self.lifetime = Some(lifetime);
         self
+    }
+
+    /// The lifetime of an object that is a file, or goes like one.
+    pub(super) fn file_lifetime(&self) -> Lifetime {
+        self.lifetime.unwrap_or_default()
     }
 
     /// What the contents look like. An object that exists must have been made for the same.
@@ -141,14 +151,17 @@ impl SharedOptions {
     /// aside, so that it can't run out later. May take as long as the system needs to find that memory.
     ///
     /// # Errors
-    /// [`Error::Exists`]; [`Error::Invalid`] without a length; [`Error::Os`] with what open(2), fallocate(2) and link(2)
-    /// say: `ENOSPC` when there is not enough memory, `EACCES`; of System V objects, shmget(2) and shmctl(2).
+    /// [`Error::Exists`]; [`Error::Invalid`] without a length; [`Error::Os`] with what open(2), fallocate(2) and
+    /// link(2) say: `ENOSPC` when there is not enough memory, `EACCES`; of System V objects, shmget(2) and shmctl(2).
     #[doc(alias("shm_open", "shmget"))]
     pub fn create<N: TryInto<ObjectName, Error: Into<Error>>>(&self, name: N) -> Result<SharedObject, Error> {
         let name = ObjectName::given(name)?;
         match (&name, name.path()) {
             (_, Some(path)) => named::create(self, &name, &path),
             (ObjectName::SysVKey(key), _) => sysv::create(self, *key),
+            (ObjectName::Posix(_) | ObjectName::Global(_), _) => {
+                section::create(self, &name.to_string(), &name.full_name())
+            }
             _ => Err(Error::invalid(name.to_string(), "the system chooses identifiers (see create_sysv_private)")),
         }
     }
@@ -166,9 +179,12 @@ impl SharedOptions {
     #[doc(alias("shm_open", "shmget"))]
     pub fn open<N: TryInto<ObjectName, Error: Into<Error>>>(&self, name: N) -> Result<SharedObject, Error> {
         let name = ObjectName::given(name)?;
-        match name.path() {
-            Some(path) => named::open(self, &name, &path),
-            None => sysv::open(self, &name),
+        match (&name, name.path()) {
+            (_, Some(path)) => named::open(self, &name, &path),
+            (ObjectName::Posix(_) | ObjectName::Global(_), _) => {
+                section::open(self, &name.to_string(), &name.full_name())
+            }
+            _ => sysv::open(self, &name),
         }
     }
 

@@ -1,14 +1,13 @@
 //! Objects that become longer or shorter.
 
-use std::os::fd::AsFd;
+use mapio_map::descriptor;
 
 use super::{ObjectKind, SharedObject};
 use crate::error::Error;
 use crate::header::{HEADER_LEN, LEN};
 use crate::memory::Ordering;
-use crate::new_file::allocate;
 use crate::participant::Gate;
-use crate::sys::Hold;
+use crate::sys::{self, Hold};
 
 impl SharedObject {
     /// Makes the object `bytes` long, of contents. What is added is zeros, with memory set aside for them.
@@ -22,14 +21,17 @@ impl SharedObject {
     /// or the new length, and at worst memory behind it that nobody uses.
     ///
     /// # Errors
-    /// [`Error::Invalid`] for 0 bytes, of a System V object, and of one that is open for reading only; [`Error::Os`] with
-    /// what ftruncate(2) and fallocate(2) say: `EPERM` for a memory file, which can't be cut, or grow when it was sealed
-    /// against that; `ENOSPC`.
+    /// [`Error::Invalid`] for 0 bytes, of a System V object or a named section, and of one that is open for reading
+    /// only; [`Error::Os`] with what ftruncate(2) and fallocate(2) say: `EPERM` for a memory file, which can't be cut,
+    /// or grow when it was sealed against that; `ENOSPC`.
     #[doc(alias("ftruncate", "fallocate"))]
     pub fn set_len(&self, bytes: u64) -> Result<(), Error> {
         let invalid = |reason: &str| Err(Error::invalid(self.name(), reason));
         if self.kind() == ObjectKind::SysV {
             return invalid("a System V object keeps its length");
+        }
+        if self.kind() == ObjectKind::Section {
+            return invalid("a named section keeps its length");
         }
         if self.inner.memory.mapping().mode() != mapio_map::MapMode::ReadWrite {
             return invalid("it is open for reading only");
@@ -62,12 +64,11 @@ impl SharedObject {
 
     fn set_file_len(&self, end: u64) -> Result<(), Error> {
         let os = |operation| Error::os(operation, self.name());
-        let file = self.as_fd();
-        let status = rustix::fs::fstat(file).map_err(std::io::Error::from).map_err(os("asking about"))?;
-        let now = u64::try_from(status.st_size).unwrap_or(0);
+        let file = descriptor::of(self);
+        let now = sys::file_len(file).map_err(os("asking about"))?;
         if end > now {
-            return allocate(file, now..end).map_err(os("setting memory aside for"));
+            return sys::allocate(file, now..end).map_err(os("setting memory aside for"));
         }
-        rustix::fs::ftruncate(file, end).map_err(std::io::Error::from).map_err(os("cutting"))
+        sys::cut(file, end).map_err(os("cutting"))
     }
 }

@@ -1,10 +1,10 @@
 //! System V shared memory: sysvipc(7).
 //!
 //! A segment has its key from the moment when it is made, so it can't come into being whole. Instead it has permissions
-//! meanwhile that nobody else gives: [`BEING_MADE`]. It has no descriptor either, and so no bytes to lock. These are those of
-//! a *companion*, a file in `/dev/shm` that is named after the IPC namespace and the segment's identifier, with the
-//! segment's owner and permissions, and holds the name that the segment was made under, for whoever cleans up. It is removed
-//! with the segment.
+//! meanwhile that nobody else gives: [`BEING_MADE`]. It has no descriptor either, and so no bytes to lock. These are
+//! those of a *companion*, a file in `/dev/shm` that is named after the IPC namespace and the segment's identifier,
+//! with the segment's owner and permissions, and holds the name that the segment was made under, for whoever cleans up.
+//! It is removed with the segment.
 //!
 //! ```text
 //! create   shmget(key, IPC_EXCL, BEING_MADE) -> shmat -> unnamed companion -> header, participant 1 -> companion's name
@@ -12,8 +12,8 @@
 //! open     shmget -> not being made? -> companion -> shmat, header -> gate, shared: not removed? -> number, lock
 //! remove   gate, exclusively -> IPC_RMID -> companion's name -> state := removed
 //! ```
-//! An identifier is not given again while a segment is attached, and else only after all others of the same place in the
-//! kernel's table: some ten thousand segments later.
+//! An identifier is not given again while a segment is attached, and else only after all others of the same place in
+//! the kernel's table: some ten thousand segments later.
 
 use std::fs::File;
 use std::io;
@@ -34,7 +34,7 @@ use crate::header::{Header, NO_HEADER};
 use crate::memory::Memory;
 use crate::name::{ObjectName, SHM_DIR};
 use crate::participant::{GATE_PATIENCE, Gate};
-use crate::sys::{self, Hold};
+use crate::sys::{self, Hold, Locks};
 
 /// Permissions that a segment has until it is whole: execution by the group and others, which no segment needs.
 const BEING_MADE: u32 = 0o611;
@@ -97,7 +97,7 @@ fn fill(options: &SharedOptions, id: i32, name: &Arc<str>) -> Result<Parts, Erro
     std::os::unix::fs::FileExt::write_all_at(&companion.file, key, 0)
         .map_err(Error::os("writing the lock file of", name))?;
     let locks = companion.file.try_clone().map_err(Error::os("duplicating the lock file of", name))?;
-    let memory = memory.with_locks(OwnedFd::from(locks));
+    let memory = memory.with_locks(Locks::of_companion(OwnedFd::from(locks)));
     let (header, participant) = begin(options, &memory)?;
     companion.give_away(options, name)?;
     let os = |operation| Error::os(operation, name);
@@ -164,7 +164,11 @@ pub(super) fn open(options: &SharedOptions, name: &ObjectName) -> Result<SharedO
 /// A segment, and the file whose locks tell who uses it; `None` if it was removed in this moment.
 pub(crate) fn attach_with_companion(id: i32, mode: MapMode, object: &Arc<str>) -> Result<Option<Memory>, Error> {
     match open_companion(id, mode, object) {
-        Ok(companion) => Ok(Some(attach(id, mode, object)?.with_locks(companion.into()))),
+        Ok(companion) => match attach(id, mode, object) {
+            Ok(memory) => Ok(Some(memory.with_locks(Locks::of_companion(companion.into())))),
+            Err(_) if is_gone(id) => Ok(None),
+            Err(error) => Err(error),
+        },
         Err(Error::NotFound { .. }) if is_gone(id) => Ok(None),
         Err(Error::NotFound { .. }) => Err(Error::Foreign { object: object.to_string(), reason: NO_HEADER }),
         Err(error) => Err(error),
@@ -267,6 +271,15 @@ pub(super) fn remove(name: &ObjectName) -> Result<(), Error> {
     // A raw one has none. What stays is found by whoever cleans up.
     let _ = std::fs::remove_file(companion_path(id));
     Ok(())
+}
+
+/// Takes key and identifier from a segment that the caller has attached.
+pub(super) fn take_key(id: i32, object: &str) -> Result<(), Error> {
+    match sys::remove_segment(id) {
+        // Somebody else was faster, and no other segment has the identifier while this one is attached.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::EINVAL | libc::EIDRM)) => Ok(()),
+        removed => removed.map_err(Error::os("removing", object)),
+    }
 }
 
 /// Whether no other process can find the segment any more.

@@ -1,18 +1,15 @@
 //! Files that come into being whole: they have no name until nothing is missing in them.
 //!
-//! Where a file system has no unnamed files (open(2), `O_TMPFILE`), a file has a temporary name meanwhile. Its maker holds
-//! its gate, so whoever finds the gate free has found what a dead process has left; see [`is_temporary`].
+//! Where a file system has no unnamed files (open(2), `O_TMPFILE`), a file has a temporary name meanwhile. Its maker
+//! holds its gate, so whoever finds the gate free has found what a dead process has left; see [`is_temporary`].
 
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
-use rustix::io::Errno;
+use mapio_map::descriptor::{self, BorrowedDescriptor};
 
 use crate::error::Error;
-use crate::new_file::give_name;
 use crate::participant;
 use crate::sys::{self, Hold};
 
@@ -43,52 +40,41 @@ impl Unnamed {
     /// A new file in the folder of `path`, which only this process knows, for the user alone.
     pub(super) fn new(path: &Path) -> io::Result<Self> {
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
-        match rustix::fs::open(folder, flags, Mode::RUSR | Mode::WUSR) {
-            Ok(fd) => Ok(Self { file: fd.into(), temporary: None }),
-            // What file systems without unnamed files answer; see open(2).
-            Err(Errno::OPNOTSUPP | Errno::ISDIR | Errno::INVAL) => {
-                let named = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).tempfile_in(folder)?;
-                let (file, path) = named.keep().map_err(|error| error.error)?;
-                let unnamed = Self { file, temporary: Some(path) };
-                // Should somebody clean up in this very moment, the file is lost, which `link` finds out.
-                sys::try_lock(unnamed.file.as_fd(), participant::GATE, Hold::Exclusive)?;
-                Ok(unnamed)
-            }
-            Err(error) => Err(error.into()),
+        if let Some(file) = sys::new_unnamed(folder)? {
+            return Ok(Self { file, temporary: None });
         }
+        let named = tempfile::Builder::new().prefix(TEMPORARY_PREFIX).make_in(folder, sys::create_temporary)?;
+        let (file, path) = named.keep().map_err(|error| error.error)?;
+        let unnamed = Self { file, temporary: Some(path) };
+        // Should somebody clean up in this very moment, the file is lost, which `link` finds out.
+        sys::try_lock(descriptor::of(&unnamed.file), participant::GATE, Hold::Exclusive)?;
+        Ok(unnamed)
     }
 
     /// Gives the file a name that nothing has.
     pub(super) fn link(&self, path: &Path) -> io::Result<Linked> {
         let linked = match &self.temporary {
-            None => give_name(self.file.as_fd(), CWD, path),
-            Some(temporary) => rustix::fs::link(temporary, path),
+            None => sys::name_unnamed(descriptor::of(&self.file), path),
+            Some(temporary) => sys::name_temporary(descriptor::of(&self.file), temporary, path),
         };
         match linked {
             Ok(()) => Ok(Linked::Done),
-            Err(Errno::EXIST) => Ok(Linked::Taken),
-            Err(Errno::NOENT) if self.temporary.is_some() => Ok(Linked::Lost),
-            Err(error) => Err(error.into()),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(Linked::Taken),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && self.temporary.is_some() => Ok(Linked::Lost),
+            Err(error) => Err(error),
         }
     }
 
     /// Sets the owner and the permissions that were asked for.
     pub(super) fn give_away(&self, options: &SharedOptions, object: &str) -> Result<(), Error> {
-        give_away(self.file.as_fd(), options, object)
+        give_away(descriptor::of(&self.file), options, object)
     }
 }
 
-/// Sets owner and permissions of a new file.
-pub(super) fn give_away(file: BorrowedFd<'_>, options: &SharedOptions, object: &str) -> Result<(), Error> {
-    let os = |operation| Error::os(operation, object);
-    // The owner first: chown(2) clears bits of the mode.
-    let (user, group) = (options.owner.0.map(Uid::from_raw), options.owner.1.map(Gid::from_raw));
-    if user.is_some() || group.is_some() {
-        rustix::fs::fchown(file, user, group).map_err(io::Error::from).map_err(os("giving away"))?;
-    }
-    let mode = Mode::from_raw_mode(options.permissions & 0o777);
-    rustix::fs::fchmod(file, mode).map_err(io::Error::from).map_err(os("setting the permissions of"))
+/// Sets owner and permissions of a new file, which has a temporary name or none.
+pub(super) fn give_away(file: BorrowedDescriptor<'_>, options: &SharedOptions, object: &str) -> Result<(), Error> {
+    let given = sys::give_away(file, options.owner, options.permissions);
+    given.map_err(Error::os("setting owner and permissions of", object))
 }
 
 impl Drop for Unnamed {
@@ -97,7 +83,7 @@ impl Drop for Unnamed {
             // If it fails, the file stays as what it is: a temporary one in the folder.
             let _ = std::fs::remove_file(temporary);
             // The object's gate is open from now on. It fails for no reason that fcntl(2) gives.
-            let _ = sys::unlock(self.file.as_fd(), participant::GATE);
+            let _ = sys::unlock(descriptor::of(&self.file), participant::GATE);
         }
     }
 }

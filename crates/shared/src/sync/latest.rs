@@ -145,8 +145,8 @@ impl<T: Layout> Latest<T> {
             if known {
                 return bell.sleep(ticket, pause);
             }
-            // Not on the bell: futex(2) makes the page of a copy-on-write mapping the process's own, which then never sees
-            // another version.
+            // Not on the bell: futex(2) makes the page of a copy-on-write mapping the process's own, which then never
+            // sees another version.
             thread::sleep(pause.min(LOOK));
             Ok(())
         };

@@ -97,7 +97,7 @@ fn the_buffers_are_where_the_layout_says() {
     committed.commit(&[0x33; 12]).unwrap();
     committed.give_up(&life).unwrap();
     let mut expected = [0; 40];
-    expected[4] = 3;
+    expected[4..8].copy_from_slice(&3_u32.to_ne_bytes());
     expected[8..20].fill(0x22);
     expected[24..36].fill(0x33);
     let mut bytes = [0; 40];
@@ -108,7 +108,8 @@ fn the_buffers_are_where_the_layout_says() {
     let versions = Versions::new(&versions_memory, 12);
     (1..=4_u8).for_each(|value| _ = versions.store(&life, Patience::None, &[value; 12]).unwrap().unwrap());
     let mut expected = [0; 64];
-    (expected[4], expected[8]) = (8, 4);
+    expected[4..8].copy_from_slice(&8_u32.to_ne_bytes());
+    expected[8..16].copy_from_slice(&4_u64.to_ne_bytes());
     expected[16..28].fill(3);
     expected[32..44].fill(4);
     expected[48..60].fill(2);

@@ -3,20 +3,54 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 
 use super::{ByteRange, Hold};
 
+mod folder;
+mod locks;
+mod maps;
+mod object_file;
 mod segment;
+mod signal;
+mod watcher;
 
+pub(crate) use super::parking::Parking;
+pub(crate) use folder::*;
+pub(crate) use locks::Locks;
+pub(crate) use maps::Maps;
+pub(crate) use object_file::*;
 pub(crate) use segment::*;
+pub(crate) use signal::Signal;
+pub(crate) use watcher::Watcher;
+
+/// Where named POSIX objects are: shm_overview(7).
+pub(crate) const OBJECT_FOLDER: Option<&str> = Some("/dev/shm");
+/// Bytes that a file's name may have: `NAME_MAX`.
+pub(crate) const MOST_NAME_BYTES: usize = 255;
+/// How a reader's byte is locked.
+pub(crate) const READING: Hold = Hold::Shared;
+pub(crate) const NO_SEGMENTS: Option<&str> = None;
+pub(crate) const NO_SECTIONS: Option<&str> = Some("names for all sessions are those of Windows");
+
+pub(crate) fn create_section(_: &str, _: u64, _: super::Owner, _: u32) -> io::Result<Option<OwnedFd>> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn open_section(_: &str, _: bool) -> io::Result<OwnedFd> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(crate) fn sections() -> io::Result<Vec<(String, bool)>> {
+    Ok(Vec::new())
+}
 
 /// Locks bytes for this open file; `false` if another open file has a lock on some of them that forbids it.
 ///
-/// The lock belongs to the open file description: all descriptors that were duplicated from one another share it, and it
-/// ends when the last of them is closed, in whatever process, or when that process dies. Does not block. See fcntl(2),
-/// "Open file description locks".
+/// The lock belongs to the open file description: all descriptors that were duplicated from one another share it, and
+/// it ends when the last of them is closed, in whatever process, or when that process dies. Does not block. See
+/// fcntl(2), "Open file description locks".
 pub(crate) fn try_lock(file: BorrowedFd<'_>, bytes: ByteRange, hold: Hold) -> io::Result<bool> {
     match set(file, bytes, kind(hold)) {
         Ok(()) => Ok(true),
@@ -37,10 +71,7 @@ pub(crate) fn unlock(file: BorrowedFd<'_>, bytes: ByteRange) -> io::Result<()> {
 /// for.
 pub(crate) fn locked(file: BorrowedFd<'_>, bytes: ByteRange, hold: Hold) -> io::Result<Option<ByteRange>> {
     let mut lock = request(bytes, kind(hold))?;
-    // SAFETY: the argument of F_OFD_GETLK is a pointer to a flock, which the kernel reads and writes.
-    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) } != 0 {
-        return Err(io::Error::last_os_error());
-    }
+    call(file, libc::F_OFD_GETLK, &mut lock)?;
     if i32::from(lock.l_type) == libc::F_UNLCK {
         return Ok(None);
     }
@@ -108,22 +139,45 @@ fn kind(hold: Hold) -> i32 {
 }
 
 fn set(file: BorrowedFd<'_>, bytes: ByteRange, kind: i32) -> io::Result<()> {
-    let lock = request(bytes, kind)?;
-    // SAFETY: the argument of F_OFD_SETLK is a pointer to a flock, which the kernel reads.
-    if unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const lock) } == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
+    call(file, libc::F_OFD_SETLK, &mut request(bytes, kind)?)
+}
+
+cfg_select! {
+    all(target_env = "gnu", any(target_arch = "x86", target_arch = "arm", target_arch = "powerpc", target_arch = "m68k")) => {
+        /// A lock whose offsets have 64 bits.
+        type Lock = libc::flock64;
+
+        /// fcntl(2) on a lock. The C library's function takes one whose offsets have 32 bits, so the kernel is called.
+        fn call(file: BorrowedFd<'_>, command: i32, lock: &mut Lock) -> io::Result<()> {
+            // SAFETY: the argument of both commands is a pointer to a lock, which the kernel reads and writes.
+            match unsafe { libc::syscall(libc::SYS_fcntl64, file.as_raw_fd(), command, std::ptr::from_mut(lock)) } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        }
+    }
+    _ => {
+        /// A lock whose offsets have 64 bits.
+        type Lock = libc::flock;
+
+        /// fcntl(2) on a lock.
+        fn call(file: BorrowedFd<'_>, command: i32, lock: &mut Lock) -> io::Result<()> {
+            // SAFETY: the argument of both commands is a pointer to a lock, which the kernel reads and writes.
+            match unsafe { libc::fcntl(file.as_raw_fd(), command, std::ptr::from_mut(lock)) } {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        }
     }
 }
 
-fn request(bytes: ByteRange, kind: i32) -> io::Result<libc::flock> {
-    // SAFETY: a flock is integers, for which zeros are valid; `l_pid` must be 0.
-    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+fn request(bytes: ByteRange, kind: i32) -> io::Result<Lock> {
+    // SAFETY: a lock is integers, for which zeros are valid; `l_pid` must be 0.
+    let mut lock: Lock = unsafe { std::mem::zeroed() };
     lock.l_type = libc::c_short::try_from(kind).map_err(io::Error::other)?;
     lock.l_whence = libc::c_short::try_from(libc::SEEK_SET).map_err(io::Error::other)?;
-    lock.l_start = libc::off_t::try_from(bytes.start).map_err(io::Error::other)?;
-    lock.l_len = libc::off_t::try_from(bytes.end.saturating_sub(bytes.start)).map_err(io::Error::other)?;
+    lock.l_start = bytes.start.try_into().map_err(io::Error::other)?;
+    lock.l_len = bytes.end.saturating_sub(bytes.start).try_into().map_err(io::Error::other)?;
     Ok(lock)
 }
 

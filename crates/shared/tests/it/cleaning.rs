@@ -1,13 +1,14 @@
-//! Cleaning takes what the dead have left, and nothing else.
+//! Cleaning takes what the dead have left, and nothing else. Of sections nothing is ever left.
+
+// What the list tells of POSIX and System V objects.
+#[cfg(target_os = "linux")]
+mod linux;
 
 use std::fs;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use mapio_shared::{
-    Cause, Cleaning, Evidence, Lifetime, ObjectName, Outcome, SharedObject, SharedOptions, clean, inspect, list_all,
-};
-use mapio_testkit::Peer;
+use mapio_shared::{Cause, Cleaning, Lifetime, ObjectName, Outcome, SharedObject, SharedOptions, clean, inspect};
+use mapio_testkit::{Peer, report, rounds};
 
 use crate::support::{TestName, serve};
 
@@ -19,7 +20,7 @@ fn clean_one(name: &TestName, cleaning: Cleaning) -> Vec<(Cause, Outcome)> {
 
 #[test]
 fn what_the_living_use_or_somebody_has_left_in_order_stays() {
-    for name in TestName::of_each_kind() {
+    for name in TestName::of_each_lasting_kind() {
         let mine = SharedOptions::new().len(10).create(&*name).unwrap();
         assert_eq!(clean_one(&name, Cleaning::Remove), []);
         drop(mine);
@@ -37,17 +38,17 @@ fn what_the_living_use_or_somebody_has_left_in_order_stays() {
 #[test]
 fn what_the_dead_have_left_goes() {
     let test = "cleaning::what_the_dead_have_left_goes";
-    for (at, verb) in ["create", "create-last"].into_iter().enumerate() {
-        for kind in 0..3 {
-            let mut peer = Peer::start(test, serve());
-            let name = TestName::of_each_kind().into_iter().nth(kind).unwrap();
+    let mut first = Some(Peer::start(test, serve()));
+    for (verb, cause) in [("create", Cause::AllDied), ("create-last", Cause::LastHandle)] {
+        for name in TestName::of_each_kind() {
+            let mut peer = first.take().unwrap_or_else(|| Peer::start(test, serve()));
             assert_eq!(peer.ask(&format!("{verb} {}", &*name)), "done");
             assert_eq!(clean_one(&name, Cleaning::Remove), []);
             peer.kill();
-            let cause = if at == 0 { Cause::AllDied } else { Cause::LastHandle };
-            if (at, kind) == (0, 1) {
-                // A file is for what outlives its users.
+            if name.is_section() || cause == Cause::AllDied && name.starts_with("file:") {
+                // A file is for what outlives its users, and a section does not.
                 assert_eq!(clean_one(&name, Cleaning::Remove), []);
+                assert_eq!(inspect(&*name).is_ok(), !name.is_section());
                 continue;
             }
             assert_eq!(clean_one(&name, Cleaning::DryRun), [(cause, Outcome::Found)]);
@@ -73,66 +74,36 @@ fn what_has_no_name_yet_goes_when_its_maker_is_dead() {
 
 #[test]
 fn cleaning_takes_nothing_from_under_who_joins() {
-    let name = TestName::posix();
-    let is_done = AtomicBool::new(false);
-    let names = [name.parse::<ObjectName>().unwrap()];
-    let removed = std::thread::scope(|scope| {
-        let cleaner = scope.spawn(|| {
-            let mut removed = 0;
-            while !is_done.load(Ordering::Relaxed) {
-                removed += clean(&names, Cleaning::Remove).unwrap().len();
-            }
-            removed
+    for name in [TestName::memory(), TestName::file()] {
+        let is_done = AtomicBool::new(false);
+        let names = [name.parse::<ObjectName>().unwrap()];
+        let removed = std::thread::scope(|scope| {
+            let cleaner = scope.spawn(|| {
+                let mut removed = 0;
+                while !is_done.load(Ordering::Relaxed) {
+                    removed += clean(&names, Cleaning::Remove).unwrap().len();
+                }
+                removed
+            });
+            let joiners = [(); 2].map(|()| scope.spawn(|| (0..rounds(150)).for_each(|_| join(&name))));
+            let joined = joiners.map(|joiner| joiner.join());
+            is_done.store(true, Ordering::Relaxed);
+            joined.into_iter().for_each(|joined| joined.unwrap());
+            cleaner.join().unwrap()
         });
-        let join = || {
-            for _ in 0..150 {
-                let options = SharedOptions::new().len(10).lifetime(Lifetime::LastHandle);
-                let object = options.open_or_create(&*name).unwrap();
-                assert!(!object.is_removed().unwrap());
-                // Whoever opens it now gets the same object.
-                object.view().atomic::<u64>(0).unwrap().fetch_add(1, Ordering::Relaxed).unwrap();
-                let same = SharedOptions::new().open(&*name).unwrap();
-                assert!(same.view().load::<u64>(0).unwrap() > 0);
-            }
-        };
-        let joiners = [scope.spawn(join), scope.spawn(join)];
-        joiners.into_iter().for_each(|joiner| joiner.join().unwrap());
-        is_done.store(true, Ordering::Relaxed);
-        cleaner.join().unwrap()
-    });
-    mapio_testkit::report(
-        "cleaning_takes_nothing_from_under_who_joins",
-        &format!("{removed} leftovers seen meanwhile"),
-    );
+        report(
+            "cleaning_takes_nothing_from_under_who_joins",
+            &format!("{removed} leftovers of {} seen meanwhile", &*name),
+        );
+    }
 }
 
-#[test]
-fn the_list_tells_what_each_object_is_and_who_uses_it() {
-    let test = "cleaning::the_list_tells_what_each_object_is_and_who_uses_it";
-    let mut peer = Peer::start(test, serve());
-    for name in [TestName::posix(), TestName::sysv()] {
-        let options = SharedOptions::new().len(5000).permissions(0o640).contents("frames").role("maker");
-        let mine = options.lifetime(Lifetime::LastHandle).create(&*name).unwrap();
-        assert_eq!(peer.ask(&format!("open {}", &*name)), "done");
-        let all = list_all().unwrap();
-        let info = all.iter().find(|info| info.name.to_string() == *name).unwrap();
-        assert_eq!((info.len, info.permissions, info.raw, &*info.contents), (5000, 0o640, false, "frames"));
-        assert_eq!((info.lifetime, info.evidence, &info.problem), (Lifetime::LastHandle, Evidence::Locks, &None));
-        assert!(info.created.unwrap().elapsed().unwrap().as_secs() < 3600);
-        let mut roles: Vec<_> = info.users.iter().map(|user| (user.pid.unwrap(), &*user.role, user.alive)).collect();
-        roles.sort_unstable();
-        let mut expected = vec![(std::process::id(), "maker", true), (peer.id(), "peer", true)];
-        expected.sort_unstable();
-        assert_eq!(roles, expected);
-        peer.ask("close");
-        drop(mine);
-        let raw = SharedOptions::new().len(5000).raw().create(&*name).unwrap();
-        let info = inspect(&*name).unwrap();
-        assert_eq!((info.raw, info.evidence, info.len), (true, Evidence::Maps, 5000));
-        assert!(info.users.iter().any(|user| user.pid == Some(std::process::id())), "{info:?}");
-        drop(raw);
-        assert_eq!(inspect(&*name).unwrap().users, []);
-    }
-    assert!(!list_all().unwrap().iter().any(|info| info.name.to_string().starts_with(".mapio")));
-    assert!(Path::new("/dev/shm").exists());
+/// Opens an object, or makes it: whoever opens it now gets the same.
+fn join(name: &str) {
+    let options = SharedOptions::new().len(10).lifetime(Lifetime::LastHandle);
+    let object = options.open_or_create(name).unwrap();
+    assert!(!object.is_removed().unwrap());
+    object.view().atomic::<u64>(0).unwrap().fetch_add(1, Ordering::Relaxed).unwrap();
+    let same = SharedOptions::new().open(name).unwrap();
+    assert!(same.view().load::<u64>(0).unwrap() > 0);
 }

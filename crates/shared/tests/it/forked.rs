@@ -25,7 +25,7 @@ fn drop_in_a_fork<T>(value: T) -> T {
 #[test]
 fn a_forked_child_that_closes_its_copy_closes_it_for_nobody_else() {
     let output = in_child("forked::a_forked_child_that_closes_its_copy_closes_it_for_nobody_else", || {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let mine = SharedOptions::new().len(10).lifetime(Lifetime::LastHandle).create(&*name).unwrap();
         let mine = drop_in_a_fork(mine);
         assert!(!mine.is_removed().unwrap());
@@ -39,7 +39,7 @@ fn a_forked_child_that_closes_its_copy_closes_it_for_nobody_else() {
 fn a_forked_child_that_drops_the_ends_of_a_channel_leaves_them_to_its_parent() {
     let output = in_child("forked::a_forked_child_that_drops_the_ends_of_a_channel_leaves_them_to_its_parent", || {
         for kind in [Kind::Spsc, Kind::Broadcast] {
-            let name = TestName::posix();
+            let name = TestName::memory();
             let channel: Channel<u64> = ChannelOptions::new().kind(kind).create(&*name).unwrap();
             let ends = (channel.sender().unwrap(), channel.receiver().unwrap());
             let (mut sender, mut receiver) = drop_in_a_fork(ends);

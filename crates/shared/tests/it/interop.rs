@@ -40,7 +40,7 @@ fn python_sees_our_objects_and_we_see_its() {
         Ok(python) => python,
         Err(reason) => return skip(test, &reason),
     };
-    let (ours, theirs) = (TestName::posix(), TestName::posix());
+    let (ours, theirs) = (TestName::memory(), TestName::memory());
     let object = SharedOptions::new().len(4096).raw().create(&*ours).unwrap();
     object.view().write_all_at(10, b"from rust").unwrap();
     let script = format!(
@@ -81,7 +81,7 @@ fn an_array_of_numpy_is_read_and_written_by_its_type() {
         Ok(python) => python,
         Err(reason) => return skip(test, &reason),
     };
-    let name = TestName::posix();
+    let name = TestName::memory();
     let object = SharedOptions::new().len(100 * 16).raw().create(&*name).unwrap();
     object.view().store(0, Sample { time: 0.5, value: 1.5, channel: -7 }).unwrap();
     let script = format!(
@@ -166,7 +166,7 @@ fn a_c_program_sees_our_objects_and_we_see_its() {
         Err(reason) => return skip(test, &reason),
     };
     let [ours, theirs, our_segment, their_segment] =
-        [TestName::posix(), TestName::posix(), TestName::sysv(), TestName::sysv()];
+        [TestName::memory(), TestName::memory(), TestName::sysv(), TestName::sysv()];
     let raw = SharedOptions::new().raw().len(8192);
     let (object, segment) = (raw.create(&*ours).unwrap(), raw.create(&*our_segment).unwrap());
     object.view().write_all_at(0, b"posix\0").unwrap();
@@ -212,7 +212,7 @@ fn boost_interprocess_sees_our_objects_and_we_see_its() {
         Ok(program) => program,
         Err(reason) => return skip(test, &reason),
     };
-    let (ours, theirs) = (TestName::posix(), TestName::posix());
+    let (ours, theirs) = (TestName::memory(), TestName::memory());
     let object = SharedOptions::new().raw().len(6000).create(&*ours).unwrap();
     object.view().write_all_at(0, b"from rust\0").unwrap();
     assert_eq!(run(program.args([&*ours, &*theirs])), "from rust 6000");

@@ -1,12 +1,10 @@
-//! A process that is killed at any of its system calls, in the middle of making, opening, removing, closing or cleaning an
-//! object: whoever comes after it can make, open and remove the object at once, and cleaning leaves nothing.
+//! A process that is killed at any of its system calls, in the middle of making, opening, removing, closing or cleaning
+//! an object: whoever comes after it can make, open and remove the object at once, and cleaning leaves nothing.
 
-use std::os::fd::AsFd;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use mapio_shared::{Cleaning, Error, Lifetime, ObjectName, SharedObject, SharedOptions, clean};
-use mapio_testkit::{Injection, Peer, report, skip};
+use mapio_testkit::{Injection, Peer, report, runner, skip};
 
 use crate::support::{TestName, serve};
 
@@ -91,7 +89,7 @@ fn lock_files_of(name: &TestName) -> usize {
 fn a_death_at_any_system_call_is_in_nobodys_way() {
     let test = "killed::a_death_at_any_system_call_is_in_nobodys_way";
     let mut first = Peer::start(test, serve());
-    let name = TestName::posix();
+    let name = TestName::memory();
     match Injection::attach(first.id(), "all", &[]) {
         Err(error) => return skip(test, &format!("strace can't be used: {error}")),
         Ok(tracing) => drop(tracing),
@@ -193,6 +191,9 @@ const REASONS: [&str; 2] = ["EACCES", "ENOMEM"];
 fn any_call_that_fails_is_one_error_and_leaves_nothing_half_made() {
     let test = "killed::any_call_that_fails_is_one_error_and_leaves_nothing_half_made";
     let peer = Peer::start(test, serve());
+    if runner().is_some() {
+        return skip(test, "calls that the emulator makes for itself would fail as well");
+    }
     if let Err(error) = Injection::attach(peer.id(), "all", &[]) {
         return skip(test, &format!("strace can't be used: {error}"));
     }
@@ -226,86 +227,4 @@ fn any_call_that_fails_is_one_error_and_leaves_nothing_half_made() {
     }
     report(test, &format!("{failures} failures, {errors} of them errors"));
     assert!(errors > 30, "only {errors}");
-}
-
-/// Opens and closes an object again and again; whoever has it open finds it under its name, and nothing else.
-fn storm(name: &str, control: &str) -> ! {
-    let control = SharedOptions::new().open(control).unwrap();
-    let (rounds, violations) = (control.view().atomic::<u32>(0).unwrap(), control.view().atomic::<u32>(8).unwrap());
-    let options = SharedOptions::new().len(64).lifetime(Lifetime::LastHandle);
-    let inode = |object: &SharedObject| rustix::fs::fstat(object.as_fd()).unwrap().st_ino;
-    loop {
-        let is_sound = options.open_or_create(name).and_then(|mine| {
-            let same = SharedOptions::new().open(name)?;
-            Ok(!mine.is_removed()? && inode(&mine) == inode(&same))
-        });
-        if !matches!(is_sound, Ok(true)) {
-            violations.fetch_add(1, Ordering::Relaxed).unwrap();
-        }
-        rounds.fetch_add(1, Ordering::Relaxed).unwrap();
-        rounds.wake(1).unwrap();
-    }
-}
-
-#[test]
-fn an_object_that_is_open_has_its_name_while_others_are_killed() {
-    const KILLS: usize = 20;
-    const PROCESSES: usize = 3;
-    let test = "killed::an_object_that_is_open_has_its_name_while_others_are_killed";
-    let start = || {
-        Peer::start(test, |request| {
-            let (name, control) = request.split_once(' ').unwrap();
-            storm(name, control)
-        })
-    };
-    drop(start());
-    let (name, control) = (TestName::posix(), TestName::posix());
-    let counters = SharedOptions::new().len(16).create(&*control).unwrap();
-    let view = counters.view();
-    let rounds = view.atomic::<u32>(0).unwrap();
-    let count = || rounds.load(Ordering::Relaxed).unwrap();
-    // Until somebody gets on; a while, since a child may just be starting.
-    let wait = |seen| rounds.wait(seen, Some(Duration::from_millis(20))).unwrap();
-    let (is_done, running) = (AtomicBool::new(false), [const { AtomicU32::new(0) }; PROCESSES]);
-    let run = |slot: &AtomicU32| {
-        while !is_done.load(Ordering::Relaxed) {
-            let mut peer = start();
-            slot.store(peer.id(), Ordering::Release);
-            // It answers never, and dies some time.
-            assert_eq!(peer.try_ask(&format!("{} {}", &*name, &*control)), None);
-            assert_eq!(slot.swap(0, Ordering::Relaxed), 0, "it has died by itself");
-        }
-    };
-    // A number in a slot is that of a child that nobody has waited for.
-    let kill = |slot: &AtomicU32| match slot.swap(0, Ordering::Acquire) {
-        0 => false,
-        pid => {
-            let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-            rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
-            true
-        }
-    };
-    std::thread::scope(|scope| {
-        let threads = running.each_ref().map(|slot| scope.spawn(|| run(slot)));
-        for number in 0..KILLS {
-            let (begin, target) = (Instant::now(), count() + 5);
-            while count() < target || !kill(&running[number % PROCESSES]) {
-                assert!(begin.elapsed() < Duration::from_secs(60), "nobody gets on");
-                wait(count());
-            }
-        }
-        is_done.store(true, Ordering::Relaxed);
-        while !threads.iter().all(|thread| thread.is_finished()) {
-            for slot in &running {
-                kill(slot);
-            }
-            wait(count());
-        }
-    });
-    let violations = view.load::<u32>(8).unwrap();
-    report(test, &format!("{} rounds, {KILLS} kills in the middle", count()));
-    assert_eq!(violations, 0);
-    let names: [ObjectName; 1] = [name.parse().unwrap()];
-    clean(&names, Cleaning::Remove).unwrap();
-    assert!(matches!(SharedOptions::new().open(&*name), Err(Error::NotFound { .. })));
 }

@@ -11,7 +11,7 @@ use mapio_testkit::{Peer, skip};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
-use crate::support::{TestName, serve};
+use crate::support::{TestName, lacks_own_start_time, lacks_segment_permissions, serve};
 
 fn pid_of(peer: &Peer) -> Pid {
     Pid::from_raw(i32::try_from(peer.id()).unwrap()).unwrap()
@@ -24,8 +24,12 @@ fn await_state(pid: Pid, state: WaitIdOptions) {
 
 #[test]
 fn a_zombie_is_dead_and_a_stopped_process_is_alive() {
-    let mut peer = Peer::start("life::a_zombie_is_dead_and_a_stopped_process_is_alive", serve());
-    let name = TestName::posix();
+    let test = "life::a_zombie_is_dead_and_a_stopped_process_is_alive";
+    let mut peer = Peer::start(test, serve());
+    if lacks_own_start_time(test) {
+        return;
+    }
+    let name = TestName::memory();
     assert_eq!(peer.ask(&format!("create-last {}", &*name)), "done");
     kill_process(pid_of(&peer), Signal::STOP).unwrap();
     await_state(pid_of(&peer), WaitIdOptions::STOPPED);
@@ -65,7 +69,7 @@ fn who_is_in_another_pid_namespace_is_alive_and_foreign() {
         drop((writer, reader));
         return;
     }
-    let name = TestName::posix();
+    let name = TestName::memory();
     let mine = SharedOptions::new().len(10).lifetime(Lifetime::LastHandle).create(&*name).unwrap();
     let mut command = Command::new("unshare");
     command.args(["--pid", "--fork", "--kill-child", "--mount-proc"]).arg(env::current_exe().unwrap());
@@ -99,7 +103,8 @@ const NOBODY: u32 = 65534;
 fn as_nobody(work: &(dyn Fn() + Sync)) {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
-            // Of this thread alone, and of those that it starts; it ends with it. The groups first: later it is not allowed.
+            // Of this thread alone, and of those that it starts; it ends with it. The groups first: later it is not
+            // allowed.
             rustix::thread::set_thread_groups(&[]).unwrap();
             rustix::thread::set_thread_gid(rustix::fs::Gid::from_raw(NOBODY)).unwrap();
             rustix::thread::set_thread_uid(rustix::fs::Uid::from_raw(NOBODY)).unwrap();
@@ -111,12 +116,15 @@ fn as_nobody(work: &(dyn Fn() + Sync)) {
 
 #[test]
 fn another_user_is_refused_or_may_only_read() {
+    if lacks_segment_permissions("life::another_user_is_refused_or_may_only_read") {
+        return;
+    }
     let test = "life::another_user_is_refused_or_may_only_read";
     if !rustix::process::geteuid().is_root() {
         return skip(test, "only root becomes somebody else");
     }
     let reading = || SharedOptions::new().map_mode(MapMode::ReadOnly);
-    for name in [TestName::posix(), TestName::sysv()] {
+    for name in [TestName::memory(), TestName::sysv()] {
         let mine = SharedOptions::new().len(8).create(&*name).unwrap();
         as_nobody(&|| {
             for options in [SharedOptions::new(), reading(), reading().raw()] {

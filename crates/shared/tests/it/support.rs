@@ -1,10 +1,25 @@
 //! Names that no other test has, and that are gone afterwards.
 
+// What differs between systems: one file each, the same names.
+#[cfg(target_os = "linux")]
+#[path = "support/linux.rs"]
+mod system;
+#[cfg(windows)]
+#[path = "support/windows.rs"]
+mod system;
+
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use mapio_shared::SharedObject;
+use mapio_shared::{Lifetime, ObjectKind, SharedObject};
 use tempfile::TempDir;
+
+pub(crate) use system::*;
+
+/// How often a campaign kills somebody at random: as `MAPIO_KILLS` says, or `usual` times.
+pub(crate) fn kills(usual: usize) -> usize {
+    std::env::var("MAPIO_KILLS").map_or(usual, |text| text.parse().expect("a number"))
+}
 
 /// The name of an object of one test; whatever has it is removed when it is dropped.
 pub(crate) struct TestName {
@@ -14,8 +29,8 @@ pub(crate) struct TestName {
 }
 
 impl TestName {
-    /// A new name of POSIX shared memory.
-    pub(crate) fn posix() -> Self {
+    /// A new name of memory that is in no folder of the user's: POSIX shared memory, or a section.
+    pub(crate) fn memory() -> Self {
         Self { name: format!("mapio-test-{}-{}", std::process::id(), next()), _folder: None }
     }
 
@@ -26,21 +41,34 @@ impl TestName {
         Self { name, _folder: Some(folder) }
     }
 
-    /// A new key of System V shared memory: that of a process has its number in it.
-    pub(crate) fn sysv() -> Self {
-        let key = 0x4000_0000 | (std::process::id() & 0x003f_ffff) << 8 | (next() & 0xff);
-        Self { name: format!("sysv:{key:#x}"), _folder: None }
+    /// One of each kind that has names on this system.
+    pub(crate) fn of_each_kind() -> Vec<Self> {
+        let mut all = vec![Self::memory(), Self::file()];
+        all.extend(others());
+        all
     }
 
-    /// One of each kind that has names.
-    pub(crate) fn of_each_kind() -> [Self; 3] {
-        [Self::posix(), Self::file(), Self::sysv()]
+    /// One of each kind that can outlive its users.
+    pub(crate) fn of_each_lasting_kind() -> Vec<Self> {
+        let mut all = Self::of_each_kind();
+        all.retain(|name| !name.is_section());
+        all
+    }
+
+    /// Whether it names a section: that ends with its last handle, and until then nobody else has its name.
+    pub(crate) fn is_section(&self) -> bool {
+        MEMORY == ObjectKind::Section && !self.starts_with("file:")
+    }
+
+    /// How long its object lives if nothing else was asked for.
+    pub(crate) fn usual_lifetime(&self) -> Lifetime {
+        if self.is_section() { Lifetime::LastHandle } else { Lifetime::UntilRemoved }
     }
 
     /// Where the object is in the file system.
     pub(crate) fn path(&self) -> PathBuf {
         let path = self.name.strip_prefix("file:").map(PathBuf::from);
-        path.unwrap_or_else(|| PathBuf::from("/dev/shm").join(&self.name))
+        path.unwrap_or_else(|| PathBuf::from(MEMORY_FOLDER).join(&self.name))
     }
 }
 
@@ -82,9 +110,7 @@ pub(crate) fn serve() -> impl FnMut(&str) -> String {
             "open" => kept(options.open(rest), &mut object),
             "read" => kept(options.map_mode(mapio_map::MapMode::ReadOnly).open(rest), &mut object),
             "create" => kept(options.len(4096).create(rest), &mut object),
-            "create-last" => {
-                kept(options.len(4096).lifetime(mapio_shared::Lifetime::LastHandle).create(rest), &mut object)
-            }
+            "create-last" => kept(options.len(4096).lifetime(Lifetime::LastHandle).create(rest), &mut object),
             "close" => {
                 object = None;
                 String::from("done")

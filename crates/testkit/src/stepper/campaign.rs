@@ -6,13 +6,13 @@ use crate::report;
 impl Stepper {
     /// Kills a process after each instruction of a region, one run for each, and has what is left looked at.
     ///
-    /// `prepare` is called before each run. `check` is called after it, and told whether the region has come to its end;
-    /// it leaves behind what the next run needs. `limit` says after how many instructions at most, as in
+    /// `prepare` is called before each run. `check` is called after it, and told whether the region has come to its
+    /// end; it leaves behind what the next run needs. `limit` says after how many instructions at most, as in
     /// [`kill_points`](super::kill_points).
     ///
     /// A run that does not come by the instruction, because it goes another way than the one that was counted, is done
-    /// again, and stepped from its start. Skips `test`, with the reason, where nothing can be traced. Reports how many were
-    /// killed.
+    /// again, and stepped from its start. Skips `test`, with the reason, where nothing can be traced. Reports how many
+    /// were killed.
     ///
     /// # Panics
     /// A run has blocked, or died by itself; none was killed; `check` panics.

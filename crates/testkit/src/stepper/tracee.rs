@@ -73,6 +73,11 @@ impl Tracee {
         if !arch::IS_SUPPORTED {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "stepping on this processor"));
         }
+        // SAFETY: the request changes nothing: this process is not its own tracee.
+        let asked = unsafe { libc::ptrace(libc::PTRACE_CONT, getpid().as_raw_nonzero().get(), 0, 0) };
+        if asked < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::ENOSYS) {
+            return Err(io::Error::new(io::ErrorKind::Unsupported, "there is no ptrace(2)"));
+        }
         // The thread that the test runs in, and that of the test harness, which waits for it. See `Stepper`.
         if fs::read_dir("/proc/self/task")?.count() > 2 {
             return Err(io::Error::other("a process of several threads can't be forked"));

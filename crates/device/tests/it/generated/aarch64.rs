@@ -3,8 +3,8 @@
 
 use super::{Most, Path, Size, Step};
 
-/// The view is loaded as on x86-64. The frame, with the caller's in it, takes seven instructions of a read and five of a
-/// write.
+/// The view is loaded as on x86-64. The frame, with the caller's in it, takes seven instructions of a read and five of
+/// a write.
 pub(crate) const MOST: Most = Most {
     read_status: Size { instructions: 16, looks: 3 },
     write_holding: Size { instructions: 13, looks: 3 },
@@ -72,8 +72,8 @@ fn accessed(word: u32) -> Option<Access> {
     if (word >> 25) & 0b0101 != 0b0100 {
         return None;
     }
-    // Bits 27 to 29 are 011 for a load of a constant behind or before the instruction, 101 for pairs, of which a load has
-    // bit 22, and 111 for one register, of which a store has zeros in bits 22 and 23.
+    // Bits 27 to 29 are 011 for a load of a constant behind or before the instruction, 101 for pairs, of which a load
+    // has bit 22, and 111 for one register, of which a store has zeros in bits 22 and 23.
     let (group, base) = ((word >> 27) & 0b111, (word >> 5) & 0x1f);
     let is_store = match group {
         0b101 => word & 1 << 22 == 0,

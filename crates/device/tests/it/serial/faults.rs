@@ -3,10 +3,10 @@
 use mapio_device::model::serial::{Fault, Peer, Timing, Uart};
 use mapio_device::model::{Model, Simulated};
 use mapio_device::serial::{Control, Flow, Ns16550, PC_CLOCK_HZ, Pl011, Serial, Settings};
-use mapio_device::{Driven, Error, LineError, Polled, RegisterIo, Width};
+use mapio_device::{Driven, Error, Polled, RegisterIo, Width};
 use mapio_testkit::pattern;
 
-use super::{Arm, ByInterrupt, ByPolling, Kind, Pc, SHORT, Way, for_each_port, port};
+use super::{Arm, ByInterrupt, ByPolling, Kind, Pc, SHORT, Way, for_each_port, lose_and_be_told, port};
 
 fn a_stuck_transmitter<K: Kind, W: Way<K::Model>>() {
     let bus = K::model(Timing::Instant);
@@ -173,16 +173,7 @@ fn pc_port(flow: Flow, automatic: bool) -> (PcPort, Peer) {
 #[test]
 fn what_a_16550_has_lost_stands_behind_what_its_fifo_held() {
     let (mut port, peer) = pc_port(Flow::None, false);
-    let sent = pattern(20);
-    peer.send(&sent);
-    let mut buffer = [0; 64];
-    assert_eq!(port.read(&mut buffer).expect("a model"), 16);
-    assert_eq!(buffer[..16], sent[..16]);
-    let lost = port.read(&mut buffer);
-    assert!(matches!(lost, Err(Error::Line { kind: LineError::Overrun, .. })), "{lost:?}");
-    peer.send(b"x");
-    assert_eq!(port.read(&mut buffer).expect("a model"), 1);
-    assert_eq!((buffer[0], port.overruns()), (b'x', 1));
+    lose_and_be_told(&mut port, &peer, 1);
 }
 
 #[test]

@@ -5,10 +5,10 @@ use std::time::Instant;
 use mapio_device::model::serial::{Peer, Timing};
 use mapio_device::model::{Model, Simulated};
 use mapio_device::serial::{Ns16550, PC_CLOCK_HZ, Pl011, Serial, Settings};
-use mapio_device::{Error, LineError, Polled, RegisterIo, Width};
+use mapio_device::{LineError, Polled, RegisterIo, Width};
 use mapio_testkit::pattern;
 
-use super::{Arm, CLOCK_HZ, Kind, Pc};
+use super::{Arm, CLOCK_HZ, Kind, Pc, lose_and_be_told};
 
 const DATA: usize = 0;
 const IIR: usize = 2;
@@ -79,17 +79,8 @@ fn a_loss_behind_which_nothing_comes_is_an_error_and_is_told_once() {
     let (bus, peer) = arm();
     let chip = Pl011::new(bus, CLOCK_HZ).expect("it has 4 KiB");
     let mut port = Serial::new(chip, Polled, Settings::default()).expect("a model");
-    let mut buffer = [0; 64];
     for round in 1..4 {
-        let sent = pattern(20);
-        peer.send(&sent);
-        assert_eq!(port.read(&mut buffer).expect("a model"), 16);
-        assert_eq!(buffer[..16], sent[..16]);
-        let lost = port.read(&mut buffer);
-        assert!(matches!(lost, Err(Error::Line { kind: LineError::Overrun, .. })), "{lost:?}");
-        peer.send(b"x");
-        assert_eq!(port.read(&mut buffer).expect("a model"), 1);
-        assert_eq!((buffer[0], port.overruns()), (b'x', round));
+        lose_and_be_told(&mut port, &peer, round);
     }
 }
 

@@ -18,8 +18,8 @@
 //! which is what `SeqCst` needs. An exchange whose comparison fails is a load, and `ldaxr` is as good a one as `ldar`;
 //! so the ordering for failure counts too when the load is picked.
 //!
-//! **Ordered by the compiler.** As on x86-64: no access to ordinary memory moves across a block that has neither `nomem` nor
-//! `readonly`, and only the relaxed load has the latter.
+//! **Ordered by the compiler.** As on x86-64: no access to ordinary memory moves across a block that has neither
+//! `nomem` nor `readonly`, and only the relaxed load has the latter.
 //!
 //! Between the two halves of a pair is no access to memory and no more than a few instructions, as forward progress
 //! needs (B2, as above). Every way out but a store that succeeds goes by label 4 and gives up the reservation

@@ -8,9 +8,9 @@
 //!
 //! That is how compilers translate the atomics of Rust, C and C++ for this processor, so both may be used on one word.
 //!
-//! **Whole.** Aligned accesses of up to 8 bytes are atomic, and locked ones are so from their load to their store (Intel
-//! SDM vol. 3A, Locked Atomic Operations: 9.1, in older editions 8.1; AMD APM vol. 2, 7.3). An instruction that faults
-//! has changed neither memory nor registers (SDM vol. 3A, Exception Classifications: it can be started again).
+//! **Whole.** Aligned accesses of up to 8 bytes are atomic, and locked ones are so from their load to their store
+//! (Intel SDM vol. 3A, Locked Atomic Operations: 9.1, in older editions 8.1; AMD APM vol. 2, 7.3). An instruction that
+//! faults has changed neither memory nor registers (SDM vol. 3A, Exception Classifications: it can be started again).
 //!
 //! **Ordered by the processor** (SDM vol. 3A, Memory Ordering: 9.2.2, in older editions 8.2.2; APM vol. 2, 7.2):
 //! - Loads are not reordered with loads, nor stores with older loads: nothing behind a load overtakes it, so every
@@ -20,11 +20,11 @@
 //! - Nothing is reordered with a locked instruction, and all processors see those in one order: they are right for
 //!   every ordering, and there is no weaker instruction.
 //!
-//! **Ordered by the compiler.** A block without `nomem` and `readonly` may read and write all memory that the block could
-//! know of, so no access to such memory moves across it, in either direction: enough for every ordering. `readonly`
-//! would let loads of ordinary memory move across, from behind an acquire load to before it; only the relaxed load,
-//! which orders nothing but itself, has it. It keeps its place among the other blocks and fences even so, as it is not
-//! `pure`.
+//! **Ordered by the compiler.** A block without `nomem` and `readonly` may read and write all memory that the block
+//! could know of, so no access to such memory moves across it, in either direction: enough for every ordering.
+//! `readonly` would let loads of ordinary memory move across, from behind an acquire load to before it; only the
+//! relaxed load, which orders nothing but itself, has it. It keeps its place among the other blocks and fences even so,
+//! as it is not `pure`.
 #![expect(unsafe_code, reason = "inline assembly on foreign memory")]
 #![expect(clippy::as_conversions, reason = "registers carry integers of every width")]
 

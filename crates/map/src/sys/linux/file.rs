@@ -13,6 +13,7 @@ use rustix::fs::{
 use rustix::io::{Errno, ReadWriteFlags};
 use rustix::process::Resource;
 
+use super::guard;
 use super::page_bytes;
 use super::region::huge_pages_bits;
 use crate::options::{HugePages, MapMode};
@@ -138,9 +139,11 @@ pub(crate) fn stand_in(name: &str, len: u64) -> io::Result<OwnedFd> {
 /// # Safety
 /// `bytes..bytes + len` lies in an address range reserved for a mapping of ours.
 pub(crate) unsafe fn write(file: BorrowedFd<'_>, bytes: *const u8, len: usize) -> io::Result<usize> {
-    // SAFETY: the kernel reads at most the caller's range, and answers EFAULT where there is no page.
-    let written = unsafe { libc::write(file.as_raw_fd(), bytes.cast(), len) };
-    usize::try_from(written).map_err(|_| io::Error::last_os_error())
+    guard::checked(bytes.addr(), || {
+        // SAFETY: the kernel reads at most the caller's range, and answers EFAULT where there is no page.
+        let written = unsafe { libc::write(file.as_raw_fd(), bytes.cast(), len) };
+        usize::try_from(written).map_err(|_| io::Error::last_os_error())
+    })
 }
 
 /// read(2).
@@ -148,9 +151,24 @@ pub(crate) unsafe fn write(file: BorrowedFd<'_>, bytes: *const u8, len: usize) -
 /// # Safety
 /// `bytes..bytes + len` lies in an address range reserved for a mapping of ours.
 pub(crate) unsafe fn read(file: BorrowedFd<'_>, bytes: *mut u8, len: usize) -> io::Result<usize> {
-    // SAFETY: the kernel writes at most the caller's range, and answers EFAULT where there is no page.
-    let read = unsafe { libc::read(file.as_raw_fd(), bytes.cast(), len) };
-    usize::try_from(read).map_err(|_| io::Error::last_os_error())
+    guard::checked(bytes.addr(), || {
+        // SAFETY: the kernel writes at most the caller's range, and answers EFAULT where there is no page.
+        let read = unsafe { libc::read(file.as_raw_fd(), bytes.cast(), len) };
+        usize::try_from(read).map_err(|_| io::Error::last_os_error())
+    })
+}
+
+/// Whether a mapping has the bytes that its file gets later.
+pub(crate) const GROWS_IN_PLACE: bool = true;
+
+/// pread(2).
+pub(crate) fn read_at(file: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    Ok(rustix::io::pread(file, bytes, offset)?)
+}
+
+/// pwrite(2).
+pub(crate) fn write_at(file: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Result<usize> {
+    Ok(rustix::io::pwrite(file, bytes, offset)?)
 }
 
 /// Makes the file longer, from `start`, which is at or behind its end, to `end`, by zeros that have their disk blocks.
@@ -175,7 +193,8 @@ pub(crate) fn grow(file: BorrowedFd<'_>, start: u64, end: u64) -> io::Result<u64
         match append_zeros(file, left) {
             Ok(0) => break,
             Ok(written) => left = left.saturating_sub(written),
-            // Zeros that are not aligned are nothing for a descriptor with `O_DIRECT`; kernels before 4.16 and emulators lack the call.
+            // Zeros that are not aligned are nothing for a descriptor with `O_DIRECT`; kernels before 4.16 and
+            // emulators lack the call.
             Err(Errno::INVAL | Errno::OPNOTSUPP | Errno::NOSYS) => {
                 reserve(file, end - left, end)?;
                 break;
@@ -244,8 +263,10 @@ pub(crate) fn sync_data(file: BorrowedFd<'_>) -> io::Result<()> {
 pub(crate) fn opened(file: BorrowedFd<'_>) -> io::Result<Opened> {
     let flags = rustix::fs::fcntl_getfl(file)?;
     let access = flags & OFlags::RWMODE;
+    let reads = access != OFlags::WRONLY;
     Ok(Opened {
-        reads: access != OFlags::WRONLY,
+        reads,
+        maps: reads,
         writes: access != OFlags::RDONLY,
         appends: flags.contains(OFlags::APPEND),
     })

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use super::guard;
+
 /// Sleeps while the word is `expected`, until it is woken or the time is over; `false` if the time is over.
 ///
 /// Also comes back for no reason: when a signal was handled, or when the word had another value. `EFAULT` when the word
@@ -17,8 +19,16 @@ use rustix::io::Errno;
 /// # Safety
 /// `word` is a multiple of 4, in an address range that stays reserved for a mapping of ours.
 pub(crate) unsafe fn futex_wait(word: *const u32, expected: u32, timeout: Option<Duration>) -> io::Result<bool> {
+    // SAFETY: by the same duties.
+    guard::checked(word.addr(), || unsafe { wait(word, expected, timeout) })
+}
+
+/// # Safety
+/// As [`futex_wait`].
+unsafe fn wait(word: *const u32, expected: u32, timeout: Option<Duration>) -> io::Result<bool> {
     let timeout = timeout.map(|timeout| libc::timespec {
-        tv_sec: timeout.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        // As many seconds as fit; i32 or i64.
+        tv_sec: timeout.as_secs().try_into().unwrap_or(i32::MAX.into()),
         // At most 999,999,999, and i32 or i64.
         tv_nsec: timeout.subsec_nanos().cast_signed().into(),
     });
@@ -43,7 +53,9 @@ pub(crate) unsafe fn futex_wait(word: *const u32, expected: u32, timeout: Option
 /// As [`futex_wait`].
 pub(crate) unsafe fn futex_wake(word: *const u32, count: u32) -> io::Result<u32> {
     let most = i32::try_from(count).unwrap_or(i32::MAX);
-    // SAFETY: the kernel only looks where the word is, and checks that.
-    let woken = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, most) };
-    u32::try_from(woken).map_err(|_| io::Error::last_os_error())
+    guard::checked(word.addr(), || {
+        // SAFETY: the kernel only looks where the word is, and checks that.
+        let woken = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, most) };
+        u32::try_from(woken).map_err(|_| io::Error::last_os_error())
+    })
 }

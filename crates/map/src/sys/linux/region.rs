@@ -4,14 +4,18 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 
 use rustix::io::Errno;
 use rustix::mm::{self, MapFlags, MprotectFlags, MremapFlags, MsyncFlags, ProtFlags};
 
-use super::page_bytes;
-use crate::fault::Access;
+use super::guard::Repair;
+use super::{page_bytes, start_write_back};
+use crate::arch::FaultWord;
+use crate::fault::{Access, FaultKind};
 use crate::options::{HugePages, Protection};
+use crate::page::PageRange;
 use crate::paging::Advice;
 use crate::sys::{Moving, Request, Sharing};
 
@@ -32,6 +36,8 @@ pub(crate) struct Region {
     /// What the bytes may be used for that `resize` adds.
     protection: Protection,
     origin: Origin,
+    /// What atomics of views need. It is paused while the range moves, and before it is given back.
+    repair: Repair,
 }
 
 /// Which call has made a range, and so, which gives it back.
@@ -50,6 +56,7 @@ unsafe impl Sync for Region {}
 
 impl Region {
     /// A range of no bytes, which mmap(2) does not make.
+    #[allow(clippy::declare_interior_mutable_const, reason = "each use of it is a range of its own")]
     pub(crate) const EMPTY: Self = Self {
         base: NonNull::dangling(),
         len: 0,
@@ -58,7 +65,11 @@ impl Region {
         page_bytes: 1,
         protection: Protection::None,
         origin: Origin::Mapped,
+        repair: Repair::new(),
     };
+
+    /// Whether a fault that an atomic access of a view meets poisons its mapping.
+    pub(crate) const ATOMICS_POISON: bool = Repair::POISONS;
 
     /// Maps at least a byte. Blocks only as mmap(2) does: for the process's other address-space changes.
     pub(crate) fn map(request: &Request<'_>) -> io::Result<Self> {
@@ -87,8 +98,8 @@ impl Region {
         let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("mmap answered address 0"))?;
         let (page_bytes, protection) = (request.page_bytes, request.protection);
         let steady = if request.reserve > 0 { reserved } else { 0 };
-        let origin = Origin::Mapped;
-        let region = Self { base, len: request.len, reserved, steady, page_bytes, protection, origin };
+        let (origin, repair) = (Origin::Mapped, Repair::new());
+        let region = Self { base, len: request.len, reserved, steady, page_bytes, protection, origin, repair };
         if growable {
             region.protect(0..request.len, protection)?;
         }
@@ -105,9 +116,9 @@ impl Region {
         }
         let base = NonNull::new(base.cast()).ok_or_else(|| io::Error::other("shmat answered address 0"))?;
         // A segment of huge pages is a whole number of them long; its verbs are refused smaller parts by the kernel.
-        let (page_bytes, origin) = (page_bytes(), Origin::Attached);
+        let (page_bytes, origin, repair) = (page_bytes(), Origin::Attached, Repair::new());
         // From here on it is detached when it is dropped.
-        let mut region = Self { base, len: 0, reserved: 0, steady: 0, page_bytes, protection, origin };
+        let mut region = Self { base, len: 0, reserved: 0, steady: 0, page_bytes, protection, origin, repair };
         // Asked now: as long as it is attached, no other segment can have the identifier, and another length.
         let len = segment_len(id)?;
         region.reserved = round_up(len, page_bytes)?;
@@ -135,6 +146,11 @@ impl Region {
         self.reserved == 0
     }
 
+    /// Bytes, from the first one on, that something can be behind: all, as a file that grows is seen here.
+    pub(crate) fn backed_bytes(&self) -> usize {
+        usize::MAX
+    }
+
     /// Bytes of a page of it.
     pub(crate) fn page_bytes(&self) -> usize {
         self.page_bytes
@@ -146,6 +162,15 @@ impl Region {
     /// # Errors
     /// What mremap(2) or mprotect(2) says; nothing has changed then.
     pub(crate) fn resize(&mut self, len: usize, moving: Moving) -> io::Result<()> {
+        self.repair.pause();
+        let resized = self.resize_paused(len, moving);
+        let range = self.page_range();
+        // SAFETY: as in `repair_atomics`, for the range as it is now.
+        unsafe { self.repair.go_on(range) };
+        resized
+    }
+
+    fn resize_paused(&mut self, len: usize, moving: Moving) -> io::Result<()> {
         if self.origin == Origin::Attached {
             return Err(io::Error::new(io::ErrorKind::Unsupported, "a System V segment is attached as a whole"));
         }
@@ -204,6 +229,12 @@ impl Region {
         let (first, len) = self.pages(range);
         // SAFETY: the range lies inside the region; msync changes no memory.
         Ok(unsafe { mm::msync(first.cast(), len, MsyncFlags::ASYNC) }?)
+    }
+
+    /// Starts to write the dirty pages of a range to the disk, without waiting: of the file, whose bytes from `offset`
+    /// on they are.
+    pub(crate) fn start_write_back(&self, range: Range<usize>, file: BorrowedFd<'_>, offset: u64) -> io::Result<()> {
+        start_write_back(file, offset, u64::try_from(range.len()).map_err(io::Error::other)?)
     }
 
     /// Which pages of a range are in memory: mincore(2). Always pages of the system's size.
@@ -278,6 +309,39 @@ impl Region {
         Ok(unsafe { mm::mprotect(first.cast(), len, mprotect(protection)) }?)
     }
 
+    /// Has faults that atomic accesses of views meet repaired from now on, where these are not guarded.
+    ///
+    /// # Errors
+    /// The errno with which sigaction(2) failed.
+    #[inline(always)]
+    pub(crate) fn repair_atomics(&self) -> Result<(), i32> {
+        // SAFETY: 1: the range's pages, of its size. 2: `resize` and `drop` pause. 3: the bytes are reached by accesses
+        // that survive a page of zeros; who has made references into the region knows that they have no fault, or does
+        // not ask for this.
+        unsafe { self.repair.start(|| self.page_range()) }
+    }
+
+    /// Has atomic accesses of views refused from now on, where these are not guarded; answers whether one has met a
+    /// fault.
+    pub(crate) fn refuse_atomics(&mut self) -> bool {
+        self.repair.refuse()
+    }
+
+    /// Why an access has faulted: if one that is not guarded has met a fault before, what `first` has once found out
+    /// about that; else what `now` does.
+    pub(crate) fn fault_kind(
+        &self,
+        first: impl FnOnce(FaultWord) -> FaultKind,
+        now: impl FnOnce() -> FaultKind,
+    ) -> FaultKind {
+        self.repair.kind(first, now)
+    }
+
+    /// The pages that may be accessed.
+    fn page_range(&self) -> PageRange {
+        PageRange::around(self.base().addr(), self.len, self.page_bytes)
+    }
+
     /// The address and the length of the whole pages that hold a range.
     fn pages(&self, range: Range<usize>) -> (*mut u8, usize) {
         debug_assert!(range.end <= self.reserved, "{range:?} of a region of {} bytes", self.reserved);
@@ -289,6 +353,7 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        self.repair.pause();
         if self.origin == Origin::Attached {
             // SAFETY: the range came from shmat, is detached here only, and whoever uses its addresses borrows its
             // owner.

@@ -8,6 +8,9 @@ use std::time::Duration;
 use crate::sys::Scope;
 use crate::usage::Usage;
 
+/// Of whom `Usage::during` tells.
+pub(crate) const NARROWEST_SCOPE: Scope = Scope::Thread;
+
 pub(crate) fn usage(scope: Scope) -> io::Result<Usage> {
     let who = match scope {
         Scope::Process => libc::RUSAGE_SELF,

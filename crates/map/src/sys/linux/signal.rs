@@ -1,7 +1,7 @@
 //! The handler of `SIGBUS` and `SIGSEGV`: what is ours is mended, everything else is passed on.
 //!
 //! A fault is ours in two cases. At a guarded instruction it becomes a value (`guard`). At any other instruction, and
-//! in a mapping that holds plain atomics, the page is replaced (`registry`). Whatever else comes goes to the handler
+//! in a mapping that is registered for that, the page is replaced (`registry`). Whatever else comes goes to the handler
 //! that was there before, or kills the process with its own signal. docs/design/fault.md tells the whole story, with
 //! the pitfalls.
 //!
@@ -16,10 +16,11 @@ use std::mem::MaybeUninit;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use libc::{SIG_DFL, SIG_IGN, SIGBUS, c_int, c_void, sigaction, siginfo_t};
+use libc::{SIG_DFL, SIG_IGN, SIGBUS, SIGSEGV, c_int, c_void, sigaction, siginfo_t};
 
 use super::guard::{self, SIGNALS};
 use super::registry;
+use crate::arch::Signal;
 
 /// `si_code` of a `SIGBUS`: there is no such memory (sigaction(2), as the next three). In Linux's numbers for every
 /// processor.
@@ -30,6 +31,9 @@ const BUS_OBJERR: c_int = 3;
 const BUS_MCEERR_AR: c_int = 4;
 /// Memory has failed somewhere, not at the interrupted instruction.
 const BUS_MCEERR_AO: c_int = 5;
+
+/// `si_code` of a `SIGSEGV`: there is such memory, and it is not to be accessed in this way.
+const SEGV_ACCERR: c_int = 2;
 
 /// What was there before us, by the index in [`SIGNALS`]. Set once, before our handler is; read by the handler.
 static PREVIOUS: [OnceLock<sigaction>; SIGNALS.len()] = [const { OnceLock::new() }; SIGNALS.len()];
@@ -109,21 +113,24 @@ extern "C" fn on_fault(signal: c_int, info: *mut siginfo_t, context: *mut c_void
         return;
     }
     let errno = errno();
-    if !(origin == Origin::Fault && signal == SIGBUS && repair(&details)) {
+    if !(origin == Origin::Fault && repair(signal, &details)) {
         pass_on(signal, origin, info, context);
     }
     set_errno(errno);
 }
 
-/// Replaces the page that a bus error is about, if it is one of a mapping of plain atomics.
-fn repair(details: &siginfo_t) -> bool {
-    match details.si_code {
-        // SAFETY: a fault sets si_addr.
-        BUS_ADRERR | BUS_OBJERR | BUS_MCEERR_AR => registry::repair(unsafe { details.si_addr() }.addr(), details.si_code),
-        // BUS_ADRALN, an address that is not aligned: the instruction would fault on another page just as well. And
-        // what a later kernel may add.
-        _ => false,
-    }
+/// Replaces the page that a fault is about, if it is one of a registered mapping.
+fn repair(signal: c_int, details: &siginfo_t) -> bool {
+    let segv = match (signal, details.si_code) {
+        (SIGBUS, BUS_ADRERR | BUS_OBJERR | BUS_MCEERR_AR) => false,
+        (SIGSEGV, SEGV_ACCERR) => true,
+        // BUS_ADRALN, an address that is not aligned: the instruction would fault on another page just as well.
+        // SEGV_MAPERR: nothing is mapped there, so it is no mapping's. And what a later kernel may add.
+        _ => return false,
+    };
+    // SAFETY: a fault sets si_addr.
+    let addr = unsafe { details.si_addr() }.addr();
+    registry::repair(addr, Signal { segv, code: usize::try_from(details.si_code).unwrap_or(0) })
 }
 
 /// Where a signal comes from.

@@ -67,7 +67,8 @@ pub(crate) fn segment(id: i32) -> io::Result<Option<SegmentStatus>> {
     Ok(segments()?.into_iter().find(|segment| segment.id == id))
 }
 
-/// Reads a line of the table: key, shmid, perms, size, cpid, lpid, nattch, uid, gid, cuid, cgid, atime, dtime, ctime, ...
+/// Reads a line of the table: key, shmid, perms, size, cpid, lpid, nattch, uid, gid, cuid, cgid, atime, dtime, ctime,
+/// ...
 fn line(line: &str) -> Option<SegmentStatus> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let [key, id, mode, len, creator, attached, user, group] = FIELDS.map(|at| words.get(at).copied().unwrap_or(""));
@@ -96,6 +97,10 @@ mod tests {
         let id = create_segment(0, 5000, 0o640).unwrap();
         set_segment(id, (None, None), 0o604).unwrap();
         let found = segment(id).unwrap().unwrap();
+        if mapio_testkit::runner().is_some() && found.mode == 0 {
+            remove_segment(id).unwrap();
+            return mapio_testkit::skip("segment::tests", "the emulator loses the permissions of segments");
+        }
         assert_eq!((found.len, found.mode, found.attached, found.is_removed), (5000, 0o604, 0, false));
         assert_eq!(found.creator, std::process::id());
         remove_segment(id).unwrap();

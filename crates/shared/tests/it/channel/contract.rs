@@ -281,7 +281,7 @@ proptest! {
         slots in prop_oneof![Just(2_u64), Just(4), Just(16)],
         steps in vec(step(), 1..120),
     ) {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let mut scene = Scene::new(&name, kind, full, slots);
         for step in steps {
             scene.apply(step);
@@ -292,7 +292,7 @@ proptest! {
 #[test]
 fn each_combination_sends_values_and_bytes() {
     for (kind, full, wait) in combinations() {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let options = ChannelOptions::new().kind(kind).full(full).wait(wait).capacity(4);
         let channel: Channel<[u32; 50]> = options.create(&*name).unwrap();
         let (mut receiver, mut sender) = (channel.receiver().unwrap(), channel.sender().unwrap());
@@ -317,7 +317,7 @@ fn each_combination_sends_values_and_bytes() {
 
 #[test]
 fn a_channel_is_opened_as_what_it_is() {
-    let name = TestName::posix();
+    let name = TestName::memory();
     let options = ChannelOptions::new().kind(Kind::Broadcast).capacity(9);
     let _first: Channel<u64> = options.create(&*name).unwrap();
     let wrong = |found: Result<Channel<u64>, Error>| assert!(matches!(found, Err(Error::WrongLayout { .. })));
@@ -339,14 +339,14 @@ fn a_channel_is_opened_as_what_it_is() {
     assert_eq!(receiver.receive(&mut bytes).unwrap(), 8);
     assert_eq!(bytes[..8], 0x0102_0304_u64.to_ne_bytes());
     assert!(matches!(tool.sender().unwrap().send(&[0; 7]), Err(Error::Invalid { .. })));
-    let other = TestName::posix();
+    let other = TestName::memory();
     let _object = SharedObject::options().len(9999).create(&*other).unwrap();
     wrong(options.open(&*other));
 }
 
 #[test]
 fn numbers_that_make_no_sense_are_refused() {
-    let name = TestName::posix();
+    let name = TestName::memory();
     let options = ChannelOptions::new;
     for options in [
         options().capacity(0),
@@ -367,7 +367,7 @@ fn numbers_that_make_no_sense_are_refused() {
 #[test]
 fn a_message_of_no_bytes_and_the_longest_one_arrive() {
     for kind in [Kind::Spsc, Kind::Broadcast] {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let options = ChannelOptions::new().kind(kind).message_len(5000).capacity(2).buffer_bytes(5000);
         let channel: Channel<[u8]> = options.create(&*name).unwrap();
         let (mut receiver, mut sender) = (channel.receiver().unwrap(), channel.sender().unwrap());
@@ -383,7 +383,7 @@ fn a_message_of_no_bytes_and_the_longest_one_arrive() {
 
 #[test]
 fn a_message_of_a_mebibyte_is_written_and_read_in_place() {
-    let name = TestName::posix();
+    let name = TestName::memory();
     let channel: Channel<[[u8; 1024]; 1024]> = ChannelOptions::new().capacity(2).create(&*name).unwrap();
     let (mut receiver, mut sender) = (channel.receiver().unwrap(), channel.sender().unwrap());
     for round in 1..9_u8 {
@@ -400,7 +400,7 @@ fn a_message_of_a_mebibyte_is_written_and_read_in_place() {
 #[test]
 fn what_was_sent_before_closing_is_received_and_nothing_after() {
     for (kind, full, wait) in combinations() {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<u64> = ChannelOptions::new().kind(kind).full(full).wait(wait).create(&*name).unwrap();
         let (mut receiver, mut sender) = (channel.receiver().unwrap(), channel.sender().unwrap());
         sender.send(&1).unwrap();
@@ -417,7 +417,7 @@ fn what_was_sent_before_closing_is_received_and_nothing_after() {
 #[test]
 fn the_end_of_all_senders_is_seen_behind_their_last_message() {
     for (kind, full, wait) in combinations() {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<u64> = ChannelOptions::new().kind(kind).full(full).wait(wait).create(&*name).unwrap();
         let mut receiver = channel.receiver().unwrap();
         assert_eq!(receiver.try_receive().unwrap(), None);
@@ -439,7 +439,7 @@ fn the_end_of_all_senders_is_seen_behind_their_last_message() {
 #[test]
 fn a_full_channel_waits_for_its_first_receiver_and_not_for_one_that_has_left() {
     for wait in [Wait::Spin, Wait::SpinThenSleep, Wait::Sleep] {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<u64> = ChannelOptions::new().wait(wait).capacity(2).create(&*name).unwrap();
         let mut sender = channel.sender().unwrap();
         let short = Duration::from_millis(30);

@@ -1,13 +1,12 @@
-//! One of several dies, or is stopped: what the others see.
+//! One of several dies: what the others see.
 
 use std::time::Duration;
 
 use mapio_shared::Error;
-use mapio_shared::channel::{Channel, Full, History, Kind, Wait};
-use rustix::process::Signal;
+use mapio_shared::channel::{Channel, History, Kind, Wait};
 
+use super::combinations;
 use super::processes::{HANG, Other, open, options, receive, send};
-use super::{combinations, signal};
 use crate::support::TestName;
 
 #[test]
@@ -15,7 +14,7 @@ fn who_takes_over_from_a_dead_receiver_loses_nothing() {
     let test = "channel::deaths::who_takes_over_from_a_dead_receiver_loses_nothing";
     let mut peer = Other::start(test);
     for wait in [Wait::Spin, Wait::Sleep] {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<[u8]> = options(Kind::Spsc).wait(wait).create(&*name).unwrap();
         let mut sender = channel.sender().unwrap();
         peer.ask(&format!("receiver {}", &*name));
@@ -36,7 +35,7 @@ fn who_takes_over_from_a_dead_sender_goes_on() {
     let test = "channel::deaths::who_takes_over_from_a_dead_sender_goes_on";
     for (kind, full, wait) in combinations() {
         let mut peer = Other::start(test);
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<[u8]> = options(kind).full(full).wait(wait).create(&*name).unwrap();
         let mut receiver = channel.receiver().unwrap();
         peer.ask(&format!("sender {}", &*name));
@@ -58,7 +57,7 @@ fn who_takes_over_from_a_dead_sender_goes_on() {
 #[test]
 fn a_message_that_a_dead_sender_owes_is_skipped() {
     let mut peer = Other::start("channel::deaths::a_message_that_a_dead_sender_owes_is_skipped");
-    let name = TestName::posix();
+    let name = TestName::memory();
     let channel: Channel<[u8]> = options(Kind::Broadcast).create(&*name).unwrap();
     let (mut receiver, mut sender) = (channel.receiver().unwrap(), channel.sender().unwrap());
     peer.ask(&format!("sender {}", &*name));
@@ -77,7 +76,7 @@ fn a_message_that_a_dead_sender_owes_is_skipped() {
 #[test]
 fn who_is_woken_all_the_time_finds_out_as_well() {
     let mut peer = Other::start("channel::deaths::who_is_woken_all_the_time_finds_out_as_well");
-    let name = TestName::posix();
+    let name = TestName::memory();
     let channel: Channel<[u8]> = options(Kind::Broadcast).wait(Wait::Sleep).capacity(1 << 14).create(&*name).unwrap();
     let (mut receiver, mut sender) = (channel.receiver().unwrap(), channel.sender().unwrap());
     peer.ask(&format!("sender {}", &*name));
@@ -96,31 +95,11 @@ fn who_is_woken_all_the_time_finds_out_as_well() {
 }
 
 #[test]
-fn a_stopped_sender_is_waited_for_and_goes_on() {
-    let mut peer = Other::start("channel::deaths::a_stopped_sender_is_waited_for_and_goes_on");
-    let name = TestName::posix();
-    let channel: Channel<[u8]> = options(Kind::Broadcast).create(&*name).unwrap();
-    let (mut receiver, mut sender) = (channel.receiver().unwrap(), channel.sender().unwrap());
-    peer.ask(&format!("sender {}", &*name));
-    peer.ask("claim");
-    signal(peer.id(), Signal::STOP);
-    send(&mut sender, 1);
-    let short = Duration::from_millis(60);
-    assert!(matches!(receiver.receive_timeout(&mut [0; 600], short), Err(Error::Timeout { .. })));
-    assert_eq!(receiver.try_receive(&mut [0; 600]).unwrap(), None);
-    assert!(channel.stat().unwrap().senders.iter().all(|sender| sender.alive));
-    signal(peer.id(), Signal::CONT);
-    // What it has forgotten is given up by what it does next.
-    peer.ask("send 2 3");
-    assert_eq!([(); 2].map(|()| receive(&mut receiver)), [Some(1), Some(2)]);
-}
-
-#[test]
 fn a_dead_receiver_holds_up_nobody() {
     let test = "channel::deaths::a_dead_receiver_holds_up_nobody";
     for wait in [Wait::Spin, Wait::SpinThenSleep, Wait::Sleep] {
         let mut peer = Other::start(test);
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<[u8]> = options(Kind::Broadcast).wait(wait).create(&*name).unwrap();
         let mut sender = channel.sender().unwrap();
         peer.ask(&format!("receiver {}", &*name));
@@ -144,27 +123,11 @@ fn a_dead_receiver_holds_up_nobody() {
 }
 
 #[test]
-fn a_slow_receiver_of_a_lossy_channel_holds_up_nobody() {
-    let mut peer = Other::start("channel::deaths::a_slow_receiver_of_a_lossy_channel_holds_up_nobody");
-    for kind in [Kind::Spsc, Kind::Broadcast] {
-        let name = TestName::posix();
-        let channel: Channel<[u8]> = options(kind).full(Full::DropOldest).create(&*name).unwrap();
-        peer.ask(&format!("receiver {}", &*name));
-        signal(peer.id(), Signal::STOP);
-        let mut sender = channel.sender().unwrap();
-        (0..1000).for_each(|number| send(&mut sender, number));
-        assert_eq!(channel.stat().unwrap().receivers[0].lag, Some(1000));
-        signal(peer.id(), Signal::CONT);
-        peer.ask("leave");
-    }
-}
-
-#[test]
 fn a_sender_does_not_wait_for_a_dead_receiver() {
     let test = "channel::deaths::a_sender_does_not_wait_for_a_dead_receiver";
     for wait in [Wait::Spin, Wait::SpinThenSleep, Wait::Sleep] {
         let mut peer = Other::start(test);
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<[u8]> = options(Kind::Spsc).wait(wait).create(&*name).unwrap();
         peer.ask(&format!("receiver {}", &*name));
         let mut sender = channel.sender().unwrap();
@@ -182,7 +145,7 @@ fn a_sender_does_not_wait_for_a_dead_receiver() {
 #[test]
 fn places_of_the_dead_are_given_to_others() {
     let test = "channel::deaths::places_of_the_dead_are_given_to_others";
-    let name = TestName::posix();
+    let name = TestName::memory();
     let mut peer = Other::start(test);
     let channel: Channel<[u8]> = options(Kind::Broadcast).senders(1).receivers(2).create(&*name).unwrap();
     for _ in 0..3 {

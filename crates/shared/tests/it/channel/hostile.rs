@@ -50,7 +50,7 @@ fn whatever_a_peer_writes_nobody_crashes_or_hangs() {
     };
     for (kind, full, wait) in combinations() {
         for round in 0..ROUNDS {
-            let name = TestName::posix();
+            let name = TestName::memory();
             let options = ChannelOptions::new().kind(kind).full(full).wait(wait).capacity(8);
             let channel: Channel<[u8]> = options.message_len(400).buffer_bytes(1024).create(&*name).unwrap();
             let (mut sender, mut receiver) = (channel.sender().unwrap(), channel.receiver().unwrap());
@@ -81,7 +81,7 @@ fn while_a_peer_writes_nobody_crashes_or_hangs() {
     });
     for (kind, full) in [(Kind::Spsc, Full::Block), (Kind::Broadcast, Full::Block), (Kind::Broadcast, Full::DropOldest)]
     {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let options = ChannelOptions::new().kind(kind).full(full).wait(Wait::SpinThenSleep).capacity(8);
         let channel: Channel<[u8]> = options.message_len(400).buffer_bytes(1024).create(&*name).unwrap();
         let (mut sender, mut receiver) = (channel.sender().unwrap(), channel.receiver().unwrap());

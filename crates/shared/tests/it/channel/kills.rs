@@ -1,27 +1,22 @@
-//! A process that is killed after each instruction of each operation, or at random under load, and what it leaves to
-//! the others.
+//! A process that is killed after each instruction of each operation, and what it leaves to the others.
 //!
 //! Each test runs one operation in a process that is single-stepped, and cut off after the n-th instruction;
-//! `MAPIO_KILL_POINTS` says for how many of them at most, which are others in each run of the tests. `MAPIO_KILLS` says
-//! how often somebody is killed at random.
+//! `MAPIO_KILL_POINTS` says for how many of them at most, which are others in each run of the tests.
 
 use std::cell::RefCell;
 use std::thread;
 use std::time::Duration;
 
 use mapio_shared::channel::{Channel, ChannelOptions, Full, History, Kind, Receiver, Wait};
-use mapio_shared::{Error, SharedObject, SharedOptions};
-use mapio_testkit::{Peer, Region, Stepper, report};
-use rustix::process::Signal;
+use mapio_shared::{Error, SharedObject};
+use mapio_testkit::{Region, Stepper};
 
 use super::processes::{HANG, Other, open, options};
-use super::{message, number_of, signal};
+use super::{message, number_of};
 use crate::support::TestName;
 
 /// Instructions of an operation after which it is cut, unless the environment says otherwise.
 const POINTS: usize = 16;
-/// Random kills, unless the environment says otherwise.
-const KILLS: usize = 12;
 /// How long somebody healthy may need for what the dead one has left behind.
 const SOON: Duration = Duration::from_secs(1);
 /// What a dead one may have sent, and what a healthy one does.
@@ -29,16 +24,12 @@ const LAST_WORDS: u64 = 4242;
 const MARK: u64 = 1;
 const LONG: usize = 500;
 
-fn from_environment(name: &str, default: usize) -> usize {
-    std::env::var(name).map_or(default, |text| text.parse().expect("a number"))
-}
-
 /// Every channel that differs in what happens at a death: waiting by looking takes the same way but for the futex.
 fn channels() -> Vec<(TestName, Channel<[u8]>)> {
     let mut channels = Vec::new();
     for kind in [Kind::Spsc, Kind::Broadcast] {
         for full in [Full::Block, Full::DropOldest] {
-            let name = TestName::posix();
+            let name = TestName::memory();
             let channel = options(kind).full(full).wait(Wait::Sleep).capacity(4).create(&*name).unwrap();
             channels.push((name, channel));
         }
@@ -240,71 +231,6 @@ fn in_skipping_what_a_dead_sender_owes() {
     }
 }
 
-/// A process that sends numbers in a row, and writes down each that was sent.
-fn talker(test: &str) -> Peer {
-    Peer::start(test, move |request| {
-        let words: Vec<&str> = request.split(' ').collect();
-        let mut sender = open(words[0]).sender().unwrap();
-        let written = SharedOptions::new().open(words[1]).unwrap();
-        for number in words[2].parse::<u64>().unwrap().. {
-            let len = 8 + usize::try_from(number * 37 % 500).unwrap();
-            sender.send(&message(number, len)).unwrap();
-            written.view().store(0, number + 1).unwrap();
-        }
-        String::new()
-    })
-}
-
-#[test]
-fn at_random_under_load_every_message_that_was_sent_is_there_once() {
-    const TEST: &str = "channel::kills::at_random_under_load_every_message_that_was_sent_is_there_once";
-    let mut peer = Some(talker(TEST));
-    let kills = from_environment("MAPIO_KILLS", KILLS);
-    for kind in [Kind::Spsc, Kind::Broadcast] {
-        let (name, log) = (TestName::posix(), TestName::posix());
-        let channel: Channel<[u8]> = options(kind).create(&*name).unwrap();
-        let written: SharedObject = SharedOptions::new().len(8).create(&*log).unwrap();
-        let mut receiver = channel.receiver().unwrap();
-        let (mut expected, mut seed) = (0_u64, u64::from(std::process::id()));
-        let mut buf = [0; 600];
-        for _ in 0..kills {
-            let talking = peer.take().unwrap_or_else(|| talker(TEST));
-            let (id, request) = (talking.id(), format!("{} {} {expected}", &*name, &*log));
-            let mut talking = talking;
-            let thread = thread::spawn(move || talking.try_ask(&request));
-            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1) >> 1;
-            let most = expected + seed % 400;
-            while expected <= most {
-                match receiver.receive_timeout(&mut buf, HANG) {
-                    Ok(len) => assert_eq!(number_of(&buf[..len]), expected),
-                    // The next sender has not come yet.
-                    Err(Error::Disconnected { .. }) => {
-                        thread::yield_now();
-                        continue;
-                    }
-                    Err(error) => panic!("{error}"),
-                }
-                expected += 1;
-            }
-            signal(id, Signal::KILL);
-            assert_eq!(thread.join().unwrap(), None);
-            loop {
-                match receiver.receive_timeout(&mut buf, SOON) {
-                    Ok(len) => assert_eq!(number_of(&buf[..len]), expected),
-                    Err(Error::Disconnected { .. }) => break,
-                    Err(error) => panic!("{error}"),
-                }
-                expected += 1;
-            }
-            let sent: u64 = written.view().load(0).unwrap();
-            assert!(sent == expected || sent + 1 == expected, "{sent} were sent, {expected} have arrived");
-            expected = expected.max(sent);
-            channel.check().unwrap();
-        }
-        report(TEST, &format!("{kind}: {kills} kills, {expected} messages"));
-    }
-}
-
 #[test]
 fn in_making_and_opening() {
     const TEST: &str = "channel::kills::in_making_and_opening";
@@ -312,7 +238,7 @@ fn in_making_and_opening() {
         let options = ChannelOptions::new().capacity(4);
         region.run(|| drop(options.open_or_create::<u64, _>(name).unwrap()));
     });
-    let name = TestName::posix();
+    let name = TestName::memory();
     let prepare = || {
         // Not there any more, or never come so far.
         let _ = SharedObject::remove(&*name);
@@ -334,7 +260,7 @@ fn in_making_and_opening() {
 fn in_closing() {
     const TEST: &str = "channel::kills::in_closing";
     let mut stepper = stepper(TEST, |channel, region| region.run(|| channel.close().unwrap()));
-    let name = TestName::posix();
+    let name = TestName::memory();
     let waiting = RefCell::new(None);
     let prepare = || {
         // The one before, if there was one.

@@ -13,7 +13,7 @@ use crate::support::TestName;
 #[test]
 fn what_is_on_loan_is_not_overwritten_once_all_receivers_are_behind_it() {
     for full in [Full::Block, Full::DropOldest] {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<[u8]> = options(Kind::Broadcast).full(full).capacity(2).create(&*name).unwrap();
         let (mut one, mut two) = (channel.sender().unwrap(), channel.sender().unwrap());
         let loan = one.try_loan(8).unwrap().unwrap();
@@ -31,7 +31,7 @@ fn what_is_on_loan_is_not_overwritten_once_all_receivers_are_behind_it() {
 
 #[test]
 fn a_loan_is_made_no_longer_and_the_error_says_than_what() {
-    let (name, other) = (TestName::posix(), TestName::posix());
+    let (name, other) = (TestName::memory(), TestName::memory());
     for kind in [Kind::Spsc, Kind::Broadcast] {
         let channel: Channel<[u8]> = options(kind).create(&*name).unwrap();
         let mut sender = channel.sender().unwrap();
@@ -55,7 +55,7 @@ fn a_loan_is_made_no_longer_and_the_error_says_than_what() {
 #[test]
 fn a_loan_is_waited_for_no_longer_than_asked() {
     for (kind, full, wait) in combinations().filter(|(_, full, _)| *full == Full::Block) {
-        let (name, other) = (TestName::posix(), TestName::posix());
+        let (name, other) = (TestName::memory(), TestName::memory());
         let options = options(kind).full(full).wait(wait).capacity(2);
         let channel: Channel<[u8]> = options.create(&*name).unwrap();
         let (mut sender, mut receiver) = (channel.sender().unwrap(), channel.receiver().unwrap());

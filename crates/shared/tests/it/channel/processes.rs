@@ -1,14 +1,13 @@
 //! Between two and more processes: order, once each, the first and the last message.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mapio_shared::Error;
-use mapio_shared::channel::{Channel, ChannelOptions, Full, History, Kind, Notifier, Receiver, Sender, Wait};
+use mapio_shared::channel::{Channel, ChannelOptions, Full, History, Kind, Receiver, Sender, Wait};
 use mapio_testkit::{Peer, in_children};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{combinations, message, number_of};
-use crate::support::TestName;
+use crate::support::{TestName, until_readable};
 
 /// A guard against hanging, far above what anything takes.
 pub(super) const HANG: Duration = Duration::from_secs(60);
@@ -91,7 +90,7 @@ impl Other {
 fn messages_cross_in_order_each_once() {
     let mut peer = Other::start("channel::processes::messages_cross_in_order_each_once");
     for (kind, full, wait) in combinations().filter(|(_, full, _)| *full == Full::Block) {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<[u8]> = options(kind).full(full).wait(wait).create(&*name).unwrap();
         let mut sender = channel.sender().unwrap();
         peer.ask(&format!("receiver {}", &*name));
@@ -111,7 +110,7 @@ fn messages_cross_in_order_each_once() {
 fn lossy_receivers_miss_only_what_they_are_told() {
     let mut peer = Other::start("channel::processes::lossy_receivers_miss_only_what_they_are_told");
     for (kind, full, wait) in combinations().filter(|(_, full, _)| *full == Full::DropOldest) {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<[u8]> = options(kind).full(full).wait(wait).create(&*name).unwrap();
         let mut receiver = channel.receiver().unwrap();
         peer.ask(&format!("sender {}", &*name));
@@ -151,8 +150,14 @@ fn every_receiver_gets_every_message_of_every_sender() {
         let channel: Channel<[u8]> = options(Kind::Broadcast).open_or_create(&object).unwrap();
         if part < SENDERS {
             let mut sender = channel.sender().unwrap();
-            // The receivers must be there for the first message.
-            while channel.stat().unwrap().receivers.len() < 2 {
+            // All must be there for the first message: the receivers to get it, the senders so that none is the last.
+            let begin = Instant::now();
+            loop {
+                let stat = channel.stat().unwrap();
+                if stat.receivers.len() == 2 && (stat.senders.len() == 2 || stat.sent > 0) {
+                    break;
+                }
+                assert!(begin.elapsed() < HANG, "{stat:?}");
                 std::thread::yield_now();
             }
             (0..COUNT).for_each(|number| send(&mut sender, number * SENDERS + part));
@@ -170,16 +175,16 @@ fn every_receiver_gets_every_message_of_every_sender() {
             assert_eq!(next, [COUNT; 2]);
         }
     });
-    for output in outputs {
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
+    let failed = outputs.iter().filter(|output| !output.status.success());
+    let said: Vec<_> = failed.map(|output| String::from_utf8_lossy(&output.stderr)).collect();
+    assert!(said.is_empty(), "{}", said.join("\n"));
 }
 
 #[test]
 fn a_receiver_that_comes_first_waits_for_the_first_message() {
     let mut peer = Other::start("channel::processes::a_receiver_that_comes_first_waits_for_the_first_message");
     for (kind, full, wait) in combinations() {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<[u8]> = options(kind).full(full).wait(wait).create(&*name).unwrap();
         peer.ask(&format!("receiver {}", &*name));
         let sending = std::thread::spawn(move || {
@@ -197,7 +202,7 @@ fn a_receiver_that_comes_first_waits_for_the_first_message() {
 #[test]
 fn late_receivers_begin_where_they_ask_to() {
     let mut peer = Other::start("channel::processes::late_receivers_begin_where_they_ask_to");
-    let name = TestName::posix();
+    let name = TestName::memory();
     let channel: Channel<[u8]> = options(Kind::Broadcast).create(&*name).unwrap();
     peer.ask(&format!("sender {}", &*name));
     peer.ask("send 0 40");
@@ -222,7 +227,7 @@ fn late_receivers_begin_where_they_ask_to() {
 fn closing_wakes_who_waits() {
     let mut peer = Other::start("channel::processes::closing_wakes_who_waits");
     for (kind, full, wait) in combinations() {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<[u8]> = options(kind).full(full).wait(wait).create(&*name).unwrap();
         peer.ask(&format!("sender {}", &*name));
         let mut receiver = channel.receiver().unwrap();
@@ -237,7 +242,7 @@ fn closing_wakes_who_waits() {
 fn a_descriptor_tells_of_messages_and_of_the_end() {
     let mut peer = Other::start("channel::processes::a_descriptor_tells_of_messages_and_of_the_end");
     for (kind, full, wait) in combinations() {
-        let name = TestName::posix();
+        let name = TestName::memory();
         let channel: Channel<[u8]> = options(kind).full(full).wait(wait).create(&*name).unwrap();
         let mut receiver = channel.receiver().unwrap();
         if wait == Wait::Spin {
@@ -270,10 +275,4 @@ fn a_descriptor_tells_of_messages_and_of_the_end() {
             }
         }
     }
-}
-
-fn until_readable(notifier: &Notifier) {
-    let mut fds = [PollFd::new(notifier, PollFlags::IN)];
-    let hang = Timespec { tv_sec: 60, tv_nsec: 0 };
-    assert_eq!(poll(&mut fds, Some(&hang)).unwrap(), 1);
 }

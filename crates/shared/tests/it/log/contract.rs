@@ -311,3 +311,108 @@ fn the_times_of_records_never_go_back_and_a_batch_has_one() {
     assert!(times.is_sorted_by_key(|(_, time)| *time));
     assert_eq!((times[0].1, times[0].1), (times[1].1, times[2].1));
 }
+
+#[test]
+fn a_second_writer_is_refused_until_the_first_has_gone() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let writer = SHORT.open_or_create(dir.path()).expect("a log");
+    match SHORT.open(dir.path()) {
+        Err(error @ Error::WouldBlock { .. }) => assert!(error.to_string().contains("has a writer already"), "{error}"),
+        other => panic!("{other:?}"),
+    }
+    assert!(Log::open(dir.path()).expect("it").info().expect("whole").has_writer);
+    drop(writer);
+    assert!(!Log::open(dir.path()).expect("it").info().expect("whole").has_writer);
+    assert!(matches!(SHORT.create(dir.path()), Err(Error::Exists { .. })));
+    drop(SHORT.open(dir.path()).expect("it is free"));
+}
+
+#[test]
+fn what_is_no_log_is_not_written_to() {
+    let dir = tempfile::tempdir().expect("a folder");
+    assert!(matches!(SHORT.open(dir.path().join("none")), Err(Error::NotFound { .. })));
+    assert!(matches!(Log::open(dir.path()), Err(Error::NotFound { .. })));
+    assert!(matches!(SHORT.open(dir.path()), Err(Error::NotFound { .. })));
+    std::fs::write(dir.path().join("letter"), "dear").expect("room");
+    assert!(matches!(SHORT.open_or_create(dir.path()), Err(Error::Foreign { .. })));
+    assert_eq!(std::fs::read_dir(dir.path()).expect("a folder").count(), 1, "nothing was added");
+    for bytes in [0, 4096, (4 << 30) + 1] {
+        let made = Options::new().segment_bytes(bytes).create(dir.path().join("new"));
+        assert!(matches!(made, Err(Error::Invalid { .. })), "{bytes}: {made:?}");
+    }
+    assert!(!std::fs::exists(dir.path().join("new")).expect("a folder"));
+}
+
+/// Long records may be written by the kernel, and share segments with short ones.
+#[test]
+fn long_records_and_batches_of_them_are_as_good_as_short_ones() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let options = Options::new().segment_bytes(256 << 10);
+    let (mut writer, mut expected) = (options.open_or_create(dir.path()).expect("a log"), Vec::new());
+    for round in 0..60u64 {
+        let next = writer.next_sequence();
+        let len = usize::try_from(round * 12_654 % 70_000).expect("small");
+        let batch = match round % 3 {
+            0 => vec![payload(next, len)],
+            1 => vec![payload(next, 33_000), payload(next + 1, 32 << 10), payload(next + 2, 40_001)],
+            _ => vec![payload(next, (32 << 10) - 1), payload(next + 1, len), payload(next + 2, 3)],
+        };
+        let appended = if batch.len() == 1 {
+            next..writer.append(&batch[0]).expect("room") + 1
+        } else {
+            writer.append_batch(&batch).expect("room")
+        };
+        expected.extend(appended.zip(batch));
+        if round % 7 == 6 {
+            drop(writer);
+            writer = options.open(dir.path()).expect("it");
+        }
+    }
+    assert!(segments(dir.path()).len() > 10);
+    assert_eq!(read_from(dir.path(), Position::Start), expected);
+    assert!(Log::open(dir.path()).expect("it").verify().expect("readable").damage.is_empty());
+}
+
+/// A segment with three records, two of them a batch, its end, and the next segment with one record: the bytes of
+/// docs/design/log.md, whatever the system is.
+#[test]
+fn a_log_of_these_bytes_holds_these_records() {
+    const ID: &[u8] = b"0123456789abcdef";
+    let header = |first: u64, created_ns: u64, crc: u32, mark: u64| {
+        let mut bytes = [b"mapiolog".as_slice(), &[1, 0, 0, 0, 0x0D, 0x0C, 0x0B, 0x0A], ID].concat();
+        bytes.extend([first, created_ns, 8192].map(u64::to_le_bytes).concat());
+        bytes.extend([4096_u32, crc].map(u32::to_le_bytes).concat());
+        bytes.extend(mark.to_le_bytes());
+        bytes.resize(4096, 0);
+        bytes
+    };
+    let record = |payload: &[u8], tag: &[u8], sequence: u64, time_ns: u64, (batch_left, crc): (u32, u32)| {
+        let len = u32::try_from(payload.len()).expect("short").to_le_bytes();
+        let numbers = [sequence, time_ns].map(u64::to_le_bytes).concat();
+        let last = [batch_left, crc].map(u32::to_le_bytes).concat();
+        let mut bytes = [len.as_slice(), tag, &numbers, &last, payload].concat();
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        bytes
+    };
+    let mut first = header(7, 1000, 0x2725_7215, 0x32FE_0D00_0000_0213);
+    first.extend(record(b"one", b"RECd", 7, 1001, (1, 0xE646_D33B)));
+    first.extend(record(b"twice two", b"RECd", 8, 1001, (0, 0x9EEB_8D77)));
+    first.extend(record(b"", b"RECd", 9, 1002, (0, 0xB5B6_E2CE)));
+    first.extend(record(b"", b"ENDs", 10, 1003, (0, 0xFE4F_7BCE)));
+    let mut second = header(10, 1003, 0x8241_DE5E, 0);
+    second.extend(record(b"last", b"RECd", 10, 1004, (0, 0x05BE_A080)));
+    let dir = folder();
+    for (name, mut bytes) in [("00000000000000000007.segment", first), ("00000000000000000010.segment", second)] {
+        bytes.resize(8192, 0);
+        std::fs::write(dir.path().join(name), bytes).expect("room");
+    }
+    let expected = [(7, b"one".to_vec()), (8, b"twice two".to_vec()), (9, Vec::new()), (10, b"last".to_vec())];
+    assert_eq!(read_from(dir.path(), Position::Start), expected);
+    let log = Log::open(dir.path()).expect("it");
+    assert_eq!(read_times(&log), [(7, 1001), (8, 1001), (9, 1002), (10, 1004)]);
+    assert_eq!(log.info().expect("whole").segments[0].flushed_bytes, 4248);
+    assert!(log.verify().expect("readable").damage.is_empty());
+    let mut writer = SHORT.open(dir.path()).expect("whole");
+    assert_eq!((writer.append(b"more").expect("room"), writer.recovery().cut.as_ref()), (11, None));
+    assert_eq!(read_from(dir.path(), Position::Sequence(10)), [(10, b"last".to_vec()), (11, b"more".to_vec())]);
+}

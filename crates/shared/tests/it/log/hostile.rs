@@ -1,20 +1,17 @@
-//! Files that somebody else has written to, cut, replaced: errors, and never a crash, a hang or a wrong record.
+//! Files that somebody else has written to or replaced: errors, and never a crash, a hang or a wrong record.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
-use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::time::Duration;
 
 use mapio_shared::Error;
 use mapio_shared::log::{Log, Position, RepairMode};
+use mapio_testkit::FileAt;
 use proptest::prelude::*;
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::support::{HEADER, SHORT, copy_of, folder, payload, read_from, segments};
 
 /// A log of three segments, nine records, with an index.
-fn log() -> tempfile::TempDir {
+pub(crate) fn log() -> tempfile::TempDir {
     let dir = folder();
     let mut writer = SHORT.open_or_create(dir.path()).expect("a log");
     for number in 0..9 {
@@ -24,7 +21,7 @@ fn log() -> tempfile::TempDir {
 }
 
 /// Does everything that can be done to a log. Whatever is read must be a record.
-fn use_all(path: &Path) {
+pub(crate) fn use_all(path: &Path) {
     let Ok(log) = Log::open(path) else { return };
     for position in [Position::Start, Position::End, Position::Sequence(5), Position::Time(1)] {
         let Ok(mut reader) = log.reader(position) else { continue };
@@ -102,54 +99,4 @@ fn segments_of_another_log_are_told_from_its_own() {
     let repaired = Log::repair(one.path(), RepairMode::Cut).expect("damage is no error");
     assert_eq!((repaired.records, repaired.recovery.lost_segments.len()), (3, 2));
     assert_eq!(read_from(one.path(), Position::Start).len(), 3);
-}
-
-#[test]
-fn links_pipes_and_folders_instead_of_files_are_errors_and_nothing_waits_for_them() {
-    let replace: [fn(&Path, &Path); 3] = [
-        |path, elsewhere| symlink(elsewhere, path).expect("room"),
-        |path, _| mknodat(CWD, path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).expect("room"),
-        |path, _| fs::create_dir(path).expect("room"),
-    ];
-    for (kind, replace) in replace.iter().enumerate() {
-        for name in ["lock", "00000000000000000000.segment", "00000000000000000006.segment"] {
-            let (log, elsewhere) = (log(), tempfile::NamedTempFile::new().expect("room"));
-            let path = log.path().join(name);
-            fs::remove_file(&path).expect("it is there");
-            replace(&path, elsewhere.path());
-            assert!(SHORT.open(log.path()).is_err(), "{kind}: {name}");
-            use_all(log.path());
-            assert_eq!(elsewhere.as_file().metadata().expect("it").len(), 0, "{kind}: {name}");
-        }
-    }
-}
-
-#[test]
-fn a_segment_that_is_cut_while_it_is_used_is_an_error_for_everybody() {
-    for len in [0, 100, 4096, 5000] {
-        let dir = folder();
-        let mut writer = SHORT.open_or_create(dir.path()).expect("a log");
-        for number in 0..2 {
-            writer.append(&payload(number, 1000)).expect("room");
-        }
-        let mut reader = Log::open(dir.path()).expect("it").reader(Position::Start).expect("the start");
-        let file = &segments(dir.path())[0];
-        File::options().write(true).open(file).expect("a file").set_len(len).expect("room");
-        let mut buffer = Vec::new();
-        let read = loop {
-            match reader.read(&mut buffer, Some(Duration::from_secs(60))) {
-                Ok(entry) => assert_eq!(buffer, payload(entry.sequence, 1000)),
-                Err(error) => break error,
-            }
-        };
-        assert!(matches!(read, Error::Fault { .. } | Error::Corrupt { .. }), "{len}: {read}");
-        assert!(read.to_string().contains("00000000000000000000.segment"), "{len}: {read}");
-        if len <= 4096 {
-            let appended = writer.append(&[1; 10]);
-            assert!(matches!(appended, Err(Error::Fault { .. })), "{len}: {appended:?}");
-            assert!(matches!(writer.append(&[1; 10]), Err(Error::Failed { .. })));
-        }
-        drop(writer);
-        assert!(matches!(SHORT.open(dir.path()), Err(Error::Corrupt { .. })), "{len}");
-    }
 }

@@ -1,39 +1,43 @@
-//! A writer that is killed, by SIGKILL, at any of its system calls or anywhere: everything that was acknowledged is
-//! there once, nothing is torn, and the next writer goes on.
+//! A writer that is killed, by SIGKILL or TerminateProcess, at any of its system calls or anywhere: everything that was
+//! acknowledged is there once, nothing is torn, and the next writer goes on.
 
 use std::fs::{self, File};
-use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use mapio_map::{MapMode, MapOptions, Mapping};
 use mapio_shared::log::{Durability, Log, Options, Position, Writer};
-use mapio_testkit::{Injection, Peer, report, skip};
+use mapio_testkit::{FileAt, Peer, report};
 
 use super::support::{SHORT, folder, offsets, payload, read_from, segments};
+use crate::support::kills;
 
-/// All system calls of a writer.
-const CALLS: &str = "linkat,renameat,?renameat2,unlinkat,pwrite64,fallocate,fsync,fdatasync,lseek,openat,pread64,\
-                         mmap,munmap,madvise,close,fcntl,newfstatat,?fstat,getdents64,getrandom,ftruncate";
+// strace(1).
+#[cfg(target_os = "linux")]
+mod at_system_calls;
+
 /// Where the other process notes how many records were acknowledged, beside the log.
 const ACKNOWLEDGED: &str = "acknowledged";
-/// Random kills, unless `MAPIO_KILLS` says otherwise.
-const KILLS: u64 = 8;
+/// For how long a writer appends before it is killed, where it does not get as far as it should before.
+const LONGEST_WORK: Duration = Duration::from_secs(2);
 
 fn len_of(sequence: u64) -> usize {
     usize::try_from(sequence * 7919 % 1500).expect("small")
 }
 
-/// Writes how many records were acknowledged, in one write.
-fn acknowledge(file: &File, count: u64) {
-    // Not by a call that is counted.
-    rustix::io::pwritev(file, &[rustix::io::IoSlice::new(&count.to_le_bytes())], 0).expect("room");
+/// Where it is noted how many records were acknowledged: in a mapping, since that takes no system call.
+fn acknowledgements(dir: &Path) -> Mapping {
+    let file = File::options().read(true).write(true).open(dir.join(ACKNOWLEDGED)).expect("it was made");
+    MapOptions::new(MapMode::ReadWrite).map(&file).expect("a mapping")
 }
 
-fn acknowledged(dir: &Path) -> u64 {
-    let mut bytes = [0; 8];
-    let file = File::open(dir.join(ACKNOWLEDGED)).expect("it was made");
-    file.read_at(&mut bytes, 0).expect("readable");
-    u64::from_le_bytes(bytes)
+fn acknowledge(noted: &Mapping, count: u64) {
+    noted.view().atomic::<u64>(0).and_then(|number| number.store(count, Ordering::SeqCst)).expect("it is there");
+}
+
+fn acknowledged(noted: &Mapping) -> u64 {
+    noted.view().atomic::<u64>(0).and_then(|number| number.load(Ordering::SeqCst)).expect("it is there")
 }
 
 fn options(durability: &str) -> Options {
@@ -45,7 +49,7 @@ fn options(durability: &str) -> Options {
 }
 
 /// Appends records, now and then several at once, up to this number.
-fn append_until(writer: &mut Writer, file: &File, end: u64) {
+fn append_until(writer: &mut Writer, noted: &Mapping, end: u64) {
     let mut next = writer.next_sequence();
     while next < end {
         next = if next % 5 == 3 {
@@ -54,7 +58,7 @@ fn append_until(writer: &mut Writer, file: &File, end: u64) {
         } else {
             writer.append(&payload(next, len_of(next))).expect("room") + 1
         };
-        acknowledge(file, next);
+        acknowledge(noted, next);
     }
 }
 
@@ -63,10 +67,10 @@ fn serve(request: &str) -> String {
     let mut words = request.splitn(3, ' ');
     let mut word = || words.next().expect("three words");
     let (durability, count, dir) = (word(), word().parse::<u64>().expect("a number"), Path::new(word()));
-    let file = File::options().write(true).open(dir.join(ACKNOWLEDGED)).expect("it was made");
+    let noted = acknowledgements(dir);
     let mut writer = options(durability).open_or_create(dir.join("log")).expect("a log");
     let end = writer.next_sequence().saturating_add(count);
-    append_until(&mut writer, &file, end);
+    append_until(&mut writer, &noted, end);
     String::new()
 }
 
@@ -82,19 +86,19 @@ enum Found {
 /// Makes a folder for a log, and the place for the acknowledgements.
 fn prepare(found: Found) -> tempfile::TempDir {
     let dir = folder();
-    let file = File::create(dir.path().join(ACKNOWLEDGED)).expect("room");
-    acknowledge(&file, 0);
+    fs::write(dir.path().join(ACKNOWLEDGED), [0; 8]).expect("room");
     if found == Found::Nothing {
         return dir;
     }
+    let noted = acknowledgements(dir.path());
     let path = dir.path().join("log");
     let mut writer = options("kernel").create(&path).expect("a log");
-    append_until(&mut writer, &file, 20);
+    append_until(&mut writer, &noted, 20);
     let end = offsets(&fs::read(last_segment(&path)).expect("it")).len();
     // Until a segment was begun.
     while offsets(&fs::read(last_segment(&path)).expect("it")).len() >= end {
         let next = writer.next_sequence() + 1;
-        append_until(&mut writer, &file, next);
+        append_until(&mut writer, &noted, next);
     }
     let known = writer.next_sequence();
     drop(writer);
@@ -117,7 +121,7 @@ fn prepare(found: Found) -> tempfile::TempDir {
     assert_eq!(lost, 0);
     let first: u64 = last.file_stem().and_then(|stem| stem.to_str()).expect("digits").parse().expect("a number");
     assert!(first < known);
-    acknowledge(&file, first);
+    acknowledge(&noted, first);
     dir
 }
 
@@ -127,7 +131,7 @@ fn last_segment(path: &Path) -> std::path::PathBuf {
 
 /// Checks what a death has left, and that the next writer goes on. Answers the time until it could append.
 fn check(dir: &Path, case: &str) -> Duration {
-    let (path, known) = (dir.join("log"), acknowledged(dir));
+    let (path, known) = (dir.join("log"), acknowledged(&acknowledgements(dir)));
     // What is there before anybody has recovered it is whole, too.
     assert_whole(&path, known, case);
     let start = Instant::now();
@@ -165,86 +169,40 @@ fn assert_whole(path: &Path, known: u64, case: &str) {
 }
 
 #[test]
-fn a_writer_that_is_killed_at_any_system_call_loses_nothing() {
-    let test = "log::killed::a_writer_that_is_killed_at_any_system_call_loses_nothing";
-    let mut peer = Peer::start(test, serve);
-    let mut cases = 0;
-    let mut longest = Duration::ZERO;
-    for (found, durability, count) in
-        [(Found::Nothing, "always", 3), (Found::Torn, "always", 6), (Found::Torn, "kernel", 3)]
-    {
-        let dir = prepare(found);
-        let request = |dir: &Path| format!("{durability} {count} {}", dir.display());
-        let tracing = match Injection::attach(peer.id(), CALLS, &[]) {
-            Ok(tracing) => tracing,
-            Err(error) => return skip(test, &format!("strace can't be used: {error}")),
-        };
-        assert_eq!(peer.ask(&request(dir.path())), "");
-        let counts = tracing.detach().expect("a log");
-        for (call, count) in counts {
-            for at in 1..=count {
-                let dir = prepare(found);
-                let injection = format!("{call}:signal=SIGKILL:when={at}");
-                let injected = Injection::attach(peer.id(), CALLS, &[&injection]).expect("it could be attached before");
-                let case = format!("{found:?}, {durability}, {call} {at}");
-                if peer.try_ask(&request(dir.path())).is_some() {
-                    // A call that this run has made less often.
-                    drop(injected);
-                    continue;
-                }
-                drop(injected);
-                peer.kill();
-                longest = longest.max(check(dir.path(), &case));
-                peer = Peer::start(test, serve);
-                cases += 1;
-            }
-        }
-    }
-    assert!(cases > 200, "only {cases} kills");
-    report(test, &format!("{cases} kills, the next writer appends within {longest:?}"));
-}
-
-#[test]
 fn a_writer_that_is_killed_anywhere_loses_nothing() {
     let test = "log::killed::a_writer_that_is_killed_anywhere_loses_nothing";
     // Before anything else: the other process begins here, too.
     let mut first = Some(Peer::start(test, serve));
-    let kills = std::env::var("MAPIO_KILLS").ok().and_then(|count| count.parse().ok()).unwrap_or(KILLS);
+    let kills = kills(20);
     let mut longest = Duration::ZERO;
-    let dir = prepare(Found::Nothing);
+    let dirs = [Found::Nothing, Found::Torn].map(prepare);
     let mut seed = u64::from(std::process::id()) ^ 0x9E37_79B9_7F4A_7C15;
     report(test, &format!("seed {seed}"));
     for kill in 0..kills {
         let mut peer = first.take().unwrap_or_else(|| Peer::start(test, serve));
-        let durability = ["kernel", "interval", "always"][usize::try_from(kill % 3).expect("small")];
-        let before = acknowledged(dir.path());
+        let durability = ["kernel", "interval", "always"][kill % 3];
+        let dir = &dirs[kill % 2];
+        let noted = acknowledgements(dir.path());
+        let before = acknowledged(&noted);
         seed ^= seed << 13;
         seed ^= seed >> 7;
         seed ^= seed << 17;
         let wanted = before + 1 + seed % if durability == "always" { 40 } else { 4000 };
-        let request = format!("{durability} {} {}", u64::MAX, dir.path().display());
-        let running = std::thread::scope(|scope| {
-            let id = peer.id();
-            let asked = scope.spawn(move || {
-                let answer = peer.try_ask(&request);
-                (answer, peer)
-            });
-            let start = Instant::now();
-            while acknowledged(dir.path()) < wanted && start.elapsed() < Duration::from_secs(60) {
-                std::thread::yield_now();
+        peer.tell(&format!("{durability} {} {}", u64::MAX, dir.path().display()));
+        let start = Instant::now();
+        loop {
+            let (done, elapsed) = (acknowledged(&noted), start.elapsed());
+            if done >= wanted || done > before && elapsed > LONGEST_WORK || elapsed > Duration::from_secs(60) {
+                break;
             }
-            let process = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw).expect("a process");
-            rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("it was not waited for");
-            let (answer, peer) = asked.join().expect("it is over");
-            assert_eq!(answer, None, "it had no end");
-            peer
-        });
-        running.kill();
-        assert!(acknowledged(dir.path()) >= wanted, "it did not come so far");
+            std::thread::yield_now();
+        }
+        assert_eq!(peer.kill_and_hear(), None, "it had no end");
+        assert!(acknowledged(&noted) > before, "it has appended nothing");
         longest = longest.max(check(dir.path(), &format!("{durability}, kill {kill}")));
         // The record that the check has appended.
         let known = Log::open(dir.path().join("log")).expect("it").info().expect("whole").next_sequence;
-        acknowledge(&File::options().write(true).open(dir.path().join(ACKNOWLEDGED)).expect("it"), known);
+        acknowledge(&noted, known);
     }
     assert!(longest < Duration::from_secs(10), "{longest:?}");
     report(test, &format!("{kills} kills, the next writer appends within {longest:?}"));

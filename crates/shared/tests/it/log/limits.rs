@@ -1,6 +1,5 @@
-//! Full disks, second writers, read-only folders, failing flushes.
+//! Full disks, read-only folders, failing flushes, lost power: by small file systems and strace(1).
 
-use std::fs;
 use std::io::ErrorKind;
 use std::os::unix::process::CommandExt;
 use std::time::Duration;
@@ -10,37 +9,6 @@ use mapio_shared::log::{Durability, Log, Options, Position};
 use mapio_testkit::{Injection, Peer, SmallFs, skip};
 
 use super::support::{SHORT, payload, read_from, segments};
-
-#[test]
-fn a_second_writer_is_refused_until_the_first_has_gone() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let writer = SHORT.open_or_create(dir.path()).expect("a log");
-    match SHORT.open(dir.path()) {
-        Err(error @ Error::WouldBlock { .. }) => assert!(error.to_string().contains("has a writer already"), "{error}"),
-        other => panic!("{other:?}"),
-    }
-    assert!(Log::open(dir.path()).expect("it").info().expect("whole").has_writer);
-    drop(writer);
-    assert!(!Log::open(dir.path()).expect("it").info().expect("whole").has_writer);
-    assert!(matches!(SHORT.create(dir.path()), Err(Error::Exists { .. })));
-    drop(SHORT.open(dir.path()).expect("it is free"));
-}
-
-#[test]
-fn what_is_no_log_is_not_written_to() {
-    let dir = tempfile::tempdir().expect("a folder");
-    assert!(matches!(SHORT.open(dir.path().join("none")), Err(Error::NotFound { .. })));
-    assert!(matches!(Log::open(dir.path()), Err(Error::NotFound { .. })));
-    assert!(matches!(SHORT.open(dir.path()), Err(Error::NotFound { .. })));
-    fs::write(dir.path().join("letter"), "dear").expect("room");
-    assert!(matches!(SHORT.open_or_create(dir.path()), Err(Error::Foreign { .. })));
-    assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 1, "nothing was added");
-    for bytes in [0, 4096, (4 << 30) + 1] {
-        let made = Options::new().segment_bytes(bytes).create(dir.path().join("new"));
-        assert!(matches!(made, Err(Error::Invalid { .. })), "{bytes}: {made:?}");
-    }
-    assert!(!fs::exists(dir.path().join("new")).expect("a folder"));
-}
 
 #[test]
 fn a_full_disk_is_an_error_before_anything_is_there_and_no_more_when_there_is_room() {
@@ -262,36 +230,6 @@ fn a_log_that_has_lost_power_holds_every_record_that_was_flushed() {
         assert!(read.iter().all(|(number, bytes)| *bytes == payload(*number, 5000)), "round {round}");
     }
     assert!(segments(&path).len() > 2);
-}
-
-/// Long records are written by the kernel, and share segments with short ones.
-#[test]
-fn long_records_and_batches_of_them_are_as_good_as_short_ones() {
-    let dir = tempfile::tempdir().expect("a folder");
-    let options = Options::new().segment_bytes(256 << 10);
-    let (mut writer, mut expected) = (options.open_or_create(dir.path()).expect("a log"), Vec::new());
-    for round in 0..60u64 {
-        let next = writer.next_sequence();
-        let len = usize::try_from(round * 12_654 % 70_000).expect("small");
-        let batch = match round % 3 {
-            0 => vec![payload(next, len)],
-            1 => vec![payload(next, 33_000), payload(next + 1, 32 << 10), payload(next + 2, 40_001)],
-            _ => vec![payload(next, (32 << 10) - 1), payload(next + 1, len), payload(next + 2, 3)],
-        };
-        let appended = if batch.len() == 1 {
-            next..writer.append(&batch[0]).expect("room") + 1
-        } else {
-            writer.append_batch(&batch).expect("room")
-        };
-        expected.extend(appended.zip(batch));
-        if round % 7 == 6 {
-            drop(writer);
-            writer = options.open(dir.path()).expect("it");
-        }
-    }
-    assert!(segments(dir.path()).len() > 10);
-    assert_eq!(read_from(dir.path(), Position::Start), expected);
-    assert!(Log::open(dir.path()).expect("it").verify().expect("readable").damage.is_empty());
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Readers in other processes, beside a live writer.
 
-use std::fs;
 use std::time::Duration;
 
 use mapio_shared::Error;
@@ -81,18 +80,4 @@ fn a_reader_that_is_overtaken_by_retention_is_told_and_goes_on() {
         answer.strip_prefix("read ").and_then(|read| read.parse().ok()).unwrap_or_else(|| panic!("{answer}"));
     // Its own segment stays mapped after it was removed; then it goes on at the oldest.
     assert!((500 - oldest..500).contains(&read), "{answer}, the oldest is {oldest}");
-}
-
-#[test]
-fn a_log_that_is_removed_is_closed_for_its_readers() {
-    let dir = folder();
-    let path = dir.path().join("log");
-    let mut writer = SHORT.create(&path).expect("a log");
-    writer.append(b"last words").expect("room");
-    let mut reader = Log::open(&path).expect("it").reader(Position::Start).expect("the start");
-    drop(writer);
-    fs::remove_dir_all(&path).expect("it is there");
-    let mut buffer = Vec::new();
-    assert_eq!(reader.read(&mut buffer, None).map(|entry| entry.sequence).ok(), Some(0));
-    assert!(matches!(reader.read(&mut buffer, Some(Duration::from_secs(60))), Err(Error::Closed { .. })));
 }

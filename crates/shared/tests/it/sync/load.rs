@@ -10,6 +10,7 @@ use mapio_shared::{Error, SharedObject};
 use mapio_testkit::{Peer, report};
 
 use super::{object, open};
+use crate::support::kills;
 
 /// Processes at a time.
 const WORKERS: usize = 3;
@@ -130,7 +131,7 @@ fn nothing_is_lost_by_the_dead_but_what_they_had_not_committed() {
     const TEST: &str = "sync::load::nothing_is_lost_by_the_dead_but_what_they_had_not_committed";
     let mut workers: Vec<Option<Peer>> = (0..WORKERS).map(|_| Some(start(TEST))).collect();
     let (name, object) = object();
-    let kills: u32 = std::env::var("MAPIO_KILLS").map_or(60, |text| text.parse().expect("a number"));
+    let kills = kills(60);
     let (mutex, latest) = (Mutex::<Counts>::at(&object, MUTEX).unwrap(), Latest::at(&object, LATEST).unwrap());
     let over = AtomicBool::new(false);
     let loads = thread::scope(|scope| {
@@ -144,7 +145,7 @@ fn nothing_is_lost_by_the_dead_but_what_they_had_not_committed() {
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             // When it is killed is what is random here.
             thread::sleep(Duration::from_micros((random >> 33) % 3000));
-            let index = usize::try_from(kill).unwrap() % WORKERS;
+            let index = kill % WORKERS;
             workers[index].take().unwrap().kill();
             check_counts(&object, &mutex, index);
             let mut next = start(TEST);
@@ -157,7 +158,7 @@ fn nothing_is_lost_by_the_dead_but_what_they_had_not_committed() {
     });
     (0..WORKERS).for_each(|index| check_counts(&object, &mutex, index));
     let counts = *mutex.try_lock().unwrap();
-    let deaths = u64::from(kills) + u64::try_from(WORKERS).unwrap();
+    let deaths = u64::try_from(kills + WORKERS).unwrap();
     assert!(counts[TOLD] <= deaths, "{counts:?}");
     let semaphore = Semaphore::at(&object, SEMAPHORE, PERMITS).unwrap();
     let permits: Vec<_> = std::iter::from_fn(|| semaphore.try_acquire().ok()).collect();

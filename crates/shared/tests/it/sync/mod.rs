@@ -2,8 +2,13 @@
 
 mod contract;
 mod hostile;
+// Processes that are single-stepped.
+#[cfg(target_os = "linux")]
 mod killed;
 mod load;
+// Processes that are stopped by signals and waited for; objects that are cut while mapped.
+#[cfg(target_os = "linux")]
+mod posix;
 
 use mapio_shared::{SharedObject, SharedOptions};
 
@@ -14,7 +19,7 @@ const LEN: usize = 4096;
 
 /// A new object of zeros, and its name.
 fn object() -> (TestName, SharedObject) {
-    let name = TestName::posix();
+    let name = TestName::memory();
     let object = SharedOptions::new().len(LEN.try_into().unwrap()).create(&*name).unwrap();
     (name, object)
 }

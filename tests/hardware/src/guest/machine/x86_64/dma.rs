@@ -22,7 +22,7 @@ const LEN: usize = BUFFER_LEN - 1;
 /// Copies there and back, polled and by interrupt.
 pub(crate) fn copies(_: &mut Host) -> Result<String> {
     let (device, _) = edu::open()?;
-    device.header()?.command().modify(|command| command.with_bus_master(1))?;
+    device.set_bus_master(true)?;
     let bus = device.map_bar(0, Caching::Uncached)?;
     let polled = there_and_back(&mut Edu::new(bus.clone(), Polled)?)?;
     let mut interrupt = uio::interrupt(&device)?;
