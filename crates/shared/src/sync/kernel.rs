@@ -80,7 +80,7 @@ fn names<N: TryInto<ObjectName, Error: Into<Error>>>(name: N) -> Result<(String,
 ///
 /// ```
 /// use mapio_shared::sync::NamedMutex;
-/// let mutex = NamedMutex::open_or_create(&format!("mapio-doc-mutex-{}", std::process::id()), 0o600)?;
+/// let mutex = NamedMutex::open_or_create(&format!("mapio-doc-named-mutex-{}", std::process::id()), 0o600)?;
 /// let guard = mutex.lock()?;
 /// assert!(!guard.recovered());
 /// # Ok::<(), mapio_shared::Error>(())
