@@ -29,9 +29,10 @@ use crate::output::Answer;
 /// has the blocks.
 ///
 /// Exit status: 0 done, 1 the answer is no, 2 error, or not all of it could be done, which standard error has told.
-///
-/// Example: mapio device read com1.LSR && mapio device write com1.LCR.DLAB=1
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example: mapio device read sim:16550.LCR
+Example: mapio device write com1.LCR.DLAB=1 --verify")]
 #[allow(rustdoc::broken_intra_doc_links, reason = "the text is the command's help, in which nothing is a link")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
