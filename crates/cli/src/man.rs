@@ -12,7 +12,7 @@ use clap_mangen::roff::{Roff, bold, roman};
 use crate::output::{self, Answer};
 use crate::{manual, sys};
 
-/// Print the page mapio(1) of the manual, or write a page for each command
+/// Print the manual's page mapio(1), or write one for each command
 ///
 /// The pages in DIR are mapio.1, mapio-copy.1 and so on, down to mapio-shared-create.1. Pages that are there are
 /// replaced; what can't be written is refused before any page is. Exit status: 0 done, 2 error.
@@ -59,10 +59,13 @@ fn page(command: &clap::Command) -> anyhow::Result<(String, Vec<u8>)> {
     let version = env!("CARGO_PKG_VERSION");
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     // What stands behind the help has a section of its own, and so has no place in a section without a name.
-    let man = Man::new(command.clone().after_help(None::<&str>)).source(format!("mapio {version}")).manual("mapio");
+    let man = Man::new(command.clone().after_help(None::<&str>));
+    let title = command.get_display_name().unwrap_or_default().to_uppercase();
+    // A blank for the date, since what is written must not differ from day to day.
+    let man = man.title(title).date(" ").source(format!("mapio {version}")).manual("Manual of mapio");
     let mut page = Vec::new();
-    man.render(&mut page).context("making a page of the manual")?;
-    page.extend(examples_and_others(&examples, command).to_roff().into_bytes());
+    let rendered = man.render(&mut page).and_then(|()| examples_and_others(&examples, command).to_writer(&mut page));
+    rendered.context("making a page of the manual")?;
     Ok((man.get_filename(), page))
 }
 
@@ -70,9 +73,11 @@ fn page(command: &clap::Command) -> anyhow::Result<(String, Vec<u8>)> {
 fn examples_and_others(examples: &str, command: &clap::Command) -> Roff {
     let mut end = Roff::new();
     end.control("SH", ["EXAMPLES"]);
-    for example in examples.lines().filter_map(|line| line.strip_prefix("Example: ")) {
-        end.control("PP", []);
-        end.text([bold(example)]);
+    for (number, example) in examples.lines().enumerate() {
+        if number > 0 {
+            end.control("PP", []);
+        }
+        end.text([bold(example.trim_start_matches("Example: "))]);
     }
     let name = command.get_display_name().unwrap_or_default();
     let also = match name.rsplit_once('-') {
@@ -124,7 +129,7 @@ mod tests {
         assert!(page("mapio.1").contains("mapio-shared(1)"));
         assert!(page("mapio-shared-create.1").contains("fB--size"));
         let copy = page("mapio-copy.1");
-        for part in ["fB-a", "fB--io-limit", "-r is the same", "only mapio has", "Example", "cp's options"] {
+        for part in ["fB-a", "fB--io-limit", "-r is the same", "only mapio has", "Examples", "what cp does"] {
             assert!(copy.to_lowercase().contains(&part.to_lowercase()), "{part}: {copy}");
         }
         assert!(pages.iter().all(|(name, _)| !name.contains("help")));

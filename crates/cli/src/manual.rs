@@ -87,7 +87,9 @@ mod tests {
             let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             // A longer one would be broken into lines that can't be typed.
             let is_example = |line: &str| line.starts_with("Example: ") && line.len() <= 80;
-            assert!(!examples.is_empty() && examples.lines().all(is_example), "{name}: '{examples}'");
+            // What only says that it is not there is no example of anything.
+            let is_absent = cfg!(windows) && name == "mapio device";
+            assert!((!examples.is_empty() || is_absent) && examples.lines().all(is_example), "{name}: '{examples}'");
             commands.extend(command.get_subcommands().cloned());
         }
     }

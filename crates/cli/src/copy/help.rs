@@ -60,7 +60,7 @@ pub(crate) fn command() -> clap::Command {
     let path = Arg::new("PATH").num_args(1..).value_hint(ValueHint::AnyPath);
     clap::Command::new("copy")
         .override_usage(FORMS.map(|form| format!("{SUBCOMMAND} {form}")).join("\n"))
-        .long_about(format!("{ABOUT}\n\n{NOTES}"))
+        .long_about(format!("{ABOUT}\n\n{}", NOTES.replace('\n', "\n\n")))
         .after_help(EXAMPLE)
         .disable_help_flag(true)
         .args(options(CP).into_iter().map(argument))
