@@ -60,13 +60,18 @@ fn page(command: &clap::Command) -> anyhow::Result<(String, Vec<u8>)> {
     let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
     // What stands behind the help has a section of its own, and so has no place in a section without a name.
     let man = Man::new(command.clone().after_help(None::<&str>));
-    let title = command.get_display_name().unwrap_or_default().to_uppercase();
+    let title = name(command).to_uppercase();
     // A blank for the date, since what is written must not differ from day to day.
     let man = man.title(title).date(" ").source(format!("mapio {version}")).manual("Manual of mapio");
     let mut page = Vec::new();
     let rendered = man.render(&mut page).and_then(|()| examples_and_others(&examples, command).to_writer(&mut page));
     rendered.context("making a page of the manual")?;
     Ok((man.get_filename(), page))
+}
+
+/// What a page is called: `mapio-copy`.
+fn name(command: &clap::Command) -> &str {
+    command.get_display_name().unwrap_or_else(|| command.get_name())
 }
 
 /// The sections at the end.
@@ -79,8 +84,7 @@ fn examples_and_others(examples: &str, command: &clap::Command) -> Roff {
         }
         end.text([bold(example.trim_start_matches("Example: "))]);
     }
-    let name = command.get_display_name().unwrap_or_default();
-    let also = match name.rsplit_once('-') {
+    let also = match name(command).rsplit_once('-') {
         Some((above, _)) => format!("{above}(1)"),
         None => "mmap(2), cp(1)".to_owned(),
     };
@@ -126,7 +130,11 @@ mod tests {
             let (_, page) = pages.iter().find(|(other, _)| other == name).unwrap_or_else(|| panic!("{name}"));
             String::from_utf8(page.clone()).unwrap().replace('\\', "")
         };
-        assert!(page("mapio.1").contains("mapio-shared(1)"));
+        let first = page("mapio.1");
+        assert!(first.contains(".TH MAPIO 1 "), "{first}");
+        // In the order of the front page.
+        let places = ["mapio-copy(1)", "mapio-pages(1)", "mapio-shared(1)"].map(|name| first.find(name));
+        assert!(places.is_sorted() && places[0].is_some(), "{first}");
         assert!(page("mapio-shared-create.1").contains("fB--size"));
         let copy = page("mapio-copy.1");
         for part in ["fB-a", "fB--io-limit", "-r is the same", "only mapio has", "Examples", "what cp does"] {

@@ -37,7 +37,7 @@ pub(crate) fn described() -> clap::Command {
     let command = Arguments::command().long_about(ABOUT).after_help("Example: mapio copy -a --verify photos backup");
     command.disable_help_subcommand(true).mut_subcommand("copy", |plain| {
         let about = plain.get_about().cloned().unwrap_or_default();
-        copy::command().about(about)
+        copy::command().about(about).display_order(plain.get_display_order())
     })
 }
 
