@@ -52,8 +52,18 @@ fn each_shell_accepts_its_completions() {
         if !is_there(test, shell) {
             continue;
         }
-        let output = Command::new(shell).args(["-n", "script"]).current_dir(folder.root()).output().expect("it runs");
+        let run = |words: &[&str]| {
+            // Its settings are nobody's.
+            let mut command = Command::new(shell);
+            let output = command.args(words).env("HOME", folder.root()).current_dir(folder.root()).output();
+            output.expect("it runs")
+        };
+        let output = run(&["-n", "script"]);
         assert!(output.status.success() && output.stderr.is_empty(), "{shell}: {output:?}");
+        if shell == "fish" {
+            let output = run(&["-c", "source script; complete -C 'mapio copy --sync=t'"]);
+            assert!(String::from_utf8_lossy(&output.stdout).starts_with("--sync=tree"), "{output:?}");
+        }
     }
     // Of these two the scripts are only looked at.
     for shell in ["elvish", "powershell"] {
