@@ -93,7 +93,7 @@ fn examples_and_others(examples: &str, command: &clap::Command) -> Roff {
     end
 }
 
-/// Writes all pages or none: each to a file without its name first.
+/// Writes all pages or none: each to a file of another name first. Giving them their names can only fail with the disk.
 fn write(folder: &Path, pages: &Pages) -> anyhow::Result<()> {
     let mut written = Vec::new();
     for (name, page) in pages {

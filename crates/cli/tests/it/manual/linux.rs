@@ -89,6 +89,8 @@ fn bash_completes_words_at_a_terminal() {
         let (mut person, program) = terminal();
         let mut bash = Command::new("bash");
         bash.args(["--noprofile", "--rcfile", "script", "-i"]).env("TERM", "dumb").current_dir(folder.root());
+        // Where it writes its history.
+        bash.env("HOME", folder.root());
         bash.stdin(program.try_clone().expect("a descriptor")).stdout(program.try_clone().expect("a descriptor"));
         let mut child = bash.stderr(program).spawn().expect("bash runs");
         drop(bash);
