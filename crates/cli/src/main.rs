@@ -50,7 +50,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Copy files and folders: cp, with its options, and faster
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, override_help = copy::subcommand_help())]
     Copy {
         /// What `mapio copy --help` tells
         #[arg(value_name = "OPTIONS, SOURCES, DESTINATION", trailing_var_arg = true, allow_hyphen_values = true)]

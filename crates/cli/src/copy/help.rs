@@ -55,6 +55,11 @@ options.
     )
 }
 
+/// What `mapio help copy` says.
+pub(crate) fn subcommand_help() -> String {
+    text(SUBCOMMAND)
+}
+
 /// The same as a command of clap's, which is never asked to read a command line.
 pub(crate) fn command() -> clap::Command {
     let path = Arg::new("PATH").num_args(1..).value_hint(ValueHint::AnyPath);

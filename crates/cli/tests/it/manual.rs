@@ -66,4 +66,5 @@ fn help_is_at_most_80_columns_wide_and_says_first_what_it_is_of() {
         let first = help.lines().next().expect("a line");
         assert_eq!(first.starts_with("Usage: "), words[0] == "copy", "{words:?}: {help}");
     }
+    assert_eq!(folder.done(&["help", "copy"]), folder.done(&["copy", "--help"]));
 }
