@@ -1,6 +1,6 @@
 //! `mapio man`: pages of the manual, made of the definitions that the help is made of.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -95,6 +95,10 @@ fn examples_and_others(examples: &str, command: &clap::Command) -> Roff {
 
 /// Writes all pages or none: each to a file of another name first. Giving them their names can only fail with the disk.
 fn write(folder: &Path, pages: &Pages) -> anyhow::Result<()> {
+    let opening = || format!("opening {}", output::name(folder));
+    if !fs::metadata(folder).with_context(opening)?.is_dir() {
+        bail!("{}: it is not a folder", opening());
+    }
     let mut written = Vec::new();
     for (name, page) in pages {
         let path = folder.join(name);
@@ -106,7 +110,9 @@ fn write(folder: &Path, pages: &Pages) -> anyhow::Result<()> {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error).with_context(writing),
         }
-        let mut file = sys::new_file_in(folder).with_context(writing)?;
+        // Everybody may read it whom the umask lets, as any new file.
+        let beside = tempfile::Builder::new().prefix(".mapio-").make_in(folder, |path| File::create_new(path));
+        let mut file = beside.with_context(writing)?;
         file.write_all(page).with_context(writing)?;
         written.push((file, path));
     }

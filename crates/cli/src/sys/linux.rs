@@ -1,8 +1,8 @@
 //! Linux, by rustix.
 
-use std::fs::{File, Metadata, Permissions};
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use mapio_copy::Engine;
@@ -12,7 +12,6 @@ use rustix::fs::{Access, Advice, AtFlags, CWD, Mode, OFlags, SeekFrom};
 use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::CapabilitySet;
-use tempfile::NamedTempFile;
 
 /// Which file it is, and how many names it has.
 #[derive(Debug, Clone, Copy)]
@@ -43,11 +42,6 @@ pub(crate) fn open_folder(path: &Path) -> io::Result<()> {
 pub(crate) fn open_to_write(path: &Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     File::options().read(true).write(true).custom_flags(flags).open(path)
-}
-
-/// Makes a file in a folder, with a name for now. The umask says who may use it, as of any new file.
-pub(crate) fn new_file_in(folder: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(".mapio-").permissions(Permissions::from_mode(0o666)).tempfile_in(folder)
 }
 
 /// Makes a symbolic link to a folder.

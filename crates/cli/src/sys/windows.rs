@@ -10,7 +10,6 @@ use std::path::{self, Path, PathBuf};
 use mapio_copy::Engine;
 use mapio_map::nt;
 use mapio_shared::{ObjectInfo, ObjectName};
-use tempfile::NamedTempFile;
 use windows_sys::Wdk::Storage::FileSystem::{
     FILE_PIPE_CLOSING_STATE, FILE_PIPE_LOCAL_INFORMATION, FilePipeLocalInformation, NtQueryInformationFile,
 };
@@ -73,11 +72,6 @@ pub(crate) fn open_folder(path: &Path) -> io::Result<()> {
 /// Opens a file for reading and writing.
 pub(crate) fn open_to_write(path: &Path) -> io::Result<File> {
     File::options().read(true).write(true).open(path)
-}
-
-/// Makes a file in a folder, with a name for now.
-pub(crate) fn new_file_in(folder: &Path) -> io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(".mapio-").tempfile_in(folder)
 }
 
 /// Makes a symbolic link to a folder.

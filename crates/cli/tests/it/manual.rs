@@ -40,9 +40,9 @@ fn a_page_is_printed_or_all_are_written() {
 #[test]
 fn what_can_not_be_written_is_refused_before_a_page_is() {
     let folder = Folder::new();
-    folder.fails(&["man", "--dir", "missing"], &["missing", "mapio.1", &no_such_file()]);
+    folder.fails(&["man", "--dir", "missing"], &["opening missing: ", &no_such_file()]);
     folder.write("file", "bytes");
-    folder.fails(&["man", "--dir", "file"], &["file"]);
+    folder.fails(&["man", "--dir", "file"], &["opening file: it is not a folder"]);
     // The last page that is written is not the first.
     fs::create_dir_all(folder.path("pages/mapio-shared-write.1")).expect("room");
     folder.fails(&["man", "--dir", "pages"], &["mapio-shared-write.1", "it is not a regular file"]);
