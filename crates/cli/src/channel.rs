@@ -19,9 +19,10 @@ use crate::output::Answer;
 /// A channel is a shared object; its name is that of one: NAME for POSIX shared memory, or on Windows a section, which
 /// ends with the last who uses it; file:PATH for a file. 'mapio shared remove NAME' removes it. Exit status: 0 done, 1
 /// the answer is no, 2 error.
-///
-/// Example: producer | mapio channel send NAME, and elsewhere: mapio channel receive NAME | consumer
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Example: seq 10 | mapio channel send numbers
+Example: mapio channel receive numbers | tail -n 1")]
 pub(crate) enum Command {
     Create(create::Arguments),
     Send(send::Arguments),

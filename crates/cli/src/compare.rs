@@ -11,9 +11,8 @@ use crate::output::{self, Answer};
 /// Compare two files through mappings of them
 ///
 /// Exit status: 0 they are the same, 1 they differ, 2 error. Offsets count from 0, in bytes.
-///
-/// Example: mapio compare old.img new.img && echo same
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio compare old.img new.img && echo same")]
 pub(crate) struct Arguments {
     /// The first file
     #[arg(value_name = "A")]

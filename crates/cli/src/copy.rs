@@ -18,7 +18,7 @@ use std::process::ExitCode;
 
 use mapio_copy::{CopyOptions, Follow, Meter, Summary, Target};
 
-pub(crate) use help::Called;
+pub(crate) use help::{Called, command, subcommand_help};
 
 use crate::interrupt::StopSignals;
 use crate::output;

@@ -21,7 +21,7 @@ use clap::{Args, Subcommand};
 
 use crate::output::Answer;
 
-/// List devices, read, write, dump and watch their registers, and draw on screens
+/// List devices, read and write their registers, draw on screens
 ///
 /// TARGET is 0xADDRESS of /dev/mem, port:0x2f8, pci:0000:00:03.0/bar0 or pci:VENDOR:DEVICE/bar0, pci:.../config,
 /// uio:0/map0, fb:0, file:PATH (a memory image), sim:BLOCK (a simulated one), or com1 to com4, lpt1 to lpt3. Behind
@@ -29,9 +29,10 @@ use crate::output::Answer;
 /// has the blocks.
 ///
 /// Exit status: 0 done, 1 the answer is no, 2 error, or not all of it could be done, which standard error has told.
-///
-/// Example: mapio device read com1.LSR && mapio device write com1.LCR.DLAB=1
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example: mapio device read sim:16550.LCR
+Example: mapio device write com1.LCR.DLAB=1 --yes")]
 #[allow(rustdoc::broken_intra_doc_links, reason = "the text is the command's help, in which nothing is a link")]
 pub(crate) struct Arguments {
     #[command(subcommand)]

@@ -14,9 +14,10 @@ use crate::output::Answer;
 ///
 /// A log is a folder of segment files. It has one writer and any number of readers at the same time. Exit status: 0
 /// done, 1 the answer is no (it is damaged), 2 error.
-///
-/// Example: producer | mapio log append DIR, and elsewhere: mapio log tail --follow DIR
 #[derive(Debug, Subcommand)]
+#[command(after_help = "\
+Example: seq 10 | mapio log append journal
+Example: mapio log tail journal --json")]
 pub(crate) enum Command {
     Append(append::Arguments),
     Tail(tail::Arguments),

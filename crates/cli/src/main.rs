@@ -10,6 +10,7 @@
 mod bench_copy;
 mod channel;
 mod compare;
+mod completions;
 mod copy;
 #[cfg_attr(windows, path = "sys/windows/device.rs")]
 mod device;
@@ -17,6 +18,8 @@ mod duration;
 #[cfg_attr(windows, path = "sys/windows/interrupt.rs")]
 mod interrupt;
 mod log;
+mod man;
+mod manual;
 mod messages;
 mod output;
 mod pages;
@@ -32,14 +35,13 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 
 use output::Answer;
 
-/// Memory-mapped I/O: copy, compare and measure files, see which pages of them are in memory, share memory, and access
-/// devices
+/// Memory-mapped I/O for files, processes and devices
 #[derive(Debug, Parser)]
-#[command(name = "mapio", version, max_term_width = 100)]
+#[command(name = "mapio", version, max_term_width = 80)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -48,7 +50,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Copy files and folders: cp, with its options, and faster
-    #[command(disable_help_flag = true)]
+    #[command(disable_help_flag = true, override_help = copy::subcommand_help())]
     Copy {
         /// What `mapio copy --help` tells
         #[arg(value_name = "OPTIONS, SOURCES, DESTINATION", trailing_var_arg = true, allow_hyphen_values = true)]
@@ -63,8 +65,10 @@ enum Command {
     Log(log::Command),
     Device(Box<device::Arguments>),
     /// Measure ways of doing I/O beside each other
-    #[command(subcommand)]
+    #[command(subcommand, after_help = "Example: mapio bench copy --runs 9 disk.img")]
     Bench(Bench),
+    Man(man::Arguments),
+    Completions(completions::Arguments),
 }
 
 #[derive(Debug, Subcommand)]
@@ -77,7 +81,8 @@ fn main() -> ExitCode {
     if let Some((called, words)) = copy_words() {
         return copy::run(&called, words);
     }
-    let arguments = match Arguments::try_parse() {
+    let matches = manual::command().try_get_matches();
+    let arguments = match matches.and_then(|matches| Arguments::from_arg_matches(&matches)) {
         Ok(arguments) => arguments,
         Err(error) => return explain(&error),
     };
@@ -90,6 +95,8 @@ fn main() -> ExitCode {
         Command::Log(command) => command.run(),
         Command::Device(arguments) => arguments.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
+        Command::Man(arguments) => arguments.run(),
+        Command::Completions(arguments) => arguments.run(),
     };
     match answer {
         Ok(Answer::Yes) => ExitCode::SUCCESS,

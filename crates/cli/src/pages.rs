@@ -36,9 +36,8 @@ use walk::{Rules, Seen, Tree, Ways};
 /// or may write to it. Offsets and lengths are in bytes, any byte; k, m and g stand for 1024, 1024^2 and 1024^3. Of a
 /// folder, all regular files count, each once, however many names it has. Exit status: 0 done, 2 something could not be
 /// done.
-///
-/// Example: mapio pages --warm --range 0..512m big.iso
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio pages --warm --range 0..512m disk.img")]
 pub(crate) struct Arguments {
     /// Files, and folders to walk through
     #[arg(value_name = "FILE", required = true)]

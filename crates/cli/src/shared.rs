@@ -28,9 +28,8 @@ use crate::{size, sys};
 /// NAME is a POSIX object in /dev/shm, or on Windows a section of the session, and 'Global\NAME' one of all sessions;
 /// file:PATH is a file; sysv:KEY and sysv-id:ID are System V segments, which Windows has not. Sizes and offsets are in
 /// bytes; k, m and g stand for 1024, 1024^2 and 1024^3. Exit status: 0 done, 1 the answer is no, 2 error.
-///
-/// Example: mapio shared create frames --size 1m && mapio shared list
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio shared create frames --size 1m && mapio shared list")]
 pub(crate) struct Arguments {
     #[command(subcommand)]
     verb: Verb,

@@ -18,6 +18,17 @@
 //! # }
 //! ```
 //!
+//! | I want to | look at |
+//! |---|---|
+//! | copy a file, and know how it went | [`CopyOptions::copy`], [`Report`] |
+//! | copy trees and many files, as cp does | [`CopyOptions::copy_all`], [`Target`], [`Summary`] |
+//! | be told of each file, and be asked | [`Observer`], [`Event`], [`Question`] |
+//! | see how far it is, slow it down, stop it | [`Meter`] |
+//! | check the copy | [`CopyOptions::verify`], [`Verified`] |
+//! | choose how the bytes are moved, or know why | [`Engine`], [`Plan`] |
+//! | only move bytes between two open files | [`transfer`], [`transfer_stream`] |
+//! | compare two files | [`compare`](compare()) |
+//!
 //! # How a file is copied
 //! 1. The source is looked at, and so is whatever has the destination's name; what would destroy something is refused.
 //! 2. The source is opened, and a file for the contents: one without a name, unless the old file must stay the same.

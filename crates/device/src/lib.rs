@@ -2,7 +2,7 @@
 //!
 //! A range of offsets stands for a device, and loads and stores there drive it.
 //!
-//! | you want to | look at |
+//! | I want to | look at |
 //! |---|---|
 //! | access registers at an address, or at ports | [`bus`], [`Mmio`], [`Ports`], [`PortFile`] |
 //! | find a PCI device, and open it | [`pci`] |
@@ -17,6 +17,16 @@
 //! | drive a device that is not there | [`model`] |
 //!
 //! Drivers are generic over the bus, so the one that runs on a simulated device in a test runs on the real one.
+//!
+//! ```
+//! use mapio_device::model::{Memory, Simulated};
+//! use mapio_device::{Error, bus};
+//!
+//! let device = Simulated::new(Memory::new(vec![0; 16])); // Or `Mmio`, `Ports`, a PCI device's BAR.
+//! bus::write::<u32>(&device, 4, 0x1234_5678)?; // One store of 32 bits, at offset 4.
+//! assert_eq!(bus::read::<u8>(&device, 4)?, 0x78); // One load of 8 bits.
+//! # Ok::<(), Error>(())
+//! ```
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 // For the macro, in this crate's own modules.

@@ -23,6 +23,21 @@
 //! # }
 //! ```
 //!
+//! | I want to | look at |
+//! |---|---|
+//! | map a file, all of it or a part | [`MapOptions`], which makes a [`Mapping`] |
+//! | read, write, fill, search, copy what is mapped | [`View`]: [`Mapping::view`], [`View::slice`] |
+//! | hand a view to another thread, or keep it | [`OwnedView`] |
+//! | go through it, piece by piece, or as a stream | [`Chunks`], [`Lines`], [`Cursor`] |
+//! | a file with a position that grows as it is written | [`MappedFile`] |
+//! | atomics, and sleeping until one changes | [`AtomicView`], [`AtomicMapping`] |
+//! | know why an access failed | [`Fault`], [`FaultKind`] |
+//! | know what is in memory, and what faults something took | [`Residency`], [`CacheCounts`], [`Usage`] |
+//! | memory of my own | [`AnonMap`] |
+//! | bytes that nobody can change, as a slice | [`SealedMap`] |
+//! | memmap2's names | [`compat`] |
+//! | the types of bytes, bytemuck, vm-memory | [`interop`] |
+//!
 //! # What it does not do
 //! It never hands out a `&[u8]` into a file that others can change: such a reference would be undefined behaviour as
 //! soon as they do. Bytes are copied in and out instead. A mapping is also not the fastest way to copy a whole file;

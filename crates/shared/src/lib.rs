@@ -4,6 +4,31 @@
 //! ([`sync`]) and to pass messages ([`channel`]); a [`log`] keeps them in files that survive the machine. A process may
 //! be killed after any of its instructions: the others neither wait for it for ever nor see half of what it was writing.
 //!
+//! | I want to | look at |
+//! |---|---|
+//! | make or open memory under a name | [`SharedOptions`], which makes a [`SharedObject`] |
+//! | share it with programs that know nothing of this crate | [`SharedOptions::raw`] |
+//! | let one process at a time change a value | [`sync::Mutex`] |
+//! | publish a value to any number of readers | [`sync::Latest`] |
+//! | wait for others | [`sync::Condvar`], [`sync::Event`], [`sync::Semaphore`] |
+//! | send messages | [`channel::Channel`], made by [`channel::ChannelOptions`] |
+//! | keep messages in files | [`log::Options`] to write, [`log::Log`] to read |
+//! | know who uses an object, and when one of them dies | [`SharedObject::users`], [`Watch`] |
+//! | see what there is, and remove what the dead have left | [`list_all`], [`inspect`], [`clean`](clean()) |
+//!
+//! ```
+//! use mapio_shared::SharedOptions;
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let name = &format!("mapio-shared-front-{}", std::process::id());
+//! let mine = SharedOptions::new().len(4096).create(name)?;
+//! let yours = SharedOptions::new().open(name)?; // In another process, usually.
+//! mine.view().store(0, 42u64)?;
+//! assert_eq!(yours.view().load::<u64>(0)?, 42);
+//! # mapio_shared::SharedObject::remove(name)?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # What it does not do
 //! It does not share between machines. It hides no bytes from whoever may open an object: processes that may write to
 //! one can destroy its contents for each other, but not make each other crash, hang or access memory outside.

@@ -1,5 +1,21 @@
 //! What the tests of mapio share: other processes, file systems that fail, and skips that say why.
 //!
+//! | a test wants | it takes |
+//! |---|---|
+//! | to run something in another process | [`in_child`], [`in_children`], [`started`] |
+//! | to send a Ctrl-C to a command | [`Interrupter`] |
+//! | to kill a process at each of its steps | `Stepper`, `kill_points` |
+//! | a system call that fails | `Injection` |
+//! | a disk that is full, bad, or without power | `SmallFs`, `FaultyFs`, `CheckedFs` |
+//! | bytes that tell their position | [`pattern`] |
+//! | the commands of a document | [`transcripts`] |
+//! | to say that it could not run | [`skip`] |
+//!
+//! ```
+//! let bytes = mapio_testkit::pattern(1000);
+//! assert_eq!(bytes[300], mapio_testkit::pattern_at(300));
+//! ```
+//!
 //! Everything made here is removed when the value that stands for it is dropped.
 //!
 //! # Platforms

@@ -15,9 +15,8 @@ use crate::sys;
 /// 'send' and 'receive' make one as well, if there is none: this is for one that is to be there before. One that ends
 /// with the last who uses it, as all sections of Windows do, is kept until Ctrl-C or SIGTERM; once it is there, its name
 /// is printed. Sizes are in bytes; k, m and g stand for 1024, 1024^2 and 1024^3.
-///
-/// Example: mapio channel create --broadcast --full drop-oldest --capacity 1k NAME
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio channel create numbers --broadcast --full drop-oldest")]
 pub(crate) struct Arguments {
     /// The name of the channel
     #[arg(value_name = "NAME")]

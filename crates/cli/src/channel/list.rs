@@ -12,9 +12,8 @@ use crate::output::{self, Answer};
 ///
 /// On Windows, all that are sections.
 /// Those that may not be opened are left out; 'mapio shared list' shows them, too.
-///
-/// Example: mapio channel list --json
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio channel list --json")]
 pub(crate) struct Arguments {
     /// Print everything as JSON, a line for each channel
     #[arg(long)]

@@ -15,9 +15,8 @@ use crate::output::{self, Answer};
 /// Watch a channel: messages a second, fill, lag
 ///
 /// A line for each look, until Ctrl-C, SIGTERM, or the channel is removed.
-///
-/// Example: mapio channel monitor --interval 100ms NAME
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio channel monitor numbers --interval 100ms --count 3")]
 pub(crate) struct Arguments {
     /// The name of the channel
     #[arg(value_name = "NAME")]

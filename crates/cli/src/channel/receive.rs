@@ -24,9 +24,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The channel is made if there is none, and a sender is waited for. It ends when all senders have gone, or the channel
 /// was closed, and everything was received. Messages that have given way before they were received are told of on standard
 /// error, and the exit status is 2; it is 1 when the time is over.
-///
-/// Example: mapio channel receive NAME | consumer
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio channel receive numbers | tail -n 1")]
 pub(crate) struct Arguments {
     /// The name of the channel
     #[arg(value_name = "NAME")]

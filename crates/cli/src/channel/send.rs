@@ -21,9 +21,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// The channel is made if there is none. A line is sent without its line break; the last one needs none. When the channel
 /// is full, it waits, or the oldest messages give way, as the channel is made. Ctrl-C and SIGTERM end it behind the last
 /// message that was sent as a whole.
-///
-/// Example: producer | mapio channel send NAME
 #[derive(Debug, Args)]
+#[command(after_help = "Example: seq 10 | mapio channel send numbers")]
 pub(crate) struct Arguments {
     /// The name of the channel
     #[arg(value_name = "NAME")]

@@ -9,9 +9,8 @@ use super::look_at;
 use crate::output::{self, Answer};
 
 /// Show what a channel is, what is in it, and who uses it
-///
-/// Example: mapio channel stat NAME
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio channel stat numbers")]
 pub(crate) struct Arguments {
     /// The names of the channels
     #[arg(value_name = "NAME", required = true)]

@@ -91,6 +91,24 @@ pub(super) const ENGINE: &Words<Option<Engine>> = &[
     (&["direct"], Some(Engine::Direct)),
 ];
 
+/// The words that an option knows, by its long name; none for one that takes anything.
+pub(super) fn known(long: &str) -> Vec<&'static str> {
+    fn all<T>(words: &Words<T>) -> Vec<&'static str> {
+        words.iter().flat_map(|(names, _)| names.iter().copied()).collect()
+    }
+    match long {
+        "sparse" => all(SPARSE),
+        "reflink" => all(REFLINK),
+        "backup" => all(BACKUP),
+        "update" => all(UPDATE),
+        "preserve" | "no-preserve" => all(PRESERVE),
+        "progress" => all(PROGRESS),
+        "sync" => all(SYNC),
+        "engine" => all(ENGINE),
+        _ => Vec::new(),
+    }
+}
+
 /// Finds what a word means, or says which words there are. `context` is the option.
 pub(super) fn find<T: Copy + PartialEq>(context: &str, word: &OsStr, words: &Words<T>) -> Result<T, String> {
     let each = || words.iter().flat_map(|(names, value)| names.iter().map(move |name| (name.as_bytes(), *value)));

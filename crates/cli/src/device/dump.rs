@@ -23,11 +23,10 @@ const LINE_BYTES: usize = 16;
 /// With names where the block is known, by what the target is or by --block; otherwise in hexadecimal and as text. A
 /// register, or a part of the range, is left out, and it is said why, if reading it would change the device, or if it
 /// is not there as the device is set up.
-///
-/// Example: mapio device dump com1
-///
-/// Example: mapio device dump 0xfed00000 --len 1k --width 32
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example: mapio device dump com1
+Example: mapio device dump 0xfed00000 --len 1k --width 32")]
 pub(super) struct Arguments {
     /// What to show, as mapio device --help tells
     #[arg(value_name = "TARGET", value_parser = target::parse)]

@@ -27,9 +27,8 @@ const UARTS: [(u64, &str); 9] = [
 /// List the devices whose registers can be accessed, and the blocks that have names
 ///
 /// PCI devices with their drivers and base address registers, UIO devices, framebuffers, serial and parallel ports.
-///
-/// Example: mapio device list --json
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio device list --json")]
 pub(super) struct Arguments {
     /// Print everything as JSON, a device a line
     #[arg(long)]

@@ -12,11 +12,10 @@ use crate::output::{self, Answer, Reader};
 ///
 /// Each is one access of its width, in ascending order. What changes the device when it is read, as taking a byte out
 /// of a queue does, is read by its name, or with --force.
-///
-/// Example: mapio device read com1.LSR
-///
-/// Example: mapio device read 0xfed00000 --width 32 --count 4
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example: mapio device read com1.LSR
+Example: mapio device read 0xfed00000 --width 32 --count 4")]
 pub(super) struct Arguments {
     /// What to read, as mapio device --help tells
     #[arg(value_name = "TARGET", value_parser = target::parse)]

@@ -37,11 +37,10 @@ const GLYPH: Size = Size::new(9, 14);
 ///
 /// It is cleared, gets the picture, then the text, and is looked at then. Drawing on hardware is asked about on a
 /// terminal, and refused without one, unless there is --yes. Exit status: 0 done, 1 not wanted, 2 error.
-///
-/// Example: mapio device screen sim:text --text 'Good morning.' --colours yellow/blue --capture screen.png
-///
-/// Example: dmesg | mapio device screen mem --clear --text - --yes
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example: mapio device screen sim:text --text 'Good morning.' --capture a.png
+Example: dmesg | mapio device screen mem --clear --text - --yes")]
 pub(super) struct Arguments {
     /// Which screen
     #[arg(value_parser = target)]

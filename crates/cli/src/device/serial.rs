@@ -46,13 +46,11 @@ const SIMULATED_CLOCK_HZ: u32 = 48_000_000;
 ///
 /// Exit status: 0 done, 1 not wanted, 2 an error, or not all of it: bytes were lost, or came wrong, which standard error
 /// has told.
-///
-/// Example: mapio device serial com2 --baud 9600
-///
-/// Example: mapio device serial 0xfe650000 --stride 4 --io-width 32 --clock 24000000
-///
-/// Example: mapio device serial sim:pl011 --pty
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example: echo hello | mapio device serial sim:pl011
+Example: mapio device serial com2 --baud 9600 --yes
+Example: mapio device serial 0xfe650000 --stride 4 --io-width 32 --yes")]
 pub(super) struct Arguments {
     /// The port
     #[arg(value_parser = target::parse)]

@@ -25,9 +25,8 @@ const PLAIN: &str = "\x1b[0m";
 /// Those that are named, or all of a block that can be read without an effect. On a terminal they are drawn in place,
 /// with what has changed since the last look highlighted; elsewhere first all, then a line for each change. Changes
 /// that are undone between two looks are not seen.
-///
-/// Example: mapio device watch com1 --interval 100ms
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio device watch com1 --interval 100ms")]
 pub(super) struct Arguments {
     /// What to watch, as mapio device --help tells
     #[arg(value_name = "TARGET", value_parser = target::parse)]

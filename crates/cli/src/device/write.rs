@@ -23,11 +23,10 @@ use crate::output::{self, Answer};
 /// Writing to hardware can lose data and stop the machine, so it is asked about on a terminal before anything is read,
 /// and refused without one, unless there is --yes. Exit status: 0 written, 1 not wanted, or --verify has read something
 /// else, 2 error.
-///
-/// Example: mapio device write com2.LCR.DLAB=1 --verify
-///
-/// Example: mapio device write 0xfe000000 0x55 --width 8 --yes
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Example: mapio device write sim:16550.LCR.DLAB=1 --verify --trace
+Example: mapio device write 0xfe000000 0x55 --width 8 --yes")]
 pub(super) struct Arguments {
     /// What to write to, as mapio device --help tells, and =VALUE unless that follows
     #[arg(value_name = "TARGET[=VALUE]")]

@@ -21,9 +21,8 @@ use crate::size;
 /// The log is made if there is none, and recovered if its last writer has died. A line ends without its line break; the
 /// last one needs none. Sizes are in bytes; k, m and g stand for 1024, 1024^2 and 1024^3. Ctrl-C and SIGTERM end it
 /// behind the last line that has come as a whole.
-///
-/// Example: producer | mapio log append --durability interval=100ms --retain-bytes 10g DIR
 #[derive(Debug, Args)]
+#[command(after_help = "Example: date | mapio log append journal --durability interval=100ms")]
 pub(crate) struct Arguments {
     /// The folder of the log
     #[arg(value_name = "DIR")]

@@ -13,9 +13,8 @@ use crate::output::{self, Answer};
 /// Show what is in a log, without reading its records
 ///
 /// Times are in nanoseconds since 1970 in the JSON.
-///
-/// Example: mapio log info DIR
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio log info journal")]
 pub(crate) struct Arguments {
     /// The folder of the log
     #[arg(value_name = "DIR")]

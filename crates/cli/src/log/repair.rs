@@ -13,9 +13,8 @@ use crate::output::{self, Answer};
 /// The rest of the damaged segment is lost; the segments behind it are kept under names that end in '.lost', and are no
 /// part of the log any more. Exit status: 0 done, also if there was nothing to cut; with '--dry-run' 1 if there is; 2
 /// error, such as a log that is being written.
-///
-/// Example: mapio log repair --dry-run DIR
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio log repair journal --dry-run")]
 pub(crate) struct Arguments {
     /// The folder of the log
     #[arg(value_name = "DIR")]

@@ -23,9 +23,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 ///
 /// Records that were removed before they could be read are told of on standard error, and the exit status is 2. Nothing
 /// is ever written to the log.
-///
-/// Example: mapio log tail --since 10m --follow --json DIR
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio log tail journal --since 10m --json")]
 pub(crate) struct Arguments {
     /// The folder of the log
     #[arg(value_name = "DIR")]

@@ -12,9 +12,8 @@ use crate::output::{self, Answer};
 ///
 /// Exit status: 0 all are whole, 1 the log is damaged, 2 error. A log may be written to meanwhile. One whose machine
 /// has died may be damaged at its end until it is written to again, which cuts that off.
-///
-/// Example: mapio log verify DIR && echo whole
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio log verify journal && echo whole")]
 pub(crate) struct Arguments {
     /// The folder of the log
     #[arg(value_name = "DIR")]

@@ -11,9 +11,8 @@ use crate::output::{self, Answer};
 /// Objects that were to live as long as their users, of whom nobody is alive; objects whose users have all died, and
 /// none has closed it in order; what was half made or half removed. Raw objects and what somebody alive has open stay.
 /// Sections of Windows leave nothing. Exit status: 0 done, 2 something was to be removed and could not be.
-///
-/// Example: mapio shared clean --dry-run
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio shared clean --dry-run")]
 pub(crate) struct Arguments {
     /// Only these, and half-made files beside them; default: all of /dev/shm and of System V
     #[arg(value_name = "NAME", value_parser = super::name)]

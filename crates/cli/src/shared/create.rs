@@ -18,9 +18,8 @@ const PRIVATE: &str = "sysv:private";
 /// It is whole when it gets its name, and its memory is set aside. An object that lives until its last handle closes,
 /// as all sections of Windows do, is kept until Ctrl-C or SIGTERM, since this command would have the last one; once it
 /// is there, its name is printed. 'sysv:private' makes a segment without a key, and prints its name.
-///
-/// Example: mapio shared create frames --size 1m --mode 644 --contents frames
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio shared create frames --size 1m --mode 644 --contents video")]
 pub(crate) struct Arguments {
     /// What it is called
     #[arg(value_name = "NAME", value_parser = target)]

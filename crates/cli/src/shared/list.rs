@@ -11,9 +11,8 @@ use crate::output::{self, Answer, Reader};
 /// All of /dev/shm and all System V segments, on Windows all named sections, or only those that are named. Users of
 /// raw objects are told by /proc/PID/maps, as far as that may be read, and marked by '~': there may be others. Windows
 /// tells of none of them ('?'), and has no numbers for permissions and owners ('-').
-///
-/// Example: mapio shared list --json
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio shared list --json")]
 pub(crate) struct Arguments {
     /// Only these
     #[arg(value_name = "NAME", value_parser = super::name)]

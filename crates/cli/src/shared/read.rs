@@ -13,9 +13,8 @@ const CHUNK: usize = 1 << 20;
 /// Print an object's bytes as they are
 ///
 /// Others may change them meanwhile; nothing is locked.
-///
-/// Example: mapio shared read frames --offset 4k --len 64 > part
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio shared read frames --offset 4k --len 64 > part")]
 pub(crate) struct Arguments {
     /// The object
     #[arg(value_name = "NAME", value_parser = super::name)]

@@ -10,9 +10,8 @@ use crate::output::{self, Answer};
 /// Who has one open goes on using it; its memory is given back when the last closes it. The name of a section of
 /// Windows is taken until then, and is opened by nobody; a raw one can't be removed. Exit status: 0 all are removed, 2
 /// something could not be removed.
-///
-/// Example: mapio shared remove frames sysv:0x4d2
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio shared remove frames")]
 pub(crate) struct Arguments {
     /// The objects
     #[arg(value_name = "NAME", value_parser = super::name, required = true)]

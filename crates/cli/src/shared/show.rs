@@ -14,9 +14,8 @@ const SHOWN: usize = 256;
 /// Show what an object is, who uses it, and its first bytes
 ///
 /// The first 256 bytes, unless told otherwise, in hexadecimal and as text.
-///
-/// Example: mapio shared show frames --offset 4k --len 64
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio shared show frames --offset 4k --len 64")]
 pub(crate) struct Arguments {
     /// The object
     #[arg(value_name = "NAME", value_parser = super::name)]

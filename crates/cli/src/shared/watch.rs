@@ -21,9 +21,8 @@ const WATCHED: usize = 4096;
 ///
 /// First what there is, then what has changed since the last look. Changes that are undone between two looks are not
 /// seen. Exit status: 0 after Ctrl-C, SIGTERM or the last look, 1 when the object was removed meanwhile.
-///
-/// Example: mapio shared watch board --len 64 --interval 0.1
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio shared watch frames --len 64 --interval 0.1 --count 3")]
 pub(crate) struct Arguments {
     /// The object
     #[arg(value_name = "NAME", value_parser = super::name)]

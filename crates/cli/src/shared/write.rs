@@ -15,9 +15,8 @@ use crate::size;
 ///
 /// Those of standard input, or a text. All of them must fit; otherwise nothing is written. Others see them as they come;
 /// nothing is locked.
-///
-/// Example: date | mapio shared write board --offset 64
 #[derive(Debug, Args)]
+#[command(after_help = "Example: date | mapio shared write frames --offset 64")]
 pub(crate) struct Arguments {
     /// The object
     #[arg(value_name = "NAME", value_parser = super::name)]

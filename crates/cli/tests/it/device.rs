@@ -1,6 +1,6 @@
 //! `mapio device` on models, on regular files, and in a folder that looks like a machine.
 
-mod terminal;
+pub(crate) mod terminal;
 
 use std::fs;
 use std::fs::File;

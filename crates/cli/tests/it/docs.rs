@@ -50,11 +50,61 @@ fn commands(text: &str) -> Vec<&str> {
     found
 }
 
+/// What follows the ticks of the blocks of a document, and the lines in each.
+fn blocks(text: &str) -> Vec<(&str, Vec<&str>)> {
+    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut inside = false;
+    for line in text.lines() {
+        if let Some(mark) = line.trim_start().strip_prefix("```") {
+            inside = !inside;
+            if inside {
+                found.push((mark, Vec::new()));
+            }
+        } else if let Some((_, lines)) = found.last_mut().filter(|_| inside) {
+            lines.push(line);
+        }
+    }
+    found
+}
+
+#[test]
+fn what_can_be_run_stands_in_blocks_that_are_run() {
+    let mut marks = BTreeSet::new();
+    for document in files(".", "md") {
+        let text = read(&document);
+        for (mark, lines) in blocks(&text) {
+            // Rust is compiled as a documentation test, `cmd` is run on Windows; nothing else is a language here.
+            let kind = mark.split(',').next().unwrap_or_default();
+            assert!(["", "cmd", "console", "rust", "text"].contains(&kind), "{}: ```{mark}", document.display());
+            let is_command = |line: &&&str| line.starts_with("$ ") && kind != "console";
+            let command = lines.iter().find(is_command);
+            assert_eq!(command, None, "{}: a command in a block that is not marked `console`", document.display());
+            // What a person types there is a command, or what root types, which no test does.
+            let is_typed = |line: &&str| line.starts_with("$ ") || line.starts_with("# ");
+            assert!(kind != "console" || lines.iter().all(is_typed), "{}: {lines:?}", document.display());
+            marks.insert(kind.to_owned());
+        }
+    }
+    assert_eq!(marks.len(), 5, "{marks:?}");
+}
+
+#[test]
+fn every_guide_is_compiled_and_in_the_index() {
+    let facade = read("crates/mapio/src/lib.rs");
+    let index = read("docs/guide/README.md");
+    for guide in files("docs/guide", "md") {
+        let name = guide.file_name().and_then(|name| name.to_str()).expect("UTF-8");
+        assert!(name == "README.md" || index.contains(&format!("]({name}")), "docs/guide/README.md has no {name}");
+        assert!(facade.contains(&format!("docs/guide/{name}")), "the snippets of {name} are not compiled");
+    }
+}
+
 /// Turns a command of the documents into one that runs what is already built, in a folder that holds `big` and `small`.
 /// `None` for those that the CI script itself runs.
 fn runnable(command: &str) -> Option<String> {
     let examples = Path::new(MAPIO).parent()?.join("examples");
-    let by_ci = ["cargo test", "cargo run --release --bin ", "git clone", "cd ", "bash .ci/run"];
+    let by_ci =
+        ["cargo test", "cargo run --release --bin ", "cargo run -p mapio-hardware", "git clone", "cd ", "bash .ci/run"];
     if by_ci.iter().any(|start| command.starts_with(start)) {
         return None;
     }
@@ -193,17 +243,30 @@ fn architecture_md_names_every_crate_and_every_source_file() {
     }
 }
 
+/// The headings of a document, as links name them.
+fn headings(text: &str) -> Vec<String> {
+    let named = |heading: &str| {
+        let kept = heading.to_lowercase().replace(|c: char| !c.is_alphanumeric() && !" -_".contains(c), "");
+        kept.replace(' ', "-")
+    };
+    let lines = text.lines().filter(|line| line.starts_with('#'));
+    lines.map(|line| named(line.trim_start_matches('#').trim())).collect()
+}
+
 #[test]
 fn links_between_documents_lead_somewhere() {
     for document in files(".", "md") {
         let text = read(&document);
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
-            let file = target.split('#').next().unwrap_or_default();
-            if file.is_empty() || file.contains("://") {
+            if target.contains("://") {
                 continue;
             }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
             let folder = root().join(&document).parent().expect("a file is in a folder").to_owned();
-            assert!(folder.join(file).exists(), "{} links to {target}", document.display());
+            let file = if file.is_empty() { root().join(&document) } else { folder.join(file) };
+            assert!(file.exists(), "{} links to {target}", document.display());
+            let has_heading = || headings(&read(&file)).iter().any(|name| name == heading);
+            assert!(heading.is_empty() || has_heading(), "{} links to {target}", document.display());
         }
     }
 }

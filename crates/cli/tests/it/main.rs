@@ -18,6 +18,7 @@ mod docs;
 #[cfg(windows)]
 mod guide;
 mod log;
+mod manual;
 mod pages;
 // Serial ports, which are Linux's.
 #[cfg(not(windows))]

@@ -10,6 +10,9 @@ mod guide;
 #[cfg(target_os = "linux")]
 mod linux;
 mod pair;
+// On Windows no file is cut short while it is mapped, and there are no seals.
+#[cfg(not(windows))]
+mod readme;
 
 use std::fs;
 use std::io;

@@ -14,7 +14,7 @@ use super::{header, machine, text_mode};
 use crate::support::{Folder, MAPIO};
 
 /// A terminal: the side of the person, and that of the program.
-pub(super) fn terminal() -> (File, OwnedFd) {
+pub(crate) fn terminal() -> (File, OwnedFd) {
     let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
     let person = openpt(flags).expect("a terminal");
     grantpt(&person).and_then(|()| unlockpt(&person)).expect("a terminal");
@@ -23,7 +23,7 @@ pub(super) fn terminal() -> (File, OwnedFd) {
 }
 
 /// What has been written to a terminal that no program has open any more.
-pub(super) fn shown(mut person: File) -> String {
+pub(crate) fn shown(mut person: File) -> String {
     let mut bytes = Vec::new();
     // The end is EIO.
     let _ = person.read_to_end(&mut bytes);
