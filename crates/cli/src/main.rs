@@ -26,6 +26,8 @@ mod shared;
 mod signals;
 mod size;
 mod sys;
+#[cfg_attr(windows, path = "sys/windows/tour.rs")]
+mod tour;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -62,6 +64,7 @@ enum Command {
     #[command(subcommand)]
     Log(log::Command),
     Device(Box<device::Arguments>),
+    Tour(tour::Arguments),
     /// Measure ways of doing I/O beside each other
     #[command(subcommand)]
     Bench(Bench),
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::Channel(command) => command.run(),
         Command::Log(command) => command.run(),
         Command::Device(arguments) => arguments.run(),
+        Command::Tour(arguments) => arguments.run(),
         Command::Bench(Bench::Copy(arguments)) => arguments.run(),
     };
     match answer {
