@@ -19,7 +19,7 @@
 //! fn fall(scene: &Scene) -> anyhow::Result<()> // A part has the same folder: `scene.path("name")`; it prints by `output::line`.
 //! ```
 //!
-//! - Lines of shown code have at most `page::CODE_COLUMNS` columns, of output `page::OUTPUT_COLUMNS`; text is wrapped.
+//! - Lines of shown code and of output have at most 76 columns; text is wrapped.
 //! - Figures and addresses are measured: `measure.rs` has times, page faults, system calls, and lines of /proc/self/maps.
 //! - A part that is to be spoken with is started by `scene.start`, and then told and heard line by line (`Actor`).
 //! - Files are made in the scene's folder, and shared objects under names of `scene.object_name`, by the step and not by its
@@ -27,11 +27,19 @@
 //! - An error of a step is shown on its page, the tour goes on, and the exit status is 2 then. What this machine or user can't
 //!   do is `missing`, and no error.
 
+mod buffers;
+mod dirty;
+mod errors;
+mod mapped_copy;
 mod measure;
+mod no_space;
 mod null;
 mod page;
+mod paging;
 mod raw;
 mod scene;
+mod side_by_side;
+mod small_disk;
 mod terminal;
 
 use clap::Args;
@@ -41,7 +49,16 @@ use page::Page;
 use scene::Scene;
 
 /// The story in order.
-const STEPS: [Step; 1] = [null::STEP];
+const STEPS: [Step; 8] = [
+    buffers::STEP,
+    null::STEP,
+    no_space::STEP,
+    mapped_copy::STEP,
+    side_by_side::STEP,
+    paging::STEP,
+    dirty::STEP,
+    errors::STEP,
+];
 
 /// A step of the tour.
 struct Step {

@@ -2,11 +2,6 @@
 
 use anyhow::Context;
 
-/// Columns of shown code and of output: what a terminal of 80 has left beside the margin.
-pub(super) const CODE_COLUMNS: usize = 76;
-/// The same for output.
-pub(super) const OUTPUT_COLUMNS: usize = 76;
-
 /// A step's page.
 #[derive(Debug)]
 pub(super) struct Page {
@@ -49,7 +44,8 @@ impl Page {
         self.blocks.push(Block::Text(text.into()));
     }
 
-    /// Adds a function of a source file, as it stands there.
+    /// Adds a function of a source file, as it stands there but for its visibility. Its lines have at most 76 columns: that
+    /// is what a terminal of 80 has beside the margin.
     ///
     /// # Errors
     /// There is no such function at the margin of this file.
@@ -59,7 +55,7 @@ impl Page {
         Ok(())
     }
 
-    /// Adds lines that were seen.
+    /// Adds lines that were seen, of at most 76 columns.
     pub(super) fn output(&mut self, lines: impl Into<String>) {
         self.blocks.push(Block::Output(lines.into().trim_end().to_owned()));
     }
@@ -91,6 +87,7 @@ fn function_of(source: &str, name: &str) -> Option<String> {
     lines.peek()?;
     let mut code = String::new();
     for line in lines {
+        let line = line.strip_prefix("pub(super) ").unwrap_or(line);
         code.push_str(line);
         if line == "}" {
             return Some(code);
@@ -108,7 +105,7 @@ mod tests {
     fn a_function_is_shown_up_to_its_closing_brace() {
         let source =
             "//! fn b()\nfn ab() {\n}\n\n/// Doc.\npub(super) fn b<T>(x: T) {\n    if x {\n    }\n}\nfn c() {\n";
-        assert_eq!(function_of(source, "b").as_deref(), Some("pub(super) fn b<T>(x: T) {\n    if x {\n    }\n}"));
+        assert_eq!(function_of(source, "b").as_deref(), Some("fn b<T>(x: T) {\n    if x {\n    }\n}"));
         assert_eq!(function_of(source, "ab").as_deref(), Some("fn ab() {\n}"));
         assert_eq!((function_of(source, "c"), function_of(source, "d")), (None, None));
     }
