@@ -30,6 +30,21 @@ impl Page {
         self.add(format_args!("<p>{}</p>\n", escaped(text).replace('\n', "<br>\n")))
     }
 
+    /// Adds a paragraph in which code stands between backticks.
+    pub fn prose(&mut self, text: &str) -> &mut Self {
+        self.add(format_args!("<p>{}</p>\n", with_code(text)))
+    }
+
+    /// Adds a paragraph that stands out, with code between backticks.
+    pub fn note(&mut self, text: &str) -> &mut Self {
+        self.add(format_args!("<p class=\"note\">{}</p>\n", with_code(text)))
+    }
+
+    /// Adds lines that a program has printed, as they are.
+    pub fn output(&mut self, text: &str) -> &mut Self {
+        self.add(format_args!("<pre class=\"output\"><samp>{}</samp></pre>\n", escaped(text)))
+    }
+
     /// Adds lines as they are, in letters of equal width: commands, and what they print.
     pub fn code(&mut self, text: &str) -> &mut Self {
         self.add(format_args!("<pre><code>{}</code></pre>\n", escaped(text)))
@@ -89,7 +104,9 @@ main{max-width:900px;margin:0 auto;padding:24px 16px 64px}
 h1{font-size:1.7em;line-height:1.25;margin:.4em 0 .6em}
 h2{font-size:1.25em;margin:1.8em 0 .5em;padding-bottom:.2em;border-bottom:1px solid var(--grid)}
 p,li{overflow-wrap:anywhere}
-code{font-family:ui-monospace,'DejaVu Sans Mono',Consolas,monospace;font-size:.88em}
+.note{padding:8px 14px;border-left:4px solid var(--muted);font-weight:600}
+.output{border-left:4px solid var(--muted)}
+code,samp{font-family:ui-monospace,'DejaVu Sans Mono',Consolas,monospace;font-size:.88em}
 pre{overflow-x:auto;padding:10px 14px;border:1px solid var(--grid);border-radius:6px}
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:.86em;font-variant-numeric:tabular-nums}
@@ -100,6 +117,12 @@ figure{margin:1.2em 0}
 figure svg{display:block;width:100%;height:auto;border:1px solid var(--grid);border-radius:6px}
 figcaption{color:var(--muted);font-size:.92em;margin-top:.4em}
 ";
+
+/// A text in which nothing is HTML but what stands between backticks: that is code.
+fn with_code(text: &str) -> String {
+    let parts = text.split('`').map(escaped).enumerate();
+    parts.map(|(at, part)| if at % 2 == 1 { format!("<code>{part}</code>") } else { part }).collect()
+}
 
 /// A text in which nothing is HTML.
 pub(crate) fn escaped(text: &str) -> String {
@@ -131,12 +154,15 @@ mod tests {
             .paragraph(evil)
             .code(evil)
             .list(&[evil])
+            .prose(evil)
+            .note(evil)
+            .output(evil)
             .table(&[evil], &[vec![evil]])
             .chart("<svg></svg>", evil);
         let text = page.to_string();
         assert!(!text.contains("<script") && !text.contains('\u{1b}'), "{text}");
         let safe = "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;\u{fffd}";
-        assert_eq!(text.matches(safe).count(), 9, "{text}");
+        assert_eq!(text.matches(safe).count(), 12, "{text}");
         assert_eq!(text.matches("<svg").count(), 1);
     }
 

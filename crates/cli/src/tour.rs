@@ -30,6 +30,7 @@
 mod buffers;
 mod dirty;
 mod errors;
+mod html;
 mod mapped_copy;
 mod measure;
 mod no_space;
@@ -42,7 +43,10 @@ mod side_by_side;
 mod small_disk;
 mod terminal;
 
+use std::path::PathBuf;
+
 use clap::Args;
+use mapio_chart::Target;
 
 use crate::output::{self, Answer, Reader};
 use page::Page;
@@ -85,9 +89,14 @@ pub(crate) struct Arguments {
     /// Only this step, by its number
     #[arg(long, value_name = "N", value_parser = step_number)]
     step: Option<usize>,
+    /// Also write it as one page for a browser, with charts
+    ///
+    /// The page names no other file. What the file has had is replaced once the page is whole.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Runs a part of a step, as the tour itself asks for
     #[arg(long, hide = true, num_args = 2, value_names = ["NAME", "FOLDER"], exclusive = true)]
-    part: Option<Vec<std::path::PathBuf>>,
+    part: Option<Vec<PathBuf>>,
 }
 
 impl Arguments {
@@ -95,17 +104,23 @@ impl Arguments {
         if let Some([name, folder]) = self.part.as_deref() {
             return run_part(&name.to_string_lossy(), Scene::inside(folder.clone()));
         }
+        let target = self.html.as_deref().map(Target::new).transpose()?;
         let scene = Scene::make()?;
-        let mut answer = Answer::Yes;
+        let (mut pages, mut answer) = (Vec::new(), Answer::Yes);
         for (number, step) in (1..).zip(&STEPS).filter(|&(number, _)| self.step.is_none_or(|wanted| wanted == number)) {
             let mut page = Page::new(number, step.title);
             if let Err(error) = (step.run)(&scene, &mut page) {
                 page.missing(output::printable(&output::causes(error.as_ref())));
                 answer = Answer::Partly;
             }
-            if output::print(&terminal::render(&page))? == Reader::Gone {
+            if output::print(&terminal::render(&page))? == Reader::Gone && target.is_none() {
                 break;
             }
+            pages.push(page);
+        }
+        if let Some(target) = target {
+            let html = html::render(&pages)?;
+            scene.undisturbed(|| target.write(html.as_bytes()))?;
         }
         Ok(answer)
     }

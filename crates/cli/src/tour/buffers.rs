@@ -6,10 +6,11 @@ use std::io::{self, Read, Write};
 use std::time::Duration;
 
 use anyhow::Context;
+use mapio_chart::{Axis, Lines};
 
 use super::Step;
 use super::mapped_copy::create;
-use super::measure::{Cost, milliseconds, rate};
+use super::measure::{Cost, figure, milliseconds, rate};
 use super::page::Page;
 use super::scene::{FILE_BYTES, Scene};
 use crate::output::whole;
@@ -32,6 +33,9 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     }
     anyhow::ensure!(fs::read(scene.path("copy"))? == fs::read(scene.file())?, "the copy differs from the file");
     page.table(["buffer", "calls", "ms", "ns a call", "MB/s"], costs.iter().map(|&(bytes, cost)| row(bytes, cost)));
+    let points = |value: fn(&Cost) -> f64| costs.iter().map(|(bytes, cost)| (figure(*bytes), value(cost))).collect();
+    let chart = Lines::new("Copying by read and write", Axis::log_of_sizes("buffer in bytes"), Axis::log("time in ms"));
+    let chart = chart.line("the copy", points(|cost| cost.real.as_secs_f64() * 1000.0));
     let (_, first) = costs[0];
     let (best_bytes, best) = costs.iter().copied().min_by_key(|(_, cost)| cost.real).context("no buffers")?;
     let is_enough = |&&(_, cost): &&(usize, Cost)| cost.real.as_secs_f64() <= best.real.as_secs_f64() * 1.1;
@@ -47,6 +51,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let buffer = size(best_bytes);
     let onto = onto_itself(scene, best_bytes)?;
     let memory = memory_twice(&fs::read(scene.file())?)?;
+    let level = memory.as_secs_f64() * 1000.0;
+    page.chart(chart.level("memory to memory, twice", level), "Both axes are logarithmic; lower is better.");
     page.table(
         ["the same bytes", "ms"],
         [
@@ -64,7 +70,7 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn copy(mut from: &File, mut to: &File, buffer: &mut [u8]) -> io::Result<()> {
+fn copy(mut from: File, mut to: File, buffer: &mut [u8]) -> io::Result<()> {
     loop {
         let count = from.read(buffer)?;
         if count == 0 {
@@ -79,7 +85,7 @@ pub(super) fn by_buffer(scene: &Scene, buffer_bytes: usize, tries: u32) -> anyho
     let mut buffer = vec![1; buffer_bytes];
     Cost::least(tries, || {
         let (from, to) = (File::open(scene.file())?, create(&scene.path("copy"))?);
-        Cost::of(|| Ok(copy(&from, &to, &mut buffer)?))
+        Cost::of(|| Ok(copy(from, to, &mut buffer)?))
     })
 }
 
@@ -88,7 +94,7 @@ fn onto_itself(scene: &Scene, buffer_bytes: usize) -> anyhow::Result<Duration> {
     let mut buffer = vec![1; buffer_bytes];
     let cost = Cost::least(9, || {
         let (from, to) = (File::open(scene.file())?, File::options().write(true).open(scene.path("copy"))?);
-        Cost::of(|| Ok(copy(&from, &to, &mut buffer)?))
+        Cost::of(|| Ok(copy(from, to, &mut buffer)?))
     })?;
     Ok(cost.real)
 }

@@ -1,5 +1,6 @@
 //! Step: the same faults through mapio, which makes errors of them.
 
+use std::fmt::Write;
 use std::fs::File;
 use std::process;
 
@@ -22,17 +23,13 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
          which goes on behind each of them:",
         process::id()
     ));
-    for function in ["outside", "empty", "cut_short", "read_only"] {
-        page.code(SOURCE, function)?;
-    }
-    let mut rows = Vec::new();
-    for (name, case) in
-        [("outside", outside as Case), ("empty", empty), ("cut_short", cut_short), ("read_only", read_only)]
-    {
+    let mut lines = String::new();
+    for (name, case) in CASES {
+        page.code(SOURCE, name)?;
         let fault = case(scene).context(name)?.err().with_context(|| format!("{name}: no fault"))?;
-        rows.push([name.to_owned(), format!("{:?}", fault.kind), fault.to_string()]);
+        writeln!(lines, "{name}: {:?}\n    {fault}", fault.kind)?;
     }
-    page.table(["", "FaultKind", "the error's words"], rows);
+    page.output(lines);
     page.text("The full disk, again in a process that has one, which ends in order:");
     page.code(SOURCE, "fill_small_disk")?;
     let end = scene.play("full-guarded")?;
@@ -50,6 +47,9 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.remember("with mapio a fault at a mapped file is an `Err` at the access that met it, in safe Rust.");
     Ok(())
 }
+
+const CASES: [(&str, Case); 4] =
+    [("outside", outside), ("empty", empty), ("cut_short", cut_short), ("read_only", read_only)];
 
 /// An access that is to fail.
 type Case = fn(&Scene) -> anyhow::Result<Result<(), Fault>>;

@@ -11,7 +11,7 @@ use rustix::mm::ProtFlags;
 
 use super::measure::{Cost, mapping_at, milliseconds};
 use super::page::Page;
-use super::raw::{Mapped, map, memcpy};
+use super::raw::{Mapped, READ_WRITE, map, memcpy};
 use super::scene::{FILE_BYTES, Scene};
 use super::{Part, Step};
 
@@ -31,7 +31,7 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.code(include_str!("raw.rs"), "map")?;
     page.code(include_str!("raw.rs"), "memcpy")?;
     let mut rows = Vec::new();
-    for (name, way) in [("lseek, write", lengthen as Way), ("fallocate", allocate)] {
+    for (name, way) in WAYS {
         let to = create(&scene.path("mapped-copy"))?;
         way(&to, u64::try_from(FILE_BYTES)?).context(name)?;
         let set_aside = to.metadata()?.blocks() * 512;
@@ -53,6 +53,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     Ok(())
 }
 
+const WAYS: [(&str, Way); 2] = [("lseek, write", lengthen), ("fallocate", allocate)];
+
 /// A way to make a destination as long as it has to be.
 type Way = fn(&File, u64) -> io::Result<()>;
 
@@ -70,7 +72,7 @@ fn allocate(file: &File, bytes: u64) -> io::Result<()> {
 /// Answers the two mappings, the source's first.
 pub(super) fn copy(source: &File, to: &File, len: usize) -> io::Result<[Mapped; 2]> {
     let source = map(source, len, ProtFlags::READ)?;
-    let to = map(to, len, ProtFlags::READ | ProtFlags::WRITE)?;
+    let to = map(to, len, READ_WRITE)?;
     memcpy(&to, &source);
     Ok([source, to])
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use mapio_map::Usage;
 
+use crate::output::whole;
+
 /// What an operation has cost the calling thread.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cost {
@@ -107,10 +109,14 @@ pub(super) fn milliseconds(time: Duration) -> String {
     format!("{:.2}", time.as_secs_f64() * 1000.0)
 }
 
+/// A number of bytes as one that can be drawn and divided by.
+pub(super) fn figure(bytes: usize) -> f64 {
+    u64::try_from(bytes).map_or(f64::INFINITY, whole)
+}
+
 /// A speed in MB/s, that is 10^6 bytes a second.
 pub(super) fn rate(bytes: usize, time: Duration) -> String {
-    let bytes = u32::try_from(bytes).map_or(f64::INFINITY, f64::from);
-    let rate = bytes / 1e6 / time.as_secs_f64();
+    let rate = figure(bytes) / 1e6 / time.as_secs_f64();
     if rate < 100.0 { format!("{rate:.1}") } else { format!("{rate:.0}") }
 }
 
@@ -124,8 +130,8 @@ mod tests {
     fn the_kernel_counts_reads_and_nothing_of_the_measuring() {
         let file = fs::File::open("/proc/self/exe").unwrap();
         for reads in [0, 1, 10] {
-            let ((), cost) =
-                Cost::of(|| (0..reads).for_each(|_| file.read_exact_at(&mut [0; 16], 0).unwrap())).unwrap();
+            let read = |_| Ok(file.read_exact_at(&mut [0; 16], 0)?);
+            let cost = Cost::of(|| (0..reads).try_for_each(read)).unwrap();
             assert!(cost.calls.is_none_or(|calls| calls == reads), "{reads}: {cost:?}");
         }
     }

@@ -2,11 +2,9 @@
 
 use std::fs::File;
 
-use rustix::mm::ProtFlags;
-
 use super::measure::mapping_at;
 use super::page::Page;
-use super::raw::{map, report_faults, store};
+use super::raw::{READ_WRITE, map, report_faults, store};
 use super::scene::{FILE_BYTES, Scene};
 use super::small_disk::mount_small_disk;
 use super::{Part, Step};
@@ -55,7 +53,7 @@ fn store_to_empty(scene: &Scene) -> anyhow::Result<()> {
     let mut options = File::options();
     let empty = options.read(true).write(true).create(true).truncate(true);
     let file = empty.open(scene.path("empty"))?;
-    let mapped = map(&file, FILE_BYTES, ProtFlags::READ | ProtFlags::WRITE)?;
+    let mapped = map(&file, FILE_BYTES, READ_WRITE)?;
     output::line(&format!("mapped: {}", mapping_at(mapped.addr())?))?;
     report_faults()?;
     store(&mapped, 0, b'x');
@@ -68,7 +66,7 @@ fn store_to_full(scene: &Scene) -> anyhow::Result<()> {
     let new = options.read(true).write(true).create_new(true);
     let file = new.open(disk.join("hole"))?;
     file.set_len(u64::try_from(FILE_BYTES)?)?;
-    let mapped = map(&file, FILE_BYTES, ProtFlags::READ | ProtFlags::WRITE)?;
+    let mapped = map(&file, FILE_BYTES, READ_WRITE)?;
     output::line(&format!("mapped: {}", mapping_at(mapped.addr())?))?;
     report_faults()?;
     for offset in (0..FILE_BYTES).step_by(4096) {

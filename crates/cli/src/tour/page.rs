@@ -1,6 +1,7 @@
 //! What a step says, as data: a terminal and a browser show it each in its way.
 
 use anyhow::Context;
+use mapio_chart::Chart;
 
 /// A step's page.
 #[derive(Debug)]
@@ -20,6 +21,8 @@ pub(super) enum Block {
     /// Lines that were seen.
     Output(String),
     Table(Table),
+    /// A picture of figures that a table has, too, and what there is to say of it; terminals leave it out.
+    Chart(Chart, String),
     /// What could not be shown, and why.
     Missing(String),
     /// What to remember of the step.
@@ -64,6 +67,11 @@ impl Page {
     pub(super) fn table<const N: usize>(&mut self, head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
         let rows = rows.into_iter().map(Vec::from).collect();
         self.blocks.push(Block::Table(Table { head: head.map(str::to_owned).into(), rows }));
+    }
+
+    /// Adds a picture of figures that a table has, too: for a browser.
+    pub(super) fn chart(&mut self, chart: impl Into<Chart>, caption: &str) {
+        self.blocks.push(Block::Chart(chart.into(), caption.to_owned()));
     }
 
     /// Adds what could not be shown here, and why.

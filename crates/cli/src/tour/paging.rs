@@ -1,7 +1,9 @@
 //! Step: a file that comes into memory page by page, as it is touched.
 
+use std::ops::Range;
+
 use anyhow::Context;
-use mapio_map::{Advice, Error, MapOptions, View};
+use mapio_map::{Advice, MapOptions, View};
 use rustix::fs::statfs;
 
 use super::Step;
@@ -28,42 +30,36 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     ));
     page.code(SOURCE, "touch")?;
     page.code(SOURCE, "picture")?;
-    let file_system = statfs(&scene.file()).context("asking for the file system")?;
+    let file_system = statfs(scene.file()).context("asking for the file system")?;
     if u64::try_from(file_system.f_type) == Ok(TMPFS) {
         page.missing(
             "the folder for temporary files is on tmpfs, whose files are never out of memory; TMPDIR names another one",
         );
         return Ok(());
     }
-    let mapping = MapOptions::read_only().len(PAGES * page_bytes).open(scene.file())?;
-    let view = mapping.view();
-    view.evict()?;
-    let mut shown = format!("dropped from memory\n{}", picture(view)?);
+    let mapping = MapOptions::read_only().open(scene.file())?;
+    let whole = mapping.view();
+    let view = whole.slice(..PAGES * page_bytes)?;
     let mut rows = Vec::new();
-    let mut look = |what: &str, cost: Cost| -> anyhow::Result<()> {
+    let mut look = |what: &str, cost: Cost| -> anyhow::Result<String> {
+        let (major, minor) = (cost.used.major_faults, cost.used.minor_faults);
         let resident = view.residency()?.resident_pages();
-        rows.push([
-            what.to_owned(),
-            cost.used.major_faults.to_string(),
-            cost.used.minor_faults.to_string(),
-            resident.to_string(),
-        ]);
-        Ok(())
+        rows.push([what.to_owned(), major.to_string(), minor.to_string(), resident.to_string()]);
+        Ok(format!("{what}:\n{}", picture(view)?))
     };
     let middle = PAGES / 2..PAGES / 2 + 1;
-    look("a byte of the middle page", Cost::of(|| touch(view, middle.clone()))?)?;
-    shown += &format!("a byte of the middle page touched\n{}", picture(view)?);
-    look("a byte of each page", Cost::of(|| touch(view, 0..PAGES))?)?;
-    shown += &format!("a byte of each page touched\n{}", picture(view)?);
+    let mut pictures = look("dropped from memory", Cost::of(|| Ok(whole.evict()?))?)?;
+    pictures += &look("a byte of the middle page", Cost::of(|| touch(view, middle.clone()))?)?;
+    pictures += &look("a byte of each page", Cost::of(|| touch(view, 0..PAGES))?)?;
     look("the same again", Cost::of(|| touch(view, 0..PAGES))?)?;
-    let again = MapOptions::read_only().len(PAGES * page_bytes).open(scene.file())?;
-    look("the same in another mapping", Cost::of(|| touch(again.view(), 0..PAGES))?)?;
-    drop(again);
-    view.advise(Advice::Random)?;
-    view.evict()?;
-    look("dropped, and one byte by MADV_RANDOM", Cost::of(|| touch(view, middle.clone()))?)?;
-    page.output(shown);
-    page.table(["touched", "major faults", "minor faults", "pages in memory"], rows);
+    let other = MapOptions::read_only().open(scene.file())?;
+    look("the same in another mapping", Cost::of(|| touch(other.view(), 0..PAGES))?)?;
+    drop(other);
+    whole.evict()?;
+    whole.advise(Advice::Random)?;
+    look("dropped, a byte by MADV_RANDOM", Cost::of(|| touch(view, middle))?)?;
+    page.output(pictures);
+    page.table(["touched", "major faults", "minor faults", "in memory"], rows);
     page.text(
         "A major fault waits for the disk; a minor one finds the page in memory and only enters it into the page table. The \
          kernel expects that who touches a page wants its neighbours: it reads more than was asked for (read-ahead), and \
@@ -77,16 +73,18 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn touch(view: View<'_>, pages: std::ops::Range<usize>) -> anyhow::Result<()> {
+fn touch(view: View<'_>, pages: Range<usize>) -> anyhow::Result<()> {
     for page in pages {
         view.load::<u8>(page * mapio_map::page_bytes())?;
     }
     Ok(())
 }
 
-fn picture(view: View<'_>) -> Result<String, Error> {
-    let residency = view.residency()?;
-    let lines = residency.pages().chunks(LINE_PAGES);
-    let mark = |is_in_memory: &bool| if *is_in_memory { '#' } else { '.' };
-    Ok(lines.map(|line| line.iter().map(mark).chain(['\n']).collect::<String>()).collect())
+fn picture(view: View<'_>) -> anyhow::Result<String> {
+    let mut picture = String::new();
+    for line in view.residency()?.pages().chunks(LINE_PAGES) {
+        let mark = |&in_memory: &bool| if in_memory { '#' } else { '.' };
+        picture.extend(line.iter().map(mark).chain(['\n']));
+    }
+    Ok(picture)
 }

@@ -35,14 +35,17 @@ pub(super) struct Mapped {
     len: usize,
 }
 
+/// The file's bytes may be loaded and stored.
+pub(super) const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+
 /// Maps the first bytes of a file, at an address that the kernel chooses.
 ///
 /// # Errors
 /// What mmap(2) says.
 pub(super) fn map(file: &File, len: usize, may: ProtFlags) -> io::Result<Mapped> {
-    let anywhere = ptr::null_mut();
+    let (anywhere, shared) = (ptr::null_mut(), MapFlags::SHARED);
     // SAFETY: the kernel picks a range that nobody uses.
-    let start = unsafe { mmap(anywhere, len, may, MapFlags::SHARED, file, 0)? };
+    let start = unsafe { mmap(anywhere, len, may, shared, file, 0)? };
     Ok(Mapped { start, len })
 }
 
@@ -64,8 +67,8 @@ pub(super) fn store(mapped: &Mapped, offset: usize, byte: u8) {
 /// It is not as long.
 pub(super) fn memcpy(to: &Mapped, from: &Mapped) {
     assert_eq!(to.len, from.len);
-    // SAFETY: both ranges are mapped and as long as that, and apart from each
-    // other. What a file does not have ends the process here.
+    // SAFETY: both ranges are mapped and as long as that, and lie apart.
+    // What a file does not have ends the process here.
     unsafe { libc::memcpy(to.start, from.start, to.len) };
 }
 

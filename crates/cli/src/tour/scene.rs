@@ -73,6 +73,13 @@ impl Scene {
         name
     }
 
+    /// Does something that no signal interrupts half-way: the program ends behind it.
+    pub(super) fn undisturbed<T>(&self, operation: impl FnOnce() -> T) -> T {
+        // Who ends the program needs this, to remove the traces.
+        let _held = self.traces.as_ref().map(|traces| lock(&traces.paths));
+        operation()
+    }
+
     /// Whether this process has root's rights.
     pub(super) fn is_root(&self) -> bool {
         rustix::process::geteuid().is_root()
