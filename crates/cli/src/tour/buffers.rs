@@ -34,7 +34,11 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     anyhow::ensure!(fs::read(scene.path("copy"))? == fs::read(scene.file())?, "the copy differs from the file");
     page.table(["buffer", "calls", "ms", "ns a call", "MB/s"], costs.iter().map(|&(bytes, cost)| row(bytes, cost)));
     let points = |value: fn(&Cost) -> f64| costs.iter().map(|(bytes, cost)| (figure(*bytes), value(cost))).collect();
-    let chart = Lines::new("Copying by read and write", Axis::log_of_sizes("buffer in bytes"), Axis::log("time in ms"));
+    let chart = Lines::new(
+        "Copying by read and write",
+        Axis::log_of_sizes("buffer in bytes").labels(label),
+        Axis::log("time in ms"),
+    );
     let chart = chart.line("the copy", points(|cost| cost.real.as_secs_f64() * 1000.0));
     let (_, first) = costs[0];
     let (best_bytes, best) = costs.iter().copied().min_by_key(|(_, cost)| cost.real).context("no buffers")?;
@@ -117,6 +121,15 @@ fn row(buffer_bytes: usize, cost: Cost) -> [String; 5] {
     let of_a_call = |calls: u64| format!("{:.0}", cost.real.as_secs_f64() * 1e9 / whole(calls));
     let a_call = cost.calls.map_or_else(|| "-".to_owned(), of_a_call);
     [size(buffer_bytes), cost.calls_text(), milliseconds(cost.real), a_call, rate(FILE_BYTES, cost.real)]
+}
+
+/// A size on an axis.
+fn label(bytes: f64) -> String {
+    match bytes {
+        mib if mib >= 1048576.0 => format!("{}M", mib / 1048576.0),
+        kib if kib >= 1024.0 => format!("{}k", kib / 1024.0),
+        bytes => bytes.to_string(),
+    }
 }
 
 /// A size in bytes or, of whole ones, KiB and MiB.

@@ -27,7 +27,7 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     for (name, case) in CASES {
         page.code(SOURCE, name)?;
         let fault = case(scene).context(name)?.err().with_context(|| format!("{name}: no fault"))?;
-        writeln!(lines, "{name}: {:?}\n    {fault}", fault.kind)?;
+        writeln!(lines, "{name}: {:?}, {:?} at offset {}", fault.kind, fault.access, fault.offset)?;
     }
     page.output(lines);
     page.text("The full disk, again in a process that has one, which ends in order:");

@@ -14,8 +14,6 @@ use super::scene::Scene;
 pub(super) const STEP: Step = Step { title: "Demand paging: what is in memory, and when", run, parts: &[] };
 const SOURCE: &str = include_str!("paging.rs");
 
-/// Pages of the file that are looked at.
-const PAGES: usize = 128;
 /// Pages to a line of the picture.
 const LINE_PAGES: usize = 64;
 /// `f_type` of tmpfs (linux/magic.h).
@@ -25,8 +23,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let page_bytes = mapio_map::page_bytes();
     page.text(format!(
         "`mmap` reads nothing. It notes that addresses stand for a file, and each page comes when it is first touched. A \
-         file is written to the disk, dropped from memory, and mapped; `#` is one of its first {PAGES} pages of {page_bytes} bytes that is \
-         in memory, `.` one that is not:",
+         file is written to the disk, dropped from memory, and mapped; `#` is one of its pages of {page_bytes} bytes that is in memory, `.` \
+         one that is not:",
     ));
     page.code(SOURCE, "touch")?;
     page.code(SOURCE, "picture")?;
@@ -38,8 +36,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
         return Ok(());
     }
     let mapping = MapOptions::read_only().open(scene.file())?;
-    let whole = mapping.view();
-    let view = whole.slice(..PAGES * page_bytes)?;
+    let view = mapping.view();
+    let (all, middle) = (0..view.len() / page_bytes, view.len() / page_bytes / 2);
     let mut rows = Vec::new();
     let mut look = |what: &str, cost: Cost| -> anyhow::Result<String> {
         let (major, minor) = (cost.used.major_faults, cost.used.minor_faults);
@@ -47,17 +45,16 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
         rows.push([what.to_owned(), major.to_string(), minor.to_string(), resident.to_string()]);
         Ok(format!("{what}:\n{}", picture(view)?))
     };
-    let middle = PAGES / 2..PAGES / 2 + 1;
-    let mut pictures = look("dropped from memory", Cost::of(|| Ok(whole.evict()?))?)?;
-    pictures += &look("a byte of the middle page", Cost::of(|| touch(view, middle.clone()))?)?;
-    pictures += &look("a byte of each page", Cost::of(|| touch(view, 0..PAGES))?)?;
-    look("the same again", Cost::of(|| touch(view, 0..PAGES))?)?;
+    let mut pictures = look("dropped from memory", Cost::of(|| Ok(view.evict()?))?)?;
+    pictures += &look("a byte of the middle page", Cost::of(|| touch(view, middle..middle + 1))?)?;
+    pictures += &look("a byte of each page", Cost::of(|| touch(view, all.clone()))?)?;
+    look("the same again", Cost::of(|| touch(view, all.clone()))?)?;
     let other = MapOptions::read_only().open(scene.file())?;
-    look("the same in another mapping", Cost::of(|| touch(other.view(), 0..PAGES))?)?;
+    look("the same in another mapping", Cost::of(|| touch(other.view(), all))?)?;
     drop(other);
-    whole.evict()?;
-    whole.advise(Advice::Random)?;
-    look("dropped, a byte by MADV_RANDOM", Cost::of(|| touch(view, middle))?)?;
+    view.evict()?;
+    view.advise(Advice::Random)?;
+    look("dropped, a byte by MADV_RANDOM", Cost::of(|| touch(view, middle..middle + 1))?)?;
     page.output(pictures);
     page.table(["touched", "major faults", "minor faults", "in memory"], rows);
     page.text(
