@@ -27,9 +27,13 @@
 //! - An error of a step is shown on its page, the tour goes on, and the exit status is 2 then. What this machine or user can't
 //!   do is `missing`, and no error.
 
+mod devices;
 mod measure;
+mod names;
 mod null;
+mod one_page;
 mod page;
+mod race;
 mod raw;
 mod scene;
 mod terminal;
@@ -41,7 +45,7 @@ use page::Page;
 use scene::Scene;
 
 /// The story in order.
-const STEPS: [Step; 1] = [null::STEP];
+const STEPS: [Step; 5] = [null::STEP, one_page::STEP, race::STEP, names::STEP, devices::STEP];
 
 /// A step of the tour.
 struct Step {
