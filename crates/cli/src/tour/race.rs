@@ -139,7 +139,7 @@ fn death(scene: &Scene, object: &SharedObject) -> anyhow::Result<String> {
          holder  {end}\n\
          we      lock(): Ok, after {} us; recovered() is {recovered}\n\
          we      the counter says {found}; we go on, and it says {after}",
-        refusal.to_string().replace(object.name(), "it"),
+        refusal.to_string().trim_start_matches(object.name()).trim_start_matches(": "),
         waited.as_micros()
     ))
 }
