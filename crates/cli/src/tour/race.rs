@@ -135,7 +135,7 @@ fn death(scene: &Scene, object: &SharedObject) -> anyhow::Result<String> {
     Ok(format!(
         "we      the counter says {before}\n\
          holder  locks, and begins to change it\n\
-         we      try_lock(): {}\n\
+         we      try_lock(): Err: {}\n\
          holder  {end}\n\
          we      lock(): Ok, after {} us; recovered() is {recovered}\n\
          we      the counter says {found}; we go on, and it says {after}",
