@@ -21,22 +21,27 @@
 //!
 //! - Lines of shown code and of output have at most 76 columns; text is wrapped.
 //! - Figures and addresses are measured: `measure.rs` has times, page faults, system calls, and lines of /proc/self/maps.
-//! - A part that is to be spoken with is started by `scene.start`, and then told and heard line by line (`Actor`).
+//! - A part that is to be heard, or killed, while it runs is started by `scene.start` (`Actor`). Its standard input ends when
+//!   the step is done with it.
 //! - Files are made in the scene's folder, and shared objects under names of `scene.object_name`, by the step and not by its
 //!   parts: that is what is removed at the end, whatever ends the tour. Parts die with the thread that has started them.
 //! - An error of a step is shown on its page, the tour goes on, and the exit status is 2 then. What this machine or user can't
 //!   do is `missing`, and no error.
 
 mod buffers;
+mod devices;
 mod dirty;
 mod errors;
 mod html;
 mod mapped_copy;
 mod measure;
+mod names;
 mod no_space;
 mod null;
+mod one_page;
 mod page;
 mod paging;
+mod race;
 mod raw;
 mod scene;
 mod side_by_side;
@@ -53,7 +58,7 @@ use page::Page;
 use scene::Scene;
 
 /// The story in order.
-const STEPS: [Step; 8] = [
+const STEPS: [Step; 12] = [
     buffers::STEP,
     null::STEP,
     no_space::STEP,
@@ -61,6 +66,10 @@ const STEPS: [Step; 8] = [
     side_by_side::STEP,
     paging::STEP,
     dirty::STEP,
+    one_page::STEP,
+    race::STEP,
+    names::STEP,
+    devices::STEP,
     errors::STEP,
 ];
 

@@ -89,7 +89,7 @@ pub(super) fn by_buffer(scene: &Scene, buffer_bytes: usize, tries: u32) -> anyho
     let mut buffer = vec![1; buffer_bytes];
     Cost::least(tries, || {
         let (from, to) = (File::open(scene.file())?, create(&scene.path("copy"))?);
-        Cost::of(|| Ok(copy(from, to, &mut buffer)?))
+        Cost::of_success(|| Ok(copy(from, to, &mut buffer)?))
     })
 }
 
@@ -98,7 +98,7 @@ fn onto_itself(scene: &Scene, buffer_bytes: usize) -> anyhow::Result<Duration> {
     let mut buffer = vec![1; buffer_bytes];
     let cost = Cost::least(9, || {
         let (from, to) = (File::open(scene.file())?, File::options().write(true).open(scene.path("copy"))?);
-        Cost::of(|| Ok(copy(from, to, &mut buffer)?))
+        Cost::of_success(|| Ok(copy(from, to, &mut buffer)?))
     })?;
     Ok(cost.real)
 }
@@ -107,7 +107,7 @@ fn onto_itself(scene: &Scene, buffer_bytes: usize) -> anyhow::Result<Duration> {
 fn memory_twice(bytes: &[u8]) -> anyhow::Result<Duration> {
     let (mut buffer, mut copy) = (bytes.to_vec(), bytes.to_vec());
     let cost = Cost::least(9, || {
-        Cost::of(|| {
+        Cost::of_success(|| {
             buffer.copy_from_slice(black_box(bytes));
             copy.copy_from_slice(black_box(&buffer));
             black_box(&copy);

@@ -35,9 +35,9 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let dirty = || view.dirty_pages().map_or_else(|_| "-".to_owned(), |pages| pages.to_string());
     let mut rows = vec![["flushed".to_owned(), "-".to_owned(), dirty()]];
     let mut look = |what: &str, time: Duration| rows.push([what.to_owned(), milliseconds(time), dirty()]);
-    look("stored", Cost::of(|| store_to_pages(view))?.real);
-    look("view.flush(), that is msync with MS_SYNC", Cost::of(|| Ok(view.flush()?))?.real);
-    look("flushed again", Cost::of(|| Ok(view.flush()?))?.real);
+    look("stored", Cost::of_success(|| store_to_pages(view))?.real);
+    look("view.flush(), that is msync with MS_SYNC", Cost::of_success(|| Ok(view.flush()?))?.real);
+    look("flushed again", Cost::of_success(|| Ok(view.flush()?))?.real);
     page.table(["what", "ms", "dirty pages after it"], rows);
     if let Err(error) = view.dirty_pages() {
         page.missing(format!("the counts of dirty pages, which are `cachestat`'s, of Linux 6.5: {error}"));
@@ -48,7 +48,7 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     );
     page.code(SOURCE, "store_and_wait")?;
     let mut actor = scene.start("unflushed")?;
-    let heard = actor.hear()?;
+    let heard = format!("process {}: {}", actor.id(), actor.hear()?);
     actor.kill()?;
     let end = actor.end()?;
     let file = fs::read(scene.path("unflushed"))?;

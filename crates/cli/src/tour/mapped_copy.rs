@@ -80,12 +80,8 @@ pub(super) fn copy(source: &File, to: &File, len: usize) -> io::Result<[Mapped; 
 /// Copies the file, and answers where both were mapped and what it cost.
 fn copied(scene: &Scene, to: &File) -> anyhow::Result<(String, Cost)> {
     let source = File::open(scene.file())?;
-    let mut mappings = None;
-    let cost = Cost::of(|| {
-        mappings = Some(copy(&source, to, FILE_BYTES)?);
-        Ok(())
-    })?;
-    let [source, to] = mappings.context("no mappings")?;
+    let (mappings, cost) = Cost::of(|| copy(&source, to, FILE_BYTES))?;
+    let [source, to] = mappings?;
     anyhow::ensure!(fs::read(scene.path("mapped-copy"))? == fs::read(scene.file())?, "the copy differs from the file");
     Ok((format!("{}\n{}", mapping_at(source.addr())?, mapping_at(to.addr())?), cost))
 }

@@ -20,19 +20,24 @@ pub(super) struct Cost {
 
 impl Cost {
     /// Runs an operation and answers what it cost.
+    pub(super) fn of<T>(operation: impl FnOnce() -> T) -> anyhow::Result<(T, Self)> {
+        let calls_before = read_write_calls();
+        let begin = Instant::now();
+        let (result, used) = Usage::during(operation).context("asking for the page faults")?;
+        let real = begin.elapsed();
+        let calls = read_write_calls().zip(calls_before);
+        // Of those that the kernel has counted in between, the first was for `calls_before` itself.
+        let calls = calls.map(|(after, before)| after.saturating_sub(before).saturating_sub(1));
+        Ok((result, Self { real, used, calls }))
+    }
+
+    /// The same for one that may fail.
     ///
     /// # Errors
     /// Its own.
-    pub(super) fn of(operation: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Self> {
-        let calls_before = read_write_calls();
-        let begin = Instant::now();
-        let (done, used) = Usage::during(operation).context("asking for the page faults")?;
-        let real = begin.elapsed();
-        let calls = read_write_calls().zip(calls_before);
-        done?;
-        // Of those that the kernel has counted in between, the first was for `calls_before` itself.
-        let calls = calls.map(|(after, before)| after.saturating_sub(before).saturating_sub(1));
-        Ok(Self { real, used, calls })
+    pub(super) fn of_success(operation: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<Self> {
+        let (done, cost) = Self::of(operation)?;
+        done.map(|()| cost)
     }
 
     /// The cheapest of several: what others do on the machine makes them dearer, and nothing makes them cheaper.
@@ -131,7 +136,7 @@ mod tests {
         let file = fs::File::open("/proc/self/exe").unwrap();
         for reads in [0, 1, 10] {
             let read = |_| Ok(file.read_exact_at(&mut [0; 16], 0)?);
-            let cost = Cost::of(|| (0..reads).try_for_each(read)).unwrap();
+            let cost = Cost::of_success(|| (0..reads).try_for_each(read)).unwrap();
             assert!(cost.calls.is_none_or(|calls| calls == reads), "{reads}: {cost:?}");
         }
     }

@@ -45,16 +45,16 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
         rows.push([what.to_owned(), major.to_string(), minor.to_string(), resident.to_string()]);
         Ok(format!("{what}:\n{}", picture(view)?))
     };
-    let mut pictures = look("dropped from memory", Cost::of(|| Ok(view.evict()?))?)?;
-    pictures += &look("a byte of the middle page", Cost::of(|| touch(view, middle..middle + 1))?)?;
-    pictures += &look("a byte of each page", Cost::of(|| touch(view, all.clone()))?)?;
-    look("the same again", Cost::of(|| touch(view, all.clone()))?)?;
+    let mut pictures = look("dropped from memory", Cost::of_success(|| Ok(view.evict()?))?)?;
+    pictures += &look("a byte of the middle page", Cost::of_success(|| touch(view, middle..middle + 1))?)?;
+    pictures += &look("a byte of each page", Cost::of_success(|| touch(view, all.clone()))?)?;
+    look("the same again", Cost::of_success(|| touch(view, all.clone()))?)?;
     let other = MapOptions::read_only().open(scene.file())?;
-    look("the same in another mapping", Cost::of(|| touch(other.view(), all))?)?;
+    look("the same in another mapping", Cost::of_success(|| touch(other.view(), all))?)?;
     drop(other);
     view.evict()?;
     view.advise(Advice::Random)?;
-    look("dropped, a byte by MADV_RANDOM", Cost::of(|| touch(view, middle..middle + 1))?)?;
+    look("dropped, a byte by MADV_RANDOM", Cost::of_success(|| touch(view, middle..middle + 1))?)?;
     page.output(pictures);
     page.table(["touched", "major faults", "minor faults", "in memory"], rows);
     page.text(

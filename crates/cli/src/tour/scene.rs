@@ -4,7 +4,7 @@
 use std::env;
 use std::fmt;
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
@@ -120,12 +120,6 @@ impl Actor {
     /// The number of its process.
     pub(super) fn id(&self) -> u32 {
         self.child.id()
-    }
-
-    /// Writes a line to its standard input.
-    pub(super) fn tell(&mut self, line: &str) -> anyhow::Result<()> {
-        let mut input = self.child.stdin.as_ref().context("a part without its input")?;
-        writeln!(input, "{line}").context("speaking to a part")
     }
 
     /// Waits for the next line that it prints. Blocks until then.

@@ -82,7 +82,7 @@ fn whole_file(scene: &Scene, way: fn(&File, &File) -> anyhow::Result<()>) -> any
     let cost = Cost::least(TRIES, || {
         let (from, to) = (File::open(scene.file())?, create(&scene.path("copy"))?);
         to.set_len(u64::try_from(FILE_BYTES)?)?;
-        Cost::of(|| way(&from, &to))
+        Cost::of_success(|| way(&from, &to))
     })?;
     anyhow::ensure!(fs::read(scene.path("copy"))? == fs::read(scene.file())?, "the copy differs from the file");
     Ok(cost)
@@ -112,12 +112,12 @@ fn here_and_there(scene: &Scene) -> anyhow::Result<(Cost, Cost)> {
     let file_offsets = offsets.iter().map(|&at| u64::try_from(at)).collect::<Result<Vec<_>, _>>()?;
     let mut sums = [0u64; 2];
     let by_calls = Cost::least(TRIES, || {
-        Cost::of(|| {
+        Cost::of_success(|| {
             sums[0] = sum_by_calls(&file, &file_offsets)?;
             Ok(())
         })
     })?;
-    let by_loads = Cost::of(|| {
+    let by_loads = Cost::of_success(|| {
         sums[1] = sum_by_loads(mapping.view(), &offsets)?;
         Ok(())
     })?;

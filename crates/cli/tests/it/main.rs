@@ -24,5 +24,9 @@ mod pages;
 mod serial;
 mod shared;
 mod support;
+// Signals, /proc, devices.
+#[cfg(not(windows))]
+#[path = "tour/sharing.rs"]
+mod tour_sharing;
 #[cfg(windows)]
 mod windows;
