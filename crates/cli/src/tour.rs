@@ -19,7 +19,7 @@
 //! fn fall(scene: &Scene) -> anyhow::Result<()> // A part has the same folder: `scene.path("name")`; it prints by `output::line`.
 //! ```
 //!
-//! - Lines of shown code have at most `page::CODE_COLUMNS` columns, of output `page::OUTPUT_COLUMNS`; text is wrapped.
+//! - Lines of shown code and of output have at most 76 columns; text is wrapped.
 //! - Figures and addresses are measured: `measure.rs` has times, page faults, system calls, and lines of /proc/self/maps.
 //! - A part that is to be spoken with is started by `scene.start`, and then told and heard line by line (`Actor`).
 //! - Files are made in the scene's folder, and shared objects under names of `scene.object_name`, by the step and not by its
@@ -27,25 +27,50 @@
 //! - An error of a step is shown on its page, the tour goes on, and the exit status is 2 then. What this machine or user can't
 //!   do is `missing`, and no error.
 
+mod buffers;
 mod devices;
+mod dirty;
+mod errors;
+mod html;
+mod mapped_copy;
 mod measure;
 mod names;
+mod no_space;
 mod null;
 mod one_page;
 mod page;
+mod paging;
 mod race;
 mod raw;
 mod scene;
+mod side_by_side;
+mod small_disk;
 mod terminal;
 
+use std::path::PathBuf;
+
 use clap::Args;
+use mapio_chart::Target;
 
 use crate::output::{self, Answer, Reader};
 use page::Page;
 use scene::Scene;
 
 /// The story in order.
-const STEPS: [Step; 5] = [null::STEP, one_page::STEP, race::STEP, names::STEP, devices::STEP];
+const STEPS: [Step; 12] = [
+    buffers::STEP,
+    null::STEP,
+    no_space::STEP,
+    mapped_copy::STEP,
+    side_by_side::STEP,
+    paging::STEP,
+    dirty::STEP,
+    one_page::STEP,
+    race::STEP,
+    names::STEP,
+    devices::STEP,
+    errors::STEP,
+];
 
 /// A step of the tour.
 struct Step {
@@ -72,9 +97,14 @@ pub(crate) struct Arguments {
     /// Only this step, by its number
     #[arg(long, value_name = "N", value_parser = step_number)]
     step: Option<usize>,
+    /// Also write it as one page for a browser, with charts
+    ///
+    /// The page names no other file. What the file has had is replaced once the page is whole.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
     /// Runs a part of a step, as the tour itself asks for
     #[arg(long, hide = true, num_args = 2, value_names = ["NAME", "FOLDER"], exclusive = true)]
-    part: Option<Vec<std::path::PathBuf>>,
+    part: Option<Vec<PathBuf>>,
 }
 
 impl Arguments {
@@ -82,17 +112,23 @@ impl Arguments {
         if let Some([name, folder]) = self.part.as_deref() {
             return run_part(&name.to_string_lossy(), Scene::inside(folder.clone()));
         }
+        let target = self.html.as_deref().map(Target::new).transpose()?;
         let scene = Scene::make()?;
-        let mut answer = Answer::Yes;
+        let (mut pages, mut answer) = (Vec::new(), Answer::Yes);
         for (number, step) in (1..).zip(&STEPS).filter(|&(number, _)| self.step.is_none_or(|wanted| wanted == number)) {
             let mut page = Page::new(number, step.title);
             if let Err(error) = (step.run)(&scene, &mut page) {
                 page.missing(output::printable(&output::causes(error.as_ref())));
                 answer = Answer::Partly;
             }
-            if output::print(&terminal::render(&page))? == Reader::Gone {
+            if output::print(&terminal::render(&page))? == Reader::Gone && target.is_none() {
                 break;
             }
+            pages.push(page);
+        }
+        if let Some(target) = target {
+            let html = html::render(&pages)?;
+            scene.undisturbed(|| target.write(html.as_bytes()))?;
         }
         Ok(answer)
     }

@@ -1,5 +1,6 @@
 //! Step: devices at an address: a screen that is memory, and a serial port that is asked, or that interrupts.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,8 @@ use anyhow::ensure;
 use mapio_device::bus::trace::Record;
 use mapio_device::model::serial::{Peer, Timing};
 use mapio_device::model::{Ns16550 as Model, Simulated};
-use mapio_device::screen::{Position, Size, TextScreen};
+use mapio_device::screen::embedded_graphics_core::pixelcolor::IntoStorage;
+use mapio_device::screen::{Picture, Position, Size, TextScreen};
 use mapio_device::serial::{Chip, Flow, Ns16550, PC_CLOCK_HZ, Serial, Settings};
 use mapio_device::{Driven, Error, Interrupt, Mmio, Polled, RegisterIo, Trace, Waiting, Width, blocks};
 use mapio_map::MapOptions;
@@ -59,13 +61,15 @@ fn screen(page: &mut Page) -> anyhow::Result<()> {
     let screen = show(Mmio::new(mapping, "the screen")?)?;
     page.text(format!("Its first cell is at {addr:p}. This is what is seen on it:"));
     page.output(framed(&screen.text()?));
+    page.picture(svg(&screen.picture()?), "The screen, as its memory has it.");
     Ok(())
 }
 
 /// Stores to a cell, and prints behind it.
 fn show(memory: Mmio) -> anyhow::Result<TextScreen<Mmio>> {
     let cell = 40 + 2; // Row 1, column 2.
-    memory.write(cell * 2, Width::U16, 0x1e41)?; // 41: A. 1e: yellow on blue.
+    let yellow_on_blue_a = 0x1e41; // 1e: the colours. 41: A.
+    memory.write(cell * 2, Width::U16, yellow_on_blue_a)?;
 
     let mut screen = TextScreen::new(memory, CELLS)?;
     screen.set_position(Position { row: 1, column: 4 })?;
@@ -79,6 +83,27 @@ fn framed(text: &str) -> String {
     let border = format!("+{}+", "-".repeat(width));
     let rows = text.lines().map(|row| format!("|{row:width$}|\n")).collect::<String>();
     format!("{border}\n{rows}{border}")
+}
+
+/// The picture as SVG: for each colour a path, of the runs of pixels that have it.
+fn svg(picture: &Picture) -> String {
+    let Size { width, height } = picture.size();
+    let columns = usize::try_from(width).unwrap_or(usize::MAX);
+    let pixels: Vec<_> = picture.pixels().map(IntoStorage::into_storage).collect();
+    let mut paths = BTreeMap::<u32, String>::new();
+    for (y, row) in pixels.chunks(columns).enumerate() {
+        let mut x = 0;
+        for run in row.chunk_by(PartialEq::eq) {
+            *paths.entry(run[0]).or_default() += &format!("M{x} {y}h{0}v1h-{0}z", run.len());
+            x += run.len();
+        }
+    }
+    let paths: String =
+        paths.into_iter().map(|(colour, path)| format!("<path fill=\"#{colour:06x}\" d=\"{path}\"/>\n")).collect();
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" shape-rendering=\"crispEdges\" \
+         role=\"img\">\n{paths}</svg>"
+    )
 }
 
 fn serial(page: &mut Page) -> anyhow::Result<()> {
@@ -167,8 +192,12 @@ impl Reception {
         });
         let bus = blocks::find("16550").into_iter().fold(bus, Trace::block);
         let chip = Ns16550::new(&bus, PC_CLOCK_HZ)?.with_automatic_flow();
-        let (received, cost) = Cost::of(|| receive(chip, waiting, &other_end))?;
-        ensure!(received?.into_iter().eq(0..SENT), "what was received is not what was sent");
+        let mut received = Vec::new();
+        let cost = Cost::of(|| {
+            received = receive(chip, waiting, &other_end)?;
+            Ok(())
+        })?;
+        ensure!(received.into_iter().eq(0..SENT), "what was received is not what was sent");
         Ok(Self { cost, looks: looks.load(Ordering::Relaxed), last: bus.take() })
     }
 

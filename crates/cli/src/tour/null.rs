@@ -16,7 +16,7 @@ const SOURCE: &str = include_str!("null.rs");
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.text(
         "An address is a number, and means something only if a page is mapped there. A process of its own loads the byte at \
-         address 0, which C calls NULL:",
+         address 0, which C calls NULL. What the kernel tells it of its end, `report_faults` has it print:",
     );
     page.code(SOURCE, "dereference")?;
     page.code(include_str!("raw.rs"), "load_from_null")?;

@@ -1,11 +1,7 @@
 //! What a step says, as data: a terminal and a browser show it each in its way.
 
 use anyhow::Context;
-
-/// Columns of shown code and of output: what a terminal of 80 has left beside the margin.
-pub(super) const CODE_COLUMNS: usize = 76;
-/// The same for output.
-pub(super) const OUTPUT_COLUMNS: usize = 76;
+use mapio_chart::Chart;
 
 /// A step's page.
 #[derive(Debug)]
@@ -25,6 +21,10 @@ pub(super) enum Block {
     /// Lines that were seen.
     Output(String),
     Table(Table),
+    /// A picture of figures that a table has, too, and what there is to say of it; terminals leave it out.
+    Chart(Chart, String),
+    /// A picture as SVG, of what stands as text beside it, and what there is to say of it; terminals leave it out.
+    Picture(String, String),
     /// What could not be shown, and why.
     Missing(String),
     /// What to remember of the step.
@@ -49,7 +49,8 @@ impl Page {
         self.blocks.push(Block::Text(text.into()));
     }
 
-    /// Adds a function of a source file, as it stands there.
+    /// Adds a function of a source file, as it stands there but for its visibility. Its lines have at most 76 columns: that
+    /// is what a terminal of 80 has beside the margin.
     ///
     /// # Errors
     /// There is no such function at the margin of this file.
@@ -59,7 +60,7 @@ impl Page {
         Ok(())
     }
 
-    /// Adds lines that were seen.
+    /// Adds lines that were seen, of at most 76 columns.
     pub(super) fn output(&mut self, lines: impl Into<String>) {
         self.blocks.push(Block::Output(lines.into().trim_end().to_owned()));
     }
@@ -68,6 +69,16 @@ impl Page {
     pub(super) fn table<const N: usize>(&mut self, head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) {
         let rows = rows.into_iter().map(Vec::from).collect();
         self.blocks.push(Block::Table(Table { head: head.map(str::to_owned).into(), rows }));
+    }
+
+    /// Adds a picture of figures that a table has, too: for a browser.
+    pub(super) fn chart(&mut self, chart: impl Into<Chart>, caption: &str) {
+        self.blocks.push(Block::Chart(chart.into(), caption.to_owned()));
+    }
+
+    /// Adds a picture, as SVG, of what stands as text beside it: for a browser.
+    pub(super) fn picture(&mut self, svg: String, caption: &str) {
+        self.blocks.push(Block::Picture(svg, caption.to_owned()));
     }
 
     /// Adds what could not be shown here, and why.
@@ -91,6 +102,7 @@ fn function_of(source: &str, name: &str) -> Option<String> {
     lines.peek()?;
     let mut code = String::new();
     for line in lines {
+        let line = line.strip_prefix("pub(super) ").unwrap_or(line);
         code.push_str(line);
         if line == "}" {
             return Some(code);
@@ -108,7 +120,7 @@ mod tests {
     fn a_function_is_shown_up_to_its_closing_brace() {
         let source =
             "//! fn b()\nfn ab() {\n}\n\n/// Doc.\npub(super) fn b<T>(x: T) {\n    if x {\n    }\n}\nfn c() {\n";
-        assert_eq!(function_of(source, "b").as_deref(), Some("pub(super) fn b<T>(x: T) {\n    if x {\n    }\n}"));
+        assert_eq!(function_of(source, "b").as_deref(), Some("fn b<T>(x: T) {\n    if x {\n    }\n}"));
         assert_eq!(function_of(source, "ab").as_deref(), Some("fn ab() {\n}"));
         assert_eq!((function_of(source, "c"), function_of(source, "d")), (None, None));
     }

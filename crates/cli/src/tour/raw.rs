@@ -2,13 +2,16 @@
 #![expect(unsafe_code, reason = "accesses that are to fail, a signal handler")]
 
 use std::fmt;
+use std::fs::File;
 use std::hint::black_box;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ptr;
 
 use libc::{c_int, c_void, siginfo_t};
+use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+use rustix::thread::{UnshareFlags, unshare_unsafe};
 
 /// `si_code` of a segmentation fault, which libc has no names for (asm-generic/siginfo.h).
 const SEGV_MAPERR: c_int = 1;
@@ -19,10 +22,79 @@ const SEGV_ACCERR: c_int = 2;
 pub(super) fn load_from_null() -> u8 {
     let null: *const c_void = black_box(ptr::null());
     let mut byte = 0u8;
-    // SAFETY: nothing makes this right: no page is mapped at address 0, and the processor
-    // refuses. The kernel ends the process there, and nothing behind it runs.
+    // SAFETY: none. No page is mapped at address 0, the processor refuses,
+    // and the kernel ends the process here: nothing behind this runs.
     unsafe { libc::memcpy((&raw mut byte).cast(), null, 1) };
     byte
+}
+
+/// A shared mapping of a file, as mmap(2) gives it: nobody has checked that the file has these bytes.
+pub(super) struct Mapped {
+    /// The first of `len` addresses that are this value's until it is dropped.
+    start: *mut c_void,
+    len: usize,
+}
+
+/// The file's bytes may be loaded and stored.
+pub(super) const READ_WRITE: ProtFlags = ProtFlags::READ.union(ProtFlags::WRITE);
+
+/// Maps the first bytes of a file, at an address that the kernel chooses.
+///
+/// # Errors
+/// What mmap(2) says.
+pub(super) fn map(file: &File, len: usize, may: ProtFlags) -> io::Result<Mapped> {
+    let (anywhere, shared) = (ptr::null_mut(), MapFlags::SHARED);
+    // SAFETY: the kernel picks a range that nobody uses.
+    let start = unsafe { mmap(anywhere, len, may, shared, file, 0)? };
+    Ok(Mapped { start, len })
+}
+
+/// Stores a byte. If the file does not have it, or has no space for it, the process is killed.
+///
+/// # Panics
+/// The offset is outside of the mapping.
+pub(super) fn store(mapped: &Mapped, offset: usize, byte: u8) {
+    assert!(offset < mapped.len);
+    let address = mapped.start.cast::<u8>().wrapping_add(offset);
+    // SAFETY: the address is in the mapping, as was checked, and no Rust
+    // object's. What the file does not have ends the process here.
+    unsafe { address.write_volatile(byte) }
+}
+
+/// Copies the bytes of a mapping to one as long.
+///
+/// # Panics
+/// It is not as long.
+pub(super) fn memcpy(to: &Mapped, from: &Mapped) {
+    assert_eq!(to.len, from.len);
+    // SAFETY: both ranges are mapped and as long as that, and lie apart.
+    // What a file does not have ends the process here.
+    unsafe { libc::memcpy(to.start, from.start, to.len) };
+}
+
+impl Mapped {
+    /// The address of its first byte.
+    pub(super) fn addr(&self) -> usize {
+        self.start.addr()
+    }
+}
+
+impl Drop for Mapped {
+    fn drop(&mut self) {
+        // SAFETY: the range came from mmap(2) with this length, and nobody uses it once its owner is dropped. That a
+        // range stays mapped for lack of memory would be no error here.
+        let _ = unsafe { munmap(self.start, self.len) };
+    }
+}
+
+/// Gives this process namespaces of its own, which has one thread.
+///
+/// # Errors
+/// What unshare(2) says.
+pub(super) fn leave_namespaces(which: UnshareFlags) -> io::Result<()> {
+    let which = which - UnshareFlags::FILES;
+    // SAFETY: the table of descriptors stays shared.
+    Ok(unsafe { unshare_unsafe(which) }?)
 }
 
 /// What the kernel tells a process of a fault before it dies.
@@ -59,11 +131,11 @@ impl FaultReport {
 impl fmt::Display for FaultReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let known = [
-            (libc::SIGSEGV, SEGV_MAPERR, "SEGV_MAPERR, nothing is mapped there"),
-            (libc::SIGSEGV, SEGV_ACCERR, "SEGV_ACCERR, the mapping does not allow it"),
-            (libc::SIGBUS, libc::BUS_ADRALN, "BUS_ADRALN, the address is not aligned"),
-            (libc::SIGBUS, libc::BUS_ADRERR, "BUS_ADRERR, mapped, but there is no such byte"),
-            (libc::SIGBUS, libc::BUS_OBJERR, "BUS_OBJERR, the hardware failed"),
+            (libc::SIGSEGV, SEGV_MAPERR, "SEGV_MAPERR: nothing is mapped there"),
+            (libc::SIGSEGV, SEGV_ACCERR, "SEGV_ACCERR: the mapping forbids it"),
+            (libc::SIGBUS, libc::BUS_ADRALN, "BUS_ADRALN: the address is not aligned"),
+            (libc::SIGBUS, libc::BUS_ADRERR, "BUS_ADRERR: there is no such byte"),
+            (libc::SIGBUS, libc::BUS_OBJERR, "BUS_OBJERR: the hardware failed"),
         ];
         let text = known.iter().find(|(signal, code, _)| (*signal, *code) == (self.signal, self.code));
         write!(f, "si_addr {:#x}, si_code {}", self.addr, self.code)?;
@@ -119,9 +191,6 @@ mod tests {
         let output = [b"words before it".as_slice(), &report.to_bytes()].concat();
         assert_eq!(FaultReport::from_end_of(&output), Some(report));
         assert_eq!(FaultReport::from_end_of(b"too short"), None);
-        assert_eq!(
-            report.to_string(),
-            "si_addr 0x7fff12345678, si_code 2 (BUS_ADRERR, mapped, but there is no such byte)"
-        );
+        assert_eq!(report.to_string(), "si_addr 0x7fff12345678, si_code 2 (BUS_ADRERR: there is no such byte)");
     }
 }

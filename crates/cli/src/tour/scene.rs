@@ -73,6 +73,13 @@ impl Scene {
         name
     }
 
+    /// Does something that no signal interrupts half-way: the program ends behind it.
+    pub(super) fn undisturbed<T>(&self, operation: impl FnOnce() -> T) -> T {
+        // Who ends the program needs this, to remove the traces.
+        let _held = self.traces.as_ref().map(|traces| lock(&traces.paths));
+        operation()
+    }
+
     /// Whether this process has root's rights.
     pub(super) fn is_root(&self) -> bool {
         rustix::process::geteuid().is_root()
@@ -180,13 +187,20 @@ impl Ended {
         self.signal().and_then(|_| FaultReport::from_end_of(&self.errors))
     }
 
+    /// What it complained of, if it ended by itself and could not do what it had to.
+    pub(super) fn complaint(&self) -> Option<String> {
+        let text = String::from_utf8_lossy(&self.errors);
+        let is_failure = self.status.code().is_some_and(|code| code != 0);
+        is_failure.then(|| output::printable(text.trim().trim_start_matches("mapio: ")))
+    }
+
     /// What it had printed.
     ///
     /// # Errors
     /// It has not ended well: what it complained of.
     pub(super) fn expect_done(self) -> anyhow::Result<String> {
-        let complaint = String::from_utf8_lossy(&self.errors).trim().to_owned();
-        anyhow::ensure!(self.status.success(), "a part has failed: {} {complaint}", self.how());
+        let complaint = self.complaint().unwrap_or_default();
+        anyhow::ensure!(self.status.success(), "a part has failed: {}: {complaint}", self.how());
         Ok(self.output)
     }
 }

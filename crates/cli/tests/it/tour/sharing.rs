@@ -12,10 +12,10 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::support::{Folder, MAPIO, mapio, started};
 
 /// The numbers and titles of the steps.
-const ONE_PAGE: (u32, &str) = (2, "Two processes, one page");
-const RACE: (u32, &str) = (3, "A race, a lock, and the death of its holder");
-const NAMES: (u32, &str) = (4, "Memory with a name");
-const DEVICES: (u32, &str) = (5, "A screen and a serial port at addresses");
+const ONE_PAGE: (u32, &str) = (8, "Two processes, one page");
+const RACE: (u32, &str) = (9, "A race, a lock, and the death of its holder");
+const NAMES: (u32, &str) = (10, "Memory with a name");
+const DEVICES: (u32, &str) = (11, "A screen and a serial port at addresses");
 
 /// What a step prints, run by itself; it leaves nothing behind. `None` where its processes can't be started.
 fn shown(test: &str, step: (u32, &str)) -> Option<String> {

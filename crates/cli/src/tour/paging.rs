@@ -1,0 +1,90 @@
+//! Step: a file that comes into memory page by page, as it is touched.
+
+use std::ops::Range;
+
+use anyhow::Context;
+use mapio_map::{Advice, MapOptions, View};
+use rustix::fs::statfs;
+
+use super::Step;
+use super::measure::Cost;
+use super::page::Page;
+use super::scene::Scene;
+
+pub(super) const STEP: Step = Step { title: "Demand paging: what is in memory, and when", run, parts: &[] };
+const SOURCE: &str = include_str!("paging.rs");
+
+/// Pages of the file that are looked at.
+const PAGES: usize = 128;
+/// Pages to a line of the picture.
+const LINE_PAGES: usize = 64;
+/// `f_type` of tmpfs (linux/magic.h).
+const TMPFS: u64 = 0x0102_1994;
+
+fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
+    let page_bytes = mapio_map::page_bytes();
+    page.text(format!(
+        "`mmap` reads nothing. It notes that addresses stand for a file, and each page comes when it is first touched. A \
+         file is written to the disk, dropped from memory, and mapped; `#` is one of its first {PAGES} pages of {page_bytes} bytes that is \
+         in memory, `.` one that is not:",
+    ));
+    page.code(SOURCE, "touch")?;
+    page.code(SOURCE, "picture")?;
+    let file_system = statfs(scene.file()).context("asking for the file system")?;
+    if u64::try_from(file_system.f_type) == Ok(TMPFS) {
+        page.missing(
+            "the folder for temporary files is on tmpfs, whose files are never out of memory; TMPDIR names another one",
+        );
+        return Ok(());
+    }
+    let mapping = MapOptions::read_only().open(scene.file())?;
+    let whole = mapping.view();
+    let view = whole.slice(..PAGES * page_bytes)?;
+    let mut rows = Vec::new();
+    let mut look = |what: &str, cost: Cost| -> anyhow::Result<String> {
+        let (major, minor) = (cost.used.major_faults, cost.used.minor_faults);
+        let resident = view.residency()?.resident_pages();
+        rows.push([what.to_owned(), major.to_string(), minor.to_string(), resident.to_string()]);
+        Ok(format!("{what}:\n{}", picture(view)?))
+    };
+    let middle = PAGES / 2..PAGES / 2 + 1;
+    let mut pictures = look("dropped from memory", Cost::of(|| Ok(whole.evict()?))?)?;
+    pictures += &look("a byte of the middle page", Cost::of(|| touch(view, middle.clone()))?)?;
+    pictures += &look("a byte of each page", Cost::of(|| touch(view, 0..PAGES))?)?;
+    look("the same again", Cost::of(|| touch(view, 0..PAGES))?)?;
+    let other = MapOptions::read_only().open(scene.file())?;
+    look("the same in another mapping", Cost::of(|| touch(other.view(), 0..PAGES))?)?;
+    drop(other);
+    whole.evict()?;
+    whole.advise(Advice::Random)?;
+    look("dropped, a byte by MADV_RANDOM", Cost::of(|| touch(view, middle))?)?;
+    page.output(pictures);
+    page.table(["touched", "major faults", "minor faults", "in memory"], rows);
+    page.text(
+        "A major fault waits for the disk; a minor one finds the page in memory and only enters it into the page table. The \
+         kernel expects that who touches a page wants its neighbours: it reads more than was asked for (read-ahead), and \
+         enters some of what is in memory at one fault (fault-around), so that there are fewer faults than pages. What is \
+         entered costs nothing more; another mapping has a page table of its own to fill, but no disk to wait for. \
+         `MADV_RANDOM` says that the neighbours are not wanted.",
+    );
+    page.remember(
+        "mapping a file costs next to nothing; each page costs when it is first touched, and most if the disk has it.",
+    );
+    Ok(())
+}
+
+fn touch(view: View<'_>, pages: Range<usize>) -> anyhow::Result<()> {
+    for page in pages {
+        view.load::<u8>(page * mapio_map::page_bytes())?;
+    }
+    Ok(())
+}
+
+fn picture(view: View<'_>) -> anyhow::Result<String> {
+    let mut picture = String::new();
+    for line in view.residency()?.pages().chunks(LINE_PAGES) {
+        let mark = |&in_memory: &bool| if in_memory { '#' } else { '.' };
+        picture.extend(line.iter().map(mark).chain(['\n']));
+    }
+    Ok(picture)
+}
