@@ -44,16 +44,17 @@ fn run(_scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     screen(page)?;
     serial(page)?;
     page.remember(
-        "a device is driven by loads and stores at its address; poll what is quick, sleep until what is slow interrupts.",
+        "a device is driven by loads and stores at its address; poll what is quick, sleep until what is slow \
+         interrupts.",
     );
     Ok(())
 }
 
 fn screen(page: &mut Page) -> anyhow::Result<()> {
     page.text(
-        "What answers at an address need not be memory. On the text screen of a PC, from address 0xb8000 on, each cell is two \
-         bytes: a character and its colours. A store shows at once; nothing is called. Here is such a screen, simulated, of 4 \
-         rows and 40 columns:",
+        "What answers at an address need not be memory. On the text screen of a PC, from address 0xb8000 on, each \
+         cell is two bytes: a character and its colours. A store shows at once; nothing is called. Here is such a \
+         screen, simulated, of 4 rows and 40 columns:",
     );
     page.code(SOURCE, "show")?;
     let mapping = MapOptions::read_write().len(SCREEN_BYTES).memfd("screen")?;
@@ -108,9 +109,9 @@ fn svg(picture: &Picture) -> String {
 
 fn serial(page: &mut Page) -> anyhow::Result<()> {
     page.text(format!(
-        "A serial port of {BAUD} baud takes {} ms for a byte, and one of its registers, the line status, tells whether one has \
-         come. Who waits can look there again and again, or sleep until the device interrupts. The driver is the same both \
-         times, and so is the device, a simulated 16550 whose other end sends {SENT} bytes:",
+        "A serial port of {BAUD} baud takes {} ms for a byte, and one of its registers, the line status, tells \
+         whether one has come. Who waits can look there again and again, or sleep until the device interrupts. The \
+         driver is the same both times, and so is the device, a simulated 16550 whose other end sends {SENT} bytes:",
         milliseconds(settings().frame_time()),
     ));
     page.code(SOURCE, "receive")?;
@@ -118,8 +119,8 @@ fn serial(page: &mut Page) -> anyhow::Result<()> {
     let polled = Reception::of(device, Polled)?;
 
     page.text(
-        "These were the last accesses, polled: bit 0 of the line status (LSR, at offset 5) says that there is a byte, and a read \
-         of the received byte (RBR, at offset 0) takes it out.",
+        "These were the last accesses, polled: bit 0 of the line status (LSR, at offset 5) says that there is a byte, \
+         and a read of the received byte (RBR, at offset 0) takes it out.",
     );
     page.output(polled.last.iter().map(access_text).collect::<String>());
     let device = Simulated::new(Model::new(Timing::Real));
@@ -131,16 +132,16 @@ fn serial(page: &mut Page) -> anyhow::Result<()> {
         [polled.row("Polled", 0), driven.row("Driven", count.load(Ordering::Relaxed))],
     );
     page.text(
-        "The line sets the time. An interrupt lets the program sleep, and comes for several bytes together, which the device \
-         keeps in a FIFO of 16.",
+        "The line sets the time. An interrupt lets the program sleep, and comes for several bytes together, which the \
+         device keeps in a FIFO of 16.",
     );
     let looks = polled.looks / u64::from(SENT);
     page.text(if polled.processor() * 2 > polled.cost.real {
-        format!("Polling has taken the processor all the while, for {looks} looks a byte.")
+        format!("Polling has kept a processor busy meanwhile, for {looks} looks a byte.")
     } else {
         format!(
-            "Polling takes a processor that nobody else wants; this machine was busy, and mapio's driver has let others have \
-             it: {looks} looks a byte were left."
+            "Polling takes a processor that nobody else wants; this machine was busy, and mapio's driver has let \
+             others have it: {looks} looks a byte were left."
         )
     });
     Ok(())
