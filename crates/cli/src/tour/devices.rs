@@ -1,5 +1,6 @@
 //! Step: devices at an address: a screen that is memory, and a serial port that is asked, or that interrupts.
 
+use std::collections::BTreeMap;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,7 +10,8 @@ use anyhow::ensure;
 use mapio_device::bus::trace::Record;
 use mapio_device::model::serial::{Peer, Timing};
 use mapio_device::model::{Ns16550 as Model, Simulated};
-use mapio_device::screen::{Position, Size, TextScreen};
+use mapio_device::screen::embedded_graphics_core::pixelcolor::IntoStorage;
+use mapio_device::screen::{Picture, Position, Size, TextScreen};
 use mapio_device::serial::{Chip, Flow, Ns16550, PC_CLOCK_HZ, Serial, Settings};
 use mapio_device::{Driven, Error, Interrupt, Mmio, Polled, RegisterIo, Trace, Waiting, Width, blocks};
 use mapio_map::MapOptions;
@@ -42,16 +44,17 @@ fn run(_scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     screen(page)?;
     serial(page)?;
     page.remember(
-        "a device is driven by loads and stores at its address; poll what is quick, sleep until what is slow interrupts.",
+        "a device is driven by loads and stores at its address; poll what is quick, sleep until what is slow \
+         interrupts.",
     );
     Ok(())
 }
 
 fn screen(page: &mut Page) -> anyhow::Result<()> {
     page.text(
-        "What answers at an address need not be memory. On the text screen of a PC, from address 0xb8000 on, each cell is two \
-         bytes: a character and its colours. A store shows at once; nothing is called. Here is such a screen, simulated, of 4 \
-         rows and 40 columns:",
+        "What answers at an address need not be memory. On the text screen of a PC, from address 0xb8000 on, each \
+         cell is two bytes: a character and its colours. A store shows at once; nothing is called. Here is such a \
+         screen, simulated, of 4 rows and 40 columns:",
     );
     page.code(SOURCE, "show")?;
     let mapping = MapOptions::read_write().len(SCREEN_BYTES).memfd("screen")?;
@@ -59,13 +62,15 @@ fn screen(page: &mut Page) -> anyhow::Result<()> {
     let screen = show(Mmio::new(mapping, "the screen")?)?;
     page.text(format!("Its first cell is at {addr:p}. This is what is seen on it:"));
     page.output(framed(&screen.text()?));
+    page.picture(svg(&screen.picture()?), "The screen, as its memory has it.");
     Ok(())
 }
 
 /// Stores to a cell, and prints behind it.
 fn show(memory: Mmio) -> anyhow::Result<TextScreen<Mmio>> {
     let cell = 40 + 2; // Row 1, column 2.
-    memory.write(cell * 2, Width::U16, 0x1e41)?; // 41: A. 1e: yellow on blue.
+    let yellow_on_blue_a = 0x1e41; // 1e: the colours. 41: A.
+    memory.write(cell * 2, Width::U16, yellow_on_blue_a)?;
 
     let mut screen = TextScreen::new(memory, CELLS)?;
     screen.set_position(Position { row: 1, column: 4 })?;
@@ -81,11 +86,32 @@ fn framed(text: &str) -> String {
     format!("{border}\n{rows}{border}")
 }
 
+/// The picture as SVG: for each colour a path, of the runs of pixels that have it.
+fn svg(picture: &Picture) -> String {
+    let Size { width, height } = picture.size();
+    let columns = usize::try_from(width).unwrap_or(usize::MAX);
+    let pixels: Vec<_> = picture.pixels().map(IntoStorage::into_storage).collect();
+    let mut paths = BTreeMap::<u32, String>::new();
+    for (y, row) in pixels.chunks(columns).enumerate() {
+        let mut x = 0;
+        for run in row.chunk_by(PartialEq::eq) {
+            *paths.entry(run[0]).or_default() += &format!("M{x} {y}h{0}v1h-{0}z", run.len());
+            x += run.len();
+        }
+    }
+    let paths: String =
+        paths.into_iter().map(|(colour, path)| format!("<path fill=\"#{colour:06x}\" d=\"{path}\"/>\n")).collect();
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" shape-rendering=\"crispEdges\" \
+         role=\"img\">\n{paths}</svg>"
+    )
+}
+
 fn serial(page: &mut Page) -> anyhow::Result<()> {
     page.text(format!(
-        "A serial port of {BAUD} baud takes {} ms for a byte, and one of its registers, the line status, tells whether one has \
-         come. Who waits can look there again and again, or sleep until the device interrupts. The driver is the same both \
-         times, and so is the device, a simulated 16550 whose other end sends {SENT} bytes:",
+        "A serial port of {BAUD} baud takes {} ms for a byte, and one of its registers, the line status, tells \
+         whether one has come. Who waits can look there again and again, or sleep until the device interrupts. The \
+         driver is the same both times, and so is the device, a simulated 16550 whose other end sends {SENT} bytes:",
         milliseconds(settings().frame_time()),
     ));
     page.code(SOURCE, "receive")?;
@@ -93,8 +119,8 @@ fn serial(page: &mut Page) -> anyhow::Result<()> {
     let polled = Reception::of(device, Polled)?;
 
     page.text(
-        "These were the last accesses, polled: bit 0 of the line status (LSR, at offset 5) says that there is a byte, and a read \
-         of the received byte (RBR, at offset 0) takes it out.",
+        "These were the last accesses, polled: bit 0 of the line status (LSR, at offset 5) says that there is a byte, \
+         and a read of the received byte (RBR, at offset 0) takes it out.",
     );
     page.output(polled.last.iter().map(access_text).collect::<String>());
     let device = Simulated::new(Model::new(Timing::Real));
@@ -106,16 +132,16 @@ fn serial(page: &mut Page) -> anyhow::Result<()> {
         [polled.row("Polled", 0), driven.row("Driven", count.load(Ordering::Relaxed))],
     );
     page.text(
-        "The line sets the time. An interrupt lets the program sleep, and comes for several bytes together, which the device \
-         keeps in a FIFO of 16.",
+        "The line sets the time. An interrupt lets the program sleep, and comes for several bytes together, which the \
+         device keeps in a FIFO of 16.",
     );
     let looks = polled.looks / u64::from(SENT);
     page.text(if polled.processor() * 2 > polled.cost.real {
-        format!("Polling has taken the processor all the while, for {looks} looks a byte.")
+        format!("Polling has kept a processor busy meanwhile, for {looks} looks a byte.")
     } else {
         format!(
-            "Polling takes a processor that nobody else wants; this machine was busy, and mapio's driver has let others have \
-             it: {looks} looks a byte were left."
+            "Polling takes a processor that nobody else wants; this machine was busy, and mapio's driver has let \
+             others have it: {looks} looks a byte were left."
         )
     });
     Ok(())
@@ -167,8 +193,12 @@ impl Reception {
         });
         let bus = blocks::find("16550").into_iter().fold(bus, Trace::block);
         let chip = Ns16550::new(&bus, PC_CLOCK_HZ)?.with_automatic_flow();
-        let (received, cost) = Cost::of(|| receive(chip, waiting, &other_end))?;
-        ensure!(received?.into_iter().eq(0..SENT), "what was received is not what was sent");
+        let mut received = Vec::new();
+        let cost = Cost::of(|| {
+            received = receive(chip, waiting, &other_end)?;
+            Ok(())
+        })?;
+        ensure!(received.into_iter().eq(0..SENT), "what was received is not what was sent");
         Ok(Self { cost, looks: looks.load(Ordering::Relaxed), last: bus.take() })
     }
 

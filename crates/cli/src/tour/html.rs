@@ -23,6 +23,7 @@ pub(super) fn render(pages: &[Page]) -> anyhow::Result<String> {
                 Block::Chart(chart, caption) => {
                     html.chart(&svg(std::slice::from_ref(chart)).context("drawing a chart")?, caption)
                 }
+                Block::Picture(svg, caption) => html.chart(svg, caption),
                 Block::Missing(reason) => html.prose(&format!("Not here: {reason}")),
                 Block::Remember(text) => html.note(&format!("Remember: {text}")),
             };

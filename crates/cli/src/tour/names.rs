@@ -46,9 +46,9 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
         page.code(SOURCE, "guest")?;
         page.table(["step", "who", "address", "what happened", FOLDER], story(scene, &name, &file)?);
         page.text(
-            "On Linux a name is a file of /dev/shm (mapio's has 4096 bytes more, for who uses it). It outlives all users; and \
-             without a name, memory lasts as long as its last user. On Windows the last handle takes the object along: the \
-             first `drop` of the host would be its end.",
+            "On Linux a name is a file of /dev/shm (mapio's has 4096 bytes more, for who uses it). It outlives all \
+             users; and without a name, memory lasts as long as its last user. On Windows the last handle takes the \
+             object along: the first `drop` of the host would be its end.",
         );
     }
     page.remember("a name is for meeting; what comes then is memory. On Linux somebody has to remove the name.");

@@ -41,10 +41,10 @@ fn run(scene: &Scene, page: &mut Page) -> Result<()> {
     mapping.view().store(0, *b"A stored")?;
 
     page.text(
-        "Memory is frames, of a page each. The page table of a process says which address is which frame. Two processes that \
-         map one page of a file have two addresses and one frame: what one stores, the other loads, and nothing is sent. This \
-         process, A, has mapped a file of a page. B and C do this with it, B by `ReadWrite` (MAP_SHARED), C by `CopyOnWrite` \
-         (MAP_PRIVATE):",
+        "Memory is frames, of a page each. The page table of a process says which address is which frame. Two \
+         processes that map one page of a file have two addresses and one frame: what one stores, the other loads, \
+         and nothing is sent. This process, A, has mapped a file of a page. B and C do this with it, B by `ReadWrite` \
+         (MAP_SHARED), C by `CopyOnWrite` (MAP_PRIVATE):",
     );
     page.code(SOURCE, "visit")?;
 
@@ -67,8 +67,8 @@ fn run(scene: &Scene, page: &mut Page) -> Result<()> {
         ],
     );
     page.text(
-        "Addresses, and what is allowed there (`s` is shared, `p` private), are from /proc/self/maps; frames, and whose page \
-         it is, from /proc/self/pagemap.",
+        "Addresses, and what is allowed there (`s` is shared, `p` private), are from /proc/self/maps; frames, and \
+         whose page it is, from /proc/self/pagemap.",
     );
     page.text(told(&[&first, &shared.before, &shared.after, &second, &private.before], &private.after, &third));
     match first.page {
@@ -82,7 +82,7 @@ fn run(scene: &Scene, page: &mut Page) -> Result<()> {
     Ok(())
 }
 
-/// What was seen, in words: `shared` are all looks at the file's page, `copied` is C after its store, and `last` A after that.
+/// What was seen, in words: `shared` are all looks at the file's page, `copied` is C after its store, `last` A then.
 fn told(shared: &[&Sight], copied: &Sight, last: &Sight) -> String {
     let seen = |by: &Sight, store: &Sight| if by.text == store.text { "seen" } else { "not seen" };
     let mut text = format!(

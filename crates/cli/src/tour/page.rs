@@ -23,6 +23,8 @@ pub(super) enum Block {
     Table(Table),
     /// A picture of figures that a table has, too, and what there is to say of it; terminals leave it out.
     Chart(Chart, String),
+    /// A picture as SVG, of what stands as text beside it, and what there is to say of it; terminals leave it out.
+    Picture(String, String),
     /// What could not be shown, and why.
     Missing(String),
     /// What to remember of the step.
@@ -72,6 +74,11 @@ impl Page {
     /// Adds a picture of figures that a table has, too: for a browser.
     pub(super) fn chart(&mut self, chart: impl Into<Chart>, caption: &str) {
         self.blocks.push(Block::Chart(chart.into(), caption.to_owned()));
+    }
+
+    /// Adds a picture, as SVG, of what stands as text beside it: for a browser.
+    pub(super) fn picture(&mut self, svg: String, caption: &str) {
+        self.blocks.push(Block::Picture(svg, caption.to_owned()));
     }
 
     /// Adds what could not be shown here, and why.

@@ -1,4 +1,4 @@
-//! Step: a race for a counter: what is lost without mutual exclusion, and what becomes of a lock whose holder is killed.
+//! Step: a race for a counter, what is lost without mutual exclusion, and a lock whose holder is killed.
 
 use std::sync::atomic::Ordering;
 use std::thread;
@@ -39,8 +39,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.text(
-        "A count is three steps: a load, an addition, a store. Two processes count in memory that they share, at the same \
-         time, each as often as it is told, in one of three ways:",
+        "A count is three steps: a load, an addition, a store. Two processes count in memory that they share, at the \
+         same time, each as often as it is told, in one of three ways:",
     );
     for function in ["carelessly", "atomically", "locked"] {
         page.code(SOURCE, function)?;
@@ -54,15 +54,18 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
         races.push(Race::run(scene, &object, "carelessly", race.times * 4)?);
     }
     let lost = races.iter().map(Race::lost).sum::<u64>();
-    races.push(Race::run(scene, &object, "atomically", FIRST_TIMES)?);
-    races.push(Race::run(scene, &object, "locked", FIRST_TIMES)?);
+    for way in ["atomically", "locked"] {
+        let race = Race::run(scene, &object, way, FIRST_TIMES)?;
+        ensure!(race.lost() == 0, "{way}, {} counts were lost", race.lost());
+        races.push(race);
+    }
     page.table(["", "counts made", "counter says", "lost", "time", "a count"], races.iter().map(Race::row));
     page.text(if lost > 0 {
-        "Whoever stores what he has loaded before the other's store undoes that one: a count is lost. By one instruction, or \
-         by one process at a time, none is."
+        "Whoever stores what he has loaded before the other's store undoes that one: a count is lost. By one \
+         instruction, or by one process at a time, none is."
     } else {
-        "No count was lost this time: by luck, neither has stored between a load and a store of the other. That is why such a \
-         mistake is hard to find."
+        "No count was lost this time: by luck, neither has stored between a load and a store of the other. That is \
+         why such a mistake is hard to find."
     });
 
     page.text("Another process takes the lock, begins to change the value, and is killed (SIGKILL) in the middle:");
@@ -70,9 +73,13 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.output(death(scene, &object)?);
     page.text(
         "A lock that is only a bit in memory would stay taken for ever. mapio's tells who has it: whoever comes next \
-         finds him dead, has the lock, and is told. The value is the last one that was committed, never half a change.",
+         finds him dead, has the lock, and is told. The value is the last one that was committed, never half a \
+         change.",
     );
-    page.remember("what takes a load and a store is not one step, unless an atomic or a lock makes it one; and holders of locks die.");
+    page.remember(
+        "what takes a load and a store is not one step, unless an atomic or a lock makes it one; and holders of locks \
+         die.",
+    );
     Ok(())
 }
 
@@ -122,6 +129,7 @@ fn death(scene: &Scene, object: &SharedObject) -> anyhow::Result<String> {
     let before = *counter.lock()?;
     let mut holder = scene.start("holder")?;
     ensure!(holder.hear()? == "locked", "the holder has no lock");
+    let pid = holder.id();
     let refusal = counter.try_lock().err().context("the lock is free while it is held")?;
     holder.kill()?;
     let end = holder.end()?.how();
@@ -134,7 +142,7 @@ fn death(scene: &Scene, object: &SharedObject) -> anyhow::Result<String> {
     let after = *counter.lock()?;
     Ok(format!(
         "we      the counter says {before}\n\
-         holder  locks, and begins to change it\n\
+         holder  locks, as process {pid}, and begins to change it\n\
          we      try_lock(): Err: {}\n\
          holder  {end}\n\
          we      lock(): Ok, after {} us; recovered() is {recovered}\n\

@@ -51,7 +51,7 @@ fn as_text(page: &Page, style: Style, columns: usize) -> String {
     let heading = format!("{}. {}", page.number, page.title);
     let rule = "=".repeat(heading.chars().count().min(columns));
     let mut text = format!("{}\n{}\n", style.mark("1", &heading), style.mark("1", &rule));
-    for block in page.blocks.iter().filter(|block| !matches!(block, Block::Chart(..))) {
+    for block in page.blocks.iter().filter(|block| !matches!(block, Block::Chart(..) | Block::Picture(..))) {
         text.push('\n');
         match block {
             Block::Text(words) => wrapped(&mut text, words, columns, style, |line| line.to_owned()),
@@ -59,7 +59,7 @@ fn as_text(page: &Page, style: Style, columns: usize) -> String {
             Block::Output(lines) => indented(&mut text, lines, |line| style.mark("33", line)),
             Block::Table(table) => text.push_str(&table_text(table, columns)),
             // Its figures stand in a table.
-            Block::Chart(..) => {}
+            Block::Chart(..) | Block::Picture(..) => {}
             Block::Missing(reason) => {
                 wrapped(&mut text, &format!("Not here: {reason}"), columns, style, |line| style.mark("35", line));
             }
