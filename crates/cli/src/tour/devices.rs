@@ -193,12 +193,8 @@ impl Reception {
         });
         let bus = blocks::find("16550").into_iter().fold(bus, Trace::block);
         let chip = Ns16550::new(&bus, PC_CLOCK_HZ)?.with_automatic_flow();
-        let mut received = Vec::new();
-        let cost = Cost::of(|| {
-            received = receive(chip, waiting, &other_end)?;
-            Ok(())
-        })?;
-        ensure!(received.into_iter().eq(0..SENT), "what was received is not what was sent");
+        let (received, cost) = Cost::of(|| receive(chip, waiting, &other_end))?;
+        ensure!(received?.into_iter().eq(0..SENT), "what was received is not what was sent");
         Ok(Self { cost, looks: looks.load(Ordering::Relaxed), last: bus.take() })
     }
 
