@@ -130,7 +130,7 @@ impl Arguments {
                 }
             }
         }
-        report.chart(sweep_chart(&rows), SWEEP_CAPTION);
+        report.chart(sweep_chart(&rows, len), SWEEP_CAPTION);
         report.chart(processor_chart(&rows), PROCESSOR_CAPTION);
         let conclusion = conclusion(&rows, len);
         report.conclude(conclusion.clone());
@@ -333,16 +333,17 @@ const SWEEP_CAPTION: &str = "Real time over the buffer of read and write, with t
     time that they are filled and emptied; a mapped copy pays for page faults instead.";
 
 /// Time over the buffer.
-fn sweep_chart(rows: &[Row]) -> Lines {
+fn sweep_chart(rows: &[Row], len: u64) -> Lines {
     let buffers = |time: fn(&Cost) -> f64| {
         let point = |row: &Row| Some((whole(u64::try_from(row.buffer_bytes?).ok()?), time(&row.median) * 1e3));
         rows.iter().filter_map(point).collect::<Vec<_>>()
     };
     let buffer = Axis::log_of_sizes("buffer of read and write, in bytes").labels(size_label);
-    let chart = Lines::new("Time of a copy over its buffer", buffer, Axis::log("ms"))
-        .area("system time", buffers(|cost| cost.system_seconds))
-        .area("user time", buffers(|cost| cost.user_seconds))
-        .line("read and write", buffers(|cost| cost.real_seconds));
+    let chart =
+        Lines::new(format!("Time of a copy of {} over its buffer", output::bytes_text(len)), buffer, Axis::log("ms"))
+            .area("system time", buffers(|cost| cost.system_seconds))
+            .area("user time", buffers(|cost| cost.user_seconds))
+            .line("read and write", buffers(|cost| cost.real_seconds));
     let engines = rows.iter().filter(|row| row.buffer_bytes.is_none());
     engines.fold(chart, |chart, row| {
         let ms = row.median.real_seconds * 1e3;
@@ -359,7 +360,7 @@ const PROCESSOR_CAPTION: &str = "Processor time of a copy, in the kernel and in 
 /// Processor time by parts.
 fn processor_chart(rows: &[Row]) -> Bars {
     let title = "Processor time of a copy, with buffers from 4k on and by other engines";
-    let bars = Bars::stacked(title, Axis::linear("ms").labels(|ms| format!("{ms:.1}")), ["system", "user"]);
+    let bars = Bars::stacked(title, Axis::linear("ms"), ["system", "user"]);
     let shown = rows.iter().filter(|row| row.buffer_bytes.is_none_or(|bytes| bytes >= PROCESSOR_FROM_BYTES));
     shown.fold(bars, |bars, row| {
         bars.row(row.name(), vec![row.median.system_seconds * 1e3, row.median.user_seconds * 1e3])
