@@ -1,8 +1,8 @@
 //! `mapio bench access`: what one access of 8 bytes costs, by a view, by a raw pointer, and by a system call.
 //!
-//! All of them read the same file, which has no name, so that nobody can cut it short while the raw pointer, for which that would
-//! be death, is in use. Its pages are in memory and in both page tables before anything is measured: what is left is the
-//! access. In every run all ways take turns; a figure is the median over the runs.
+//! All of them read the same file, which has no name, so that nobody can cut it short while the raw pointer, for
+//! which that would be death, is in use. Its pages are in memory and in both page tables before anything is measured:
+//! what is left is the access. In every run all ways take turns; a figure is the median over the runs.
 #![expect(unsafe_code, reason = "volatile loads by a raw pointer, which views are measured against")]
 
 use std::fs::File;
@@ -37,8 +37,8 @@ const COLUMNS: &[Column] =
 
 /// Measure reading 8 bytes here and there, and one after the other: by a view, a raw pointer and pread
 ///
-/// Each in working sets of 32k to 64m, whose pages are in memory: nanoseconds an access, the median of several runs. A view
-/// answers an error where the raw pointer would kill the program, and pread(2) is a system call each time.
+/// Each in working sets of 32k to 64m, whose pages are in memory: nanoseconds an access, the median of several runs.
+/// A view answers an error where the raw pointer would kill the program, and pread(2) is a system call each time.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mapio bench access --runs 9 --html access.html")]
 pub(crate) struct Arguments {
@@ -91,7 +91,10 @@ impl Arguments {
             "A measurement is {LOADS} loads or {CALLS} calls; the ways take turns; medians of {} runs.",
             self.runs
         ));
-        report.method("The file has no name and is mapped twice, for views and for the raw pointer; its pages were touched before.");
+        report.method(
+            "The file has no name and is mapped twice, for views and for the raw pointer; its pages \
+                 were touched before.",
+        );
         report.method("Random offsets come from xorshift64; its time, and that of the loop, is in each figure.");
         report
             .begin(format!("accesses to {what}, 8 bytes each: medians of {} runs, ns an access", self.runs), COLUMNS)?;
@@ -103,17 +106,8 @@ impl Arguments {
                 rows.push(row);
             }
         }
-        for (pattern, caption) in [
-            (
-                Pattern::Random,
-                "Random accesses pay for the caches that they miss, whichever way they go; a system call costs so much besides that the caches hardly show.",
-            ),
-            (
-                Pattern::Sequential,
-                "One after the other, the processor fetches ahead, so that the working set matters little. What is left is the access itself.",
-            ),
-        ] {
-            report.chart(chart(pattern, &rows), caption);
+        for pattern in [Pattern::Random, Pattern::Sequential] {
+            report.chart(chart(pattern, &rows), pattern.caption());
         }
         let conclusion = conclusion(&rows);
         report.conclude(conclusion.clone());
@@ -197,12 +191,12 @@ impl<'a> Subject<'a> {
     fn by_raw(&self, words: Words) -> u64 {
         let (base, mut sum) = (self.raw.as_ptr(), 0u64);
         for offset in words {
-            // SAFETY: `offset` is below the working set's length, which is no more than the file's, and the mapping is no
-            // shorter than that: `new` has checked it. So the pointer stays inside of the mapping.
+            // SAFETY: `offset` is below the working set's length, which is no more than the file's, and the mapping
+            // is no shorter than that: `new` has checked it. So the pointer stays inside of the mapping.
             let word = unsafe { base.add(offset) };
-            // SAFETY: a mapping begins at a page and lives as long as `self`; `offset` is a multiple of 8 and below a length
-            // that is one, so all 8 bytes are inside of it, aligned. The file has no name and no other user, so that
-            // nobody cuts it short or writes to it.
+            // SAFETY: a mapping begins at a page and lives as long as `self`; `offset` is a multiple of 8 and below a
+            // length that is one, so all 8 bytes are inside of it, aligned. The file has no name and no other user,
+            // so that nobody cuts it short or writes to it.
             sum = sum.wrapping_add(unsafe { word.cast::<u64>().read_volatile() });
         }
         sum
@@ -278,6 +272,19 @@ impl Pattern {
             Self::Sequential => "sequential",
         }
     }
+
+    fn caption(self) -> &'static str {
+        match self {
+            Self::Random => {
+                "Random accesses pay for the caches that they miss, whichever way they go. A system call costs so much \
+                 besides that the caches hardly show."
+            }
+            Self::Sequential => {
+                "One after the other, the processor fetches ahead, so that the working set matters little. What is \
+                 left is the access itself."
+            }
+        }
+    }
 }
 
 impl Row {
@@ -316,7 +323,8 @@ fn conclusion(rows: &[Row]) -> String {
         return String::new();
     };
     format!(
-        "A view takes {least:.2} to {most:.2} of a raw pointer's time, and can't be killed by who cuts the file short.\n\
+        "A view takes {least:.2} to {most:.2} of a raw pointer's time, and can't be killed by who cuts the file \
+         short.\n\
          A system call for each access takes {:.1} times a view's time at random, and {:.1} times one after the other.",
         random.pread_ns / random.view_ns,
         sequential.pread_ns / sequential.view_ns,

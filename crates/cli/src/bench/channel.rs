@@ -1,5 +1,5 @@
-//! `mapio bench channel`: how long a message takes to another process and back, by a channel in shared memory, by a pipe
-//! and by a socket.
+//! `mapio bench channel`: how long a message takes to another process and back, by a channel in shared memory, by a
+//! pipe and by a socket.
 //!
 //! The other process is this program again, called with `--echo`, which sends everything back. Each round trip is timed
 //! by itself, since what matters to who waits is not the middle alone but also the worst of a thousand.
@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use clap::Args;
+use clap::builder::TypedValueParser;
 use mapio_chart::{Axis, Lines};
 use mapio_shared::SharedObject;
 use mapio_shared::channel::{Channel, ChannelOptions, Receiver, Sender, Wait};
@@ -35,14 +36,14 @@ const COLUMNS: &[Column] =
 
 /// Measure round trips between two processes: by a channel, a pipe and a socket
 ///
-/// For each way: how long half of the round trips take at most, and 90, 99 and 99.9 of a hundred, and the longest. A channel waits
-/// by spinning, which keeps a processor busy on either side; by sleeping in the kernel; or by one after the other, as
-/// channels do if nothing is said.
+/// For each way: how long half of the round trips take at most, and 90, 99 and 99.9 of a hundred, and the longest. A
+/// channel waits by spinning, which keeps a processor busy on either side; by sleeping in the kernel; or by one after
+/// the other, as channels do if nothing is said.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mapio bench channel --message-len 1k --html latency.html")]
 pub(crate) struct Arguments {
     /// Round trips in a run, besides a tenth more to warm up
-    #[arg(long, value_name = "N", default_value = "20000", value_parser = clap::value_parser!(u32).range(10..=10_000_000))]
+    #[arg(long, value_name = "N", default_value = "20000", value_parser = round_trips())]
     round_trips: u32,
     /// Of each message: 8 bytes to 1m
     #[arg(long, value_name = "BYTES", default_value = "64", value_parser = message_len)]
@@ -50,7 +51,7 @@ pub(crate) struct Arguments {
     /// Runs of each, each with a new process; their round trips count together
     #[arg(long, value_name = "N", default_value = "3", value_parser = clap::value_parser!(u16).range(1..=1000))]
     runs: u16,
-    /// Be the other process: send everything back that comes by the channels of this name, or, for '-', by standard input
+    /// Be the other process: send back what comes by the channels of this name, or, for '-', by standard input
     #[arg(long, value_name = "NAME", hide = true)]
     echo: Option<String>,
     #[command(flatten)]
@@ -152,11 +153,7 @@ impl Arguments {
             report.row(row.cells())?;
             rows.push(row);
         }
-        report.chart(
-            chart(&rows),
-            "How long so many of a hundred round trips take at most: a line that stays low to the right is one to rely on. Who spins sees a \
-             message as soon as the processors pass it on, unless another program has his processor; who sleeps is woken by the kernel first.",
-        );
+        report.chart(chart(&rows), CAPTION);
         let conclusion = conclusion(&rows);
         report.conclude(conclusion.clone());
         report.end(&Figures { runs: self.runs, message_bytes: self.message_len, rows, refused, conclusion })?;
@@ -362,6 +359,10 @@ fn percentile(sorted: &[u64], percent: f64) -> u64 {
     sorted.get(index).or(sorted.last()).copied().unwrap_or(0)
 }
 
+const CAPTION: &str = "How long so many of a hundred round trips take at most: a line that stays low to the right is \
+    one to rely on. Who spins sees a message as soon as the processors pass it on, unless another program has his \
+    processor; who sleeps is woken by the kernel first.";
+
 /// Percentiles as curves. The axis gives each further nine as much room as the one before.
 fn chart(rows: &[Row]) -> Lines {
     let share = Axis::log("of the round trips").labels(|of| format!("{} %", 100.0 - 100.0 / of));
@@ -385,7 +386,8 @@ fn conclusion(rows: &[Row]) -> String {
     let fastest = find(Way::Channel(Wait::Spin)).unwrap_or(usual);
     let times = |pipe: u64, channel: u64| whole(pipe) / whole(channel.max(1));
     format!(
-        "Half of the round trips by a channel take {:.2} us at most, spinning, and by a pipe {:.2} us: {:.1} times as long.\n\
+        "Half of the round trips by a channel take {:.2} us at most, spinning, and by a pipe {:.2} us: {:.1} \
+         times as long.\n\
          Of a thousand, the slowest takes {:.2} us by the channel and {:.2} us by the pipe.",
         whole(fastest.p50_ns) / 1e3,
         whole(pipe.p50_ns) / 1e3,
@@ -393,6 +395,11 @@ fn conclusion(rows: &[Row]) -> String {
         whole(fastest.p99_9_ns) / 1e3,
         whole(pipe.p99_9_ns) / 1e3,
     )
+}
+
+/// As many as show a percentile, and no more than fit into memory.
+fn round_trips() -> impl TypedValueParser<Value = u32> {
+    clap::value_parser!(u32).range(10..=10_000_000)
 }
 
 /// Reads the length of a message.

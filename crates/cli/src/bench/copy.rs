@@ -233,8 +233,8 @@ impl Bench<'_> {
         let left = residency.resident_pages();
         anyhow::ensure!(
             left == 0,
-            "'{name}' can't be measured cold: {left} of its {} pages stay in the page cache, because somebody uses them, or \
-             because the file is somebody else's and the kernel does not tell",
+            "'{name}' can't be measured cold: {left} of its {} pages stay in the page cache, because somebody uses \
+             them, or because the file is somebody else's and the kernel does not tell",
             residency.pages().len()
         );
         Ok(())
@@ -328,9 +328,9 @@ impl Row {
     }
 }
 
-const SWEEP_CAPTION: &str = "Real time over the buffer of read and write, with the processor time in the kernel and in the program below it, \
-    and the other engines as lines across; both axes are logarithmic. Small buffers pay for system calls, one for each \
-    time that they are filled and emptied; a mapped copy pays for page faults instead.";
+const SWEEP_CAPTION: &str = "Real time over the buffer of read and write, with the processor time in the kernel and in the \
+    program below it, and the other engines as lines across; both axes are logarithmic. Small buffers pay for system \
+    calls, one for each time that they are filled and emptied; a mapped copy pays for page faults instead.";
 
 /// Time over the buffer.
 fn sweep_chart(rows: &[Row], len: u64) -> Lines {
@@ -354,8 +354,9 @@ fn sweep_chart(rows: &[Row], len: u64) -> Lines {
 /// Buffers below this many bytes take so long that beside them nothing else would show.
 const PROCESSOR_FROM_BYTES: usize = 4 << 10;
 
-const PROCESSOR_CAPTION: &str = "Processor time of a copy, in the kernel and in the program, on a linear axis. The kernel moves the bytes of read \
-    and write; the program itself moves those of a mapped copy, while the kernel sees to the page faults.";
+const PROCESSOR_CAPTION: &str = "Processor time of a copy, in the kernel and in the program, on a linear axis. The kernel \
+    moves the bytes of read and write; the program itself moves those of a mapped copy, while the kernel sees to the \
+    page faults.";
 
 /// Processor time by parts.
 fn processor_chart(rows: &[Row]) -> Bars {
@@ -384,8 +385,8 @@ fn conclusion(rows: &[Row], len: u64) -> String {
     format!(
         "System calls are what small buffers pay for: {} bytes take {calls:.0} calls of about {:.0} ns, and are {} {}; \
          from {} on a larger buffer gains less than a tenth.\n\
-         Page faults are what the mapped copy pays for: {faults:.0} of them, about {:.0} ns each with all that they do; \
-         it makes {:.0} calls, and is {} {} bytes and {} {}, the best buffer.",
+         Page faults are what the mapped copy pays for: {faults:.0} of them, about {:.0} ns each with all that they \
+         do; it makes {:.0} calls, and is {} {} bytes and {} {}, the best buffer.",
         smallest.name(),
         time(smallest) * 1e9 / calls,
         ratio(time(smallest), time(best)),

@@ -1,7 +1,7 @@
 //! `mapio bench serial`: waiting for a serial port by asking it again and again, and by its interrupt.
 //!
-//! The port is a simulated 16550, whose bytes take the time that they take on a line, so that any machine can measure it.
-//! What costs processor time is the driver and the model of the device alike, in one thread of this process.
+//! The port is a simulated 16550, whose bytes take the time that they take on a line, so that any machine can measure
+//! it. What costs processor time is the driver and the model of the device alike, in one thread of this process.
 
 use std::time::{Duration, Instant};
 
@@ -131,7 +131,10 @@ impl Arguments {
             "The line is busy for about 1/{MEASUREMENTS_IN_A_SECOND} s in a measurement; medians of {} runs.",
             self.runs
         ));
-        report.method("Processor time is that of the one thread that has driver and device; waiting for an interrupt sleeps in poll(2).");
+        report.method(
+            "Processor time is that of the one thread that has driver and device; waiting for an \
+                 interrupt sleeps in poll(2).",
+        );
         report.method(format!(
             "A FIFO interrupts with {TRIGGER} bytes, or when nothing has come for the time of 4; for each byte, with 1."
         ));
@@ -154,14 +157,11 @@ impl Arguments {
                 }
             }
         }
-        report.chart(
-            chart(&rows, "Processor time while a serial port receives", Axis::linear("% of a processor"), |row| Some(100.0 * row.processor_share)),
-            "Polling takes all of a processor that other programs leave to it, whatever the line carries. Interrupts take as much as there are bytes, and fewer interrupts than bytes take less.",
-        );
-        report.chart(
-            chart(&rows, "How late a byte is that comes by itself", Axis::log("us after its last bit"), |row| row.late_us),
-            "Who polls has a byte at once; an interrupt wakes a thread first. A FIFO that waits for more bytes makes a single one late by the time of about 4 bytes more.",
-        );
+        let share = |row: &Row| Some(100.0 * row.processor_share);
+        let title = "Processor time while a serial port receives";
+        report.chart(chart(&rows, title, Axis::linear("% of a processor"), share), PROCESSOR_CAPTION);
+        let title = "How late a byte is that comes by itself";
+        report.chart(chart(&rows, title, Axis::log("us after its last bit"), |row| row.late_us), LATE_CAPTION);
         let conclusion = conclusion(&rows);
         report.conclude(conclusion.clone());
         report.end(&Figures { runs: self.runs, rows, conclusion })?;
@@ -273,6 +273,13 @@ impl Row {
     }
 }
 
+const PROCESSOR_CAPTION: &str = "Polling takes all of a processor that other programs leave to it, whatever the line \
+    carries. Interrupts take as much as there are bytes, and fewer interrupts than bytes take less.";
+
+const LATE_CAPTION: &str = "Who polls has a byte at once; an interrupt wakes a thread first. A FIFO that waits \
+                 for more \
+    bytes makes a single one late by the time of about 4 bytes more.";
+
 /// A figure of receiving over the speed, a line for each way to wait.
 fn chart(rows: &[Row], title: &str, axis: Axis, figure: fn(&Row) -> Option<f64>) -> Lines {
     let speed = Axis::log("baud");
@@ -294,8 +301,10 @@ fn conclusion(rows: &[Row]) -> String {
     };
     let late = |row: &Row| row.late_us.unwrap_or(0.0);
     format!(
-        "Receiving at 115200 baud, polling takes {:.0} % of a processor, interrupts take {:.1} %, and one for each byte {:.1} %.\n\
-         A single byte is {:.0} us late by polling, {:.0} us by an interrupt for each byte, and {:.0} us where the FIFO waits for more.",
+        "Receiving at 115200 baud, polling takes {:.0} % of a processor, interrupts take {:.1} %, and one for \
+         each byte {:.1} %.\n\
+         A single byte is {:.0} us late by polling, {:.0} us by an interrupt for each byte, and {:.0} us where \
+                 the FIFO waits for more.",
         100.0 * polling.processor_share,
         100.0 * interrupt.processor_share,
         100.0 * each.processor_share,
