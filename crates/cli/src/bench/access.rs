@@ -93,7 +93,7 @@ impl Arguments {
         ));
         report.method(
             "The file has no name and is mapped twice, for views and for the raw pointer; its pages \
-                 were touched before.",
+             were touched before.",
         );
         report.method("Random offsets come from xorshift64; its time, and that of the loop, is in each figure.");
         report

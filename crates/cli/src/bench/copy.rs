@@ -328,9 +328,9 @@ impl Row {
     }
 }
 
-const SWEEP_CAPTION: &str = "Real time over the buffer of read and write, with the processor time in the kernel and in the \
-    program below it, and the other engines as lines across; both axes are logarithmic. Small buffers pay for system \
-    calls, one for each time that they are filled and emptied; a mapped copy pays for page faults instead.";
+const SWEEP_CAPTION: &str = "Real time over the buffer of read and write, with the processor time in the kernel and in \
+    the program below it, and the other engines as lines across; both axes are logarithmic. Small buffers pay for \
+    system calls, one for each time that they are filled and emptied; a mapped copy pays for page faults instead.";
 
 /// Time over the buffer.
 fn sweep_chart(rows: &[Row], len: u64) -> Lines {
@@ -354,9 +354,9 @@ fn sweep_chart(rows: &[Row], len: u64) -> Lines {
 /// Buffers below this many bytes take so long that beside them nothing else would show.
 const PROCESSOR_FROM_BYTES: usize = 4 << 10;
 
-const PROCESSOR_CAPTION: &str = "Processor time of a copy, in the kernel and in the program, on a linear axis. The kernel \
-    moves the bytes of read and write; the program itself moves those of a mapped copy, while the kernel sees to the \
-    page faults.";
+const PROCESSOR_CAPTION: &str = "Processor time of a copy, in the kernel and in the program, on a linear axis. The \
+    kernel moves the bytes of read and write; the program itself moves those of a mapped copy, while the kernel sees to \
+    the page faults.";
 
 /// Processor time by parts.
 fn processor_chart(rows: &[Row]) -> Bars {

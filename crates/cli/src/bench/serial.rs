@@ -133,7 +133,7 @@ impl Arguments {
         ));
         report.method(
             "Processor time is that of the one thread that has driver and device; waiting for an \
-                 interrupt sleeps in poll(2).",
+             interrupt sleeps in poll(2).",
         );
         report.method(format!(
             "A FIFO interrupts with {TRIGGER} bytes, or when nothing has come for the time of 4; for each byte, with 1."
@@ -276,8 +276,7 @@ impl Row {
 const PROCESSOR_CAPTION: &str = "Polling takes all of a processor that other programs leave to it, whatever the line \
     carries. Interrupts take as much as there are bytes, and fewer interrupts than bytes take less.";
 
-const LATE_CAPTION: &str = "Who polls has a byte at once; an interrupt wakes a thread first. A FIFO that waits \
-                 for more \
+const LATE_CAPTION: &str = "Who polls has a byte at once; an interrupt wakes a thread first. A FIFO that waits for more \
     bytes makes a single one late by the time of about 4 bytes more.";
 
 /// A figure of receiving over the speed, a line for each way to wait.
@@ -304,7 +303,7 @@ fn conclusion(rows: &[Row]) -> String {
         "Receiving at 115200 baud, polling takes {:.0} % of a processor, interrupts take {:.1} %, and one for \
          each byte {:.1} %.\n\
          A single byte is {:.0} us late by polling, {:.0} us by an interrupt for each byte, and {:.0} us where \
-                 the FIFO waits for more.",
+         the FIFO waits for more.",
         100.0 * polling.processor_share,
         100.0 * interrupt.processor_share,
         100.0 * each.processor_share,
