@@ -82,15 +82,24 @@ impl Axis {
         let (least, most) = (self.forth(range.least), self.forth(range.most));
         // Of whole steps here: of numbers, or of powers.
         let step = match self.scale {
-            Scale::Linear => round_step((most - least) / f64::from(LABELS_AT_MOST - 3)),
+            Scale::Linear => round_step((most - least) / f64::from(LABELS_AT_MOST - 2)),
             Scale::Log { .. } => ((most - least) / f64::from(LABELS_AT_MOST)).ceil().max(1.0),
         };
-        let first = (least / step - 1e-9).ceil();
-        (0..=LABELS_AT_MOST + 2)
+        // One before the range: the labels between powers may lie in it.
+        let first = (least / step - 1e-9).ceil() - 1.0;
+        (0..=LABELS_AT_MOST + 3)
             .map(|index| (first + f64::from(index)) * step)
             .take_while(|at| *at <= most + 1e-9 * step)
-            .map(|at| self.back(at))
+            .flat_map(|at| self.steps_from(at, most - least))
+            .filter(|tick| (range.least..=range.most * (1.0 + 1e-9)).contains(tick))
             .collect()
+    }
+
+    /// The value of a power, and those up to the next one that also get a label where there are few powers.
+    fn steps_from(&self, at: f64, powers: f64) -> Vec<f64> {
+        let steps: &[f64] =
+            if self.scale == (Scale::Log { base: 10 }) && powers < 3.0 { &[1.0, 2.0, 5.0] } else { &[1.0] };
+        steps.iter().map(|step| self.back(at) * step).collect()
     }
 
     /// To where equal steps are equally long.
@@ -163,6 +172,9 @@ mod tests {
         let way = |a: f64, b: f64| axis.place(b, range) - axis.place(a, range);
         assert!((way(10.0, 100.0) - way(1000.0, 10_000.0)).abs() < 1e-9);
         assert_eq!(axis.place(0.0, range), 0.0, "at the low end");
+        let range = axis.range([30.0, 400.0].into_iter());
+        let near: Vec<f64> = axis.ticks(range).into_iter().map(f64::round).collect();
+        assert_eq!(near, [50.0, 100.0, 200.0, 500.0], "few powers have others between them");
         assert!(Axis::log("x").ticks(axis.range([1e-9, 1e15].into_iter())).len() <= 13);
     }
 

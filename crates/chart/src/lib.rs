@@ -1,9 +1,9 @@
 //! Charts and pages that show what was measured.
 //!
-//! A [`Chart`] is [`Lines`] or [`Bars`]; [`svg`] and [`png()`] draw several of them below each other into one picture. A [`Page`]
-//! is text, tables and charts in one HTML file. Whatever is made stands alone: it names no other file, runs no script,
-//! brings the font that it was measured with or does without, and reads well on a light screen and on a dark one.
-//! [`Target`] is a file that gets such a text or picture, whole or not at all.
+//! A [`Chart`] is [`Lines`] or [`Bars`]; [`svg`] and [`png()`] draw several of them below each other into one
+//! picture. A [`Page`] is text, tables and charts in one HTML file. Whatever is made stands alone: it names no other
+//! file, runs no script, brings the font that it was measured with or does without, and reads well on a light screen
+//! and on a dark one. [`Target`] is a file that gets such a text or picture, whole or not at all.
 //!
 //! ```
 //! use mapio_chart::{Axis, Lines, Page};

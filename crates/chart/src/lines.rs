@@ -19,6 +19,8 @@ use crate::shape::{Anchor, Point, Shape, TEXT_SIZE, TITLE_SIZE, legend, spread, 
 const PLOT_HEIGHT: f64 = 360.0;
 /// From one name on the right to the next, in pixels.
 const NAME_HEIGHT: f64 = 18.0;
+/// Points of a line that are marked, at most: more of them make it a string of beads.
+const DOTS_AT_MOST: usize = 24;
 /// From a line's end to its name, in pixels.
 const LEADER: f64 = 22.0;
 
@@ -103,7 +105,7 @@ impl Lines {
         let mut ends = Vec::new();
         for (series, color) in colored().filter(|(series, _)| series.kind != Kind::Area) {
             let points = frame.points(series);
-            if series.kind == Kind::Line {
+            if series.kind == Kind::Line && points.len() <= DOTS_AT_MOST {
                 shapes.extend(points.iter().map(|&at| Shape::Dot { at, radius: 3.5, color }));
             }
             ends.extend(points.last().map(|&end| (end, series.name.as_str(), color)));

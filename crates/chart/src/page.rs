@@ -6,7 +6,8 @@ use crate::palette;
 
 /// A page: text, tables and charts below each other, in one file that names no other and runs no script.
 ///
-/// Every text is escaped: what looks like HTML is shown as it was given. A page follows the screen in being light or dark.
+/// Every text is escaped: what looks like HTML is shown as it was given. A page follows the screen in being light or
+/// dark.
 #[derive(Debug, Clone)]
 pub struct Page {
     title: String,
@@ -69,7 +70,8 @@ impl Page {
         ))
     }
 
-    /// Adds a picture that [`svg`](crate::svg) has drawn, and what there is to say of it. The picture is taken as it is.
+    /// Adds a picture that [`svg`](crate::svg) has drawn, and what there is to say of it. The picture is taken as it
+    /// is.
     pub fn chart(&mut self, svg: &str, caption: &str) -> &mut Self {
         self.add(format_args!("<figure>\n{svg}\n<figcaption>{}</figcaption>\n</figure>\n", escaped(caption)))
     }

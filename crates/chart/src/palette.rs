@@ -1,7 +1,7 @@
 //! The colours, each for a light screen and for a dark one.
 //!
-//! Pictures are drawn in those for light. A style sheet inside of an SVG exchanges them where the screen is dark; that a colour
-//! has one use alone makes it possible.
+//! Pictures are drawn in those for light. A style sheet inside of an SVG exchanges them where the screen is dark;
+//! that a colour has one use alone makes it possible.
 
 use std::fmt::Write;
 

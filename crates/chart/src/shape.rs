@@ -4,8 +4,8 @@ use plotters::style::{FontFamily, IntoFont};
 
 use crate::palette::Color;
 
-/// The font of all texts. Pictures are laid out by the first, which is built in; who has an SVG and not the font takes the
-/// second, which is as wide, or any.
+/// The font of all texts. Pictures are laid out by the first, which is built in; who has an SVG and not the font
+/// takes the second, which is as wide, or any.
 pub(crate) const FONT: &str = "DejaVu Sans, Verdana, sans-serif";
 /// Of titles, and of all else, in pixels from one line to the next: letters are a fifth smaller.
 pub(crate) const TITLE_SIZE: f64 = 21.0;
@@ -91,8 +91,8 @@ pub(crate) fn legend<'a>(
     (shapes, height)
 }
 
-/// Moves heights apart, from the top down, so that there are `apart` pixels between them and none is below `lowest`: down
-/// first, then up again.
+/// Moves heights apart, from the top down, so that there are `apart` pixels between them and none is below `lowest`:
+/// down first, then up again.
 pub(crate) fn spread(mut heights: Vec<f64>, apart: f64, lowest: f64) -> Vec<f64> {
     for index in 1..heights.len() {
         heights[index] = heights[index].max(heights[index - 1] + apart);

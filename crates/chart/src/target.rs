@@ -24,8 +24,8 @@ impl Target {
     /// Looks whether a file can be written at this path, and leaves all as it is.
     ///
     /// # Errors
-    /// `NotAFile` for what must not be replaced: a folder, a device. `Writing` with the system's reason if no file can be
-    /// made in the folder.
+    /// `NotAFile` for what must not be replaced: a folder, a device. `Writing` with the system's reason if no file
+    /// can be made in the folder.
     pub fn new(path: &Path) -> Result<Self, Error> {
         let behind = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
         if behind.metadata().is_ok_and(|metadata| !metadata.is_file()) {

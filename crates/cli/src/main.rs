@@ -7,7 +7,7 @@
 //!
 //! Called by the name `cp`, through a link, it is cp and nothing else.
 
-mod bench_copy;
+mod bench;
 mod channel;
 mod compare;
 mod copy;
@@ -67,12 +67,7 @@ enum Command {
     Tour(tour::Arguments),
     /// Measure ways of doing I/O beside each other
     #[command(subcommand)]
-    Bench(Bench),
-}
-
-#[derive(Debug, Subcommand)]
-enum Bench {
-    Copy(bench_copy::Arguments),
+    Bench(bench::Command),
 }
 
 fn main() -> ExitCode {
@@ -93,7 +88,7 @@ fn main() -> ExitCode {
         Command::Log(command) => command.run(),
         Command::Device(arguments) => arguments.run(),
         Command::Tour(arguments) => arguments.run(),
-        Command::Bench(Bench::Copy(arguments)) => arguments.run(),
+        Command::Bench(command) => command.run(),
     };
     match answer {
         Ok(Answer::Yes) => ExitCode::SUCCESS,

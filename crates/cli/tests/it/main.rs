@@ -1,5 +1,6 @@
 //! The command, run as a user runs it.
 
+mod bench;
 mod channel;
 mod commands;
 // Signals, terminals, links, permission bits.
