@@ -2,9 +2,7 @@
 
 use std::ops::Range;
 
-use anyhow::Context;
 use mapio_map::{Advice, MapOptions, View};
-use rustix::fs::statfs;
 
 use super::Step;
 use super::measure::Cost;
@@ -16,8 +14,6 @@ const SOURCE: &str = include_str!("paging.rs");
 
 /// Pages to a line of the picture.
 const LINE_PAGES: usize = 64;
-/// `f_type` of tmpfs (linux/magic.h).
-const TMPFS: u64 = 0x0102_1994;
 
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let page_bytes = mapio_map::page_bytes();
@@ -28,16 +24,16 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     ));
     page.code(SOURCE, "touch")?;
     page.code(SOURCE, "picture")?;
-    let file_system = statfs(scene.file()).context("asking for the file system")?;
-    if u64::try_from(file_system.f_type) == Ok(TMPFS) {
-        page.missing(
-            "the folder for temporary files is on tmpfs, whose files are never out of memory; TMPDIR names another one",
-        );
-        return Ok(());
-    }
     let mapping = MapOptions::read_only().open(scene.file())?;
     let view = mapping.view();
     let (all, middle) = (0..view.len() / page_bytes, view.len() / page_bytes / 2);
+    view.evict()?;
+    if view.residency()?.resident_pages() > 0 {
+        page.missing(
+            "this file system keeps its files in memory, as tmpfs does: TMPDIR may name a folder on another one",
+        );
+        return Ok(());
+    }
     let mut rows = Vec::new();
     let mut look = |what: &str, cost: Cost| -> anyhow::Result<String> {
         let (major, minor) = (cost.used.major_faults, cost.used.minor_faults);
@@ -47,20 +43,21 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     };
     let mut pictures = look("dropped from memory", Cost::of_success(|| Ok(view.evict()?))?)?;
     pictures += &look("a byte of the middle page", Cost::of_success(|| touch(view, middle..middle + 1))?)?;
-    pictures += &look("a byte of each page", Cost::of_success(|| touch(view, all.clone()))?)?;
+    look("a byte of each page", Cost::of_success(|| touch(view, all.clone()))?)?;
     look("the same again", Cost::of_success(|| touch(view, all.clone()))?)?;
     let other = MapOptions::read_only().open(scene.file())?;
     look("the same in another mapping", Cost::of_success(|| touch(other.view(), all))?)?;
     drop(other);
     view.evict()?;
     view.advise(Advice::Random)?;
-    look("dropped, a byte by MADV_RANDOM", Cost::of_success(|| touch(view, middle..middle + 1))?)?;
+    let alone = Cost::of_success(|| touch(view, middle..middle + 1))?;
+    pictures += &look("dropped, a byte by MADV_RANDOM", alone)?;
     page.output(pictures);
     page.table(["touched", "major faults", "minor faults", "in memory"], rows);
     page.text(
         "A major fault waits for the disk; a minor one finds the page in memory and only enters it into the page table. The \
-         kernel expects that who touches a page wants its neighbours: it reads more than was asked for (read-ahead), and \
-         enters some of what is in memory at one fault (fault-around), so that there are fewer faults than pages. What is \
+         kernel expects that who touches a page wants its neighbours: it reads more than was asked for (read-ahead, how far \
+         depends on the disk), and enters some of what is in memory at one fault (fault-around), so that there are fewer faults than pages. What is \
          entered costs nothing more; another mapping has a page table of its own to fill, but no disk to wait for. \
          `MADV_RANDOM` says that the neighbours are not wanted.",
     );

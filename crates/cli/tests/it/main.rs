@@ -26,7 +26,6 @@ mod shared;
 mod support;
 // Signals, /proc, devices.
 #[cfg(not(windows))]
-#[path = "tour/sharing.rs"]
-mod tour_sharing;
+mod tour;
 #[cfg(windows)]
 mod windows;

@@ -1,55 +1,20 @@
 //! The steps of the tour on sharing and on devices: what they say is what is to be seen there.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 use std::thread;
 
 use mapio_testkit::{runner, skip};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Folder, MAPIO, mapio, started};
+use super::{as_nobody, row, shown, shown_whole, tour_of};
+use crate::support::{Folder, started};
 
-/// The numbers and titles of the steps.
-const ONE_PAGE: (u32, &str) = (8, "Two processes, one page");
-const RACE: (u32, &str) = (9, "A race, a lock, and the death of its holder");
-const NAMES: (u32, &str) = (10, "Memory with a name");
-const DEVICES: (u32, &str) = (11, "A screen and a serial port at addresses");
-
-/// What a step prints, run by itself; it leaves nothing behind. `None` where its processes can't be started.
-fn shown(test: &str, step: (u32, &str)) -> Option<String> {
-    if runner().is_some() {
-        skip(test, "the processes of a step need a runner here");
-        return None;
-    }
-    let folder = Folder::new();
-    let output = tour(step.0, folder.root()).output().expect("it runs");
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(output.stderr.is_empty(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(text.starts_with(&format!("{}. {}\n", step.0, step.1)), "{text}");
-    assert!(text.contains("\nRemember: "), "{text}");
-    assert!(!text.contains("\nNot here: ") || step == ONE_PAGE, "{text}");
-    assert!(text.lines().all(|line| line.chars().count() <= 80 && !line.contains('\x1b')), "{text}");
-    assert_eq!(folder.names(), [""; 0], "{test}");
-    Some(text)
-}
-
-/// The command that runs a step, which makes its files here.
-fn tour(number: u32, place: &Path) -> Command {
-    let mut command = mapio(&["tour", "--step", &number.to_string()]);
-    command.env("TMPDIR", place);
-    command
-}
-
-/// The cells of the row that begins with this, which is its first cell.
-fn row(text: &str, first: &str) -> Vec<String> {
-    let start = format!("    {first}  ");
-    let line = text.lines().find(|line| line.starts_with(&start)).unwrap_or_else(|| panic!("no row '{first}': {text}"));
-    let cells = line[start.len()..].split("  ").map(str::trim).filter(|cell| !cell.is_empty());
-    cells.map(str::to_owned).collect()
-}
+/// The numbers of the steps.
+const ONE_PAGE: usize = 8;
+const RACE: usize = 9;
+const NAMES: usize = 10;
+const DEVICES: usize = 11;
 
 #[test]
 fn a_shared_store_is_seen_and_a_private_one_is_not() {
@@ -90,32 +55,18 @@ fn a_user_without_rights_is_told_what_he_may_not_see() {
     if runner().is_some() {
         return skip(TEST, "the processes of a step need a runner here");
     }
-    if !rustix::process::geteuid().is_root() {
-        return skip(TEST, "only root can become another user");
-    }
-    // A program and a place that he can get to.
-    let folder = Folder::new();
-    let (program, place) = (folder.path("mapio"), folder.path("place"));
-    fs::copy(MAPIO, &program).expect("room");
-    fs::create_dir(&place).expect("room");
-    for (path, mode) in [(folder.root(), 0o755), (&place, 0o777)] {
-        fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("our own folder");
-    }
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(&program);
-    command.args(["tour", "--step", &ONE_PAGE.0.to_string()]).env("TMPDIR", &place);
-    let output = command.output().expect("setpriv");
+    let Some((output, left)) = as_nobody(TEST, &["tour", "--step", &ONE_PAGE.to_string()]) else { return };
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert_eq!(output.status.code(), Some(0), "{text} {}", String::from_utf8_lossy(&output.stderr));
     check_one_page(&text);
     assert_eq!(row(&text, "C has stored")[4], "?");
     assert!(text.contains("\nNot here: the numbers of the frames: only root may see them"), "{text}");
-    assert_eq!(fs::read_dir(&place).expect("a folder").count(), 0);
+    assert_eq!(left, [""; 0]);
 }
 
 #[test]
 fn counts_are_lost_by_careless_processes_alone() {
-    let Some(text) = shown("counts_are_lost_by_careless_processes_alone", RACE) else { return };
+    let Some(text) = shown_whole("counts_are_lost_by_careless_processes_alone", RACE) else { return };
     let figures = |way: &str| -> Vec<u64> {
         let cells = row(&text, way);
         let figures = cells.iter().take(3).map(|cell| cell.split(' ').next().and_then(|figure| figure.parse().ok()));
@@ -151,7 +102,7 @@ fn a_race_that_is_interrupted_leaves_neither_files_nor_processes() {
         return skip(TEST, "the processes of a step need a runner here");
     }
     let folder = Folder::new();
-    let mut child = started(&mut tour(RACE.0, folder.root()));
+    let mut child = started(&mut tour_of(RACE, folder.root()));
     // Its parts are there, and count.
     while parts_in(folder.root()) < 2 {
         assert!(child.try_wait().expect("a child").is_none(), "it has ended before it was interrupted");
@@ -177,7 +128,7 @@ fn parts_in(place: &Path) -> usize {
 
 #[test]
 fn an_object_outlives_its_users_and_then_its_name() {
-    let Some(text) = shown("an_object_outlives_its_users_and_then_its_name", NAMES) else { return };
+    let Some(text) = shown_whole("an_object_outlives_its_users_and_then_its_name", NAMES) else { return };
     let start = text.lines().position(|line| line.starts_with("    step    who")).expect("the table of what happened");
     let told: Vec<_> = text.lines().skip(start + 1).take(8).collect();
     let expected = [
@@ -206,7 +157,7 @@ fn an_object_outlives_its_users_and_then_its_name() {
 
 #[test]
 fn a_store_is_seen_on_the_screen_and_interrupts_save_looks() {
-    let Some(text) = shown("a_store_is_seen_on_the_screen_and_interrupts_save_looks", DEVICES) else { return };
+    let Some(text) = shown_whole("a_store_is_seen_on_the_screen_and_interrupts_save_looks", DEVICES) else { return };
     assert!(text.contains("\n    |  A was one store, of 0x1e41            |\n"), "{text}");
     // The last byte that was sent.
     assert!(text.contains("  read offset 0, RBR: 0xbf\n"), "{text}");
