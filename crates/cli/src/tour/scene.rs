@@ -5,10 +5,10 @@ use std::env;
 use std::fmt;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
-use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use anyhow::Context;
@@ -26,7 +26,7 @@ pub(super) const FILE_BYTES: usize = 2 << 20;
 pub(super) struct Scene {
     folder: PathBuf,
     /// What is to be removed at the end; of a part nothing is.
-    traces: Option<Arc<Traces>>,
+    traces: Option<Arc<Mutex<Traces>>>,
 }
 
 impl Scene {
@@ -35,11 +35,8 @@ impl Scene {
     /// The folder is made in `TMPDIR`; if that is not set, in /var/tmp, which is on a disk more often than /tmp is.
     pub(super) fn make() -> anyhow::Result<Self> {
         let interrupt = Interrupt::catch_all().context("catching signals")?;
-        let place = env::var_os("TMPDIR").map_or_else(|| PathBuf::from("/var/tmp"), PathBuf::from);
-        let place = if place.is_dir() { place } else { env::temp_dir() };
-        let made = tempfile::Builder::new().prefix("mapio-tour-").tempdir_in(&place);
-        let folder = made.with_context(|| format!("making a folder in '{}'", place.display()))?.keep();
-        let traces = Arc::new(Traces { paths: Mutex::new(vec![folder.clone()]), objects: Mutex::default() });
+        let folder = new_folder()?;
+        let traces = Arc::new(Mutex::new(Traces { folder: folder.clone(), objects: Vec::new() }));
         let scene = Self { folder, traces: Some(Arc::clone(&traces)) };
         thread::Builder::new().spawn(move || end_when(&interrupt, &traces)).context("waiting for signals")?;
         // No two pages of it are the same, nor what a file system could compress away.
@@ -68,7 +65,7 @@ impl Scene {
         let folder = self.folder.file_name().unwrap_or_default().to_string_lossy();
         let name = format!("{folder}-{word}");
         if let Some(traces) = &self.traces {
-            lock(&traces.objects).push(name.clone());
+            lock(traces).objects.push(name.clone());
         }
         name
     }
@@ -76,7 +73,7 @@ impl Scene {
     /// Does something that no signal interrupts half-way: the program ends behind it.
     pub(super) fn undisturbed<T>(&self, operation: impl FnOnce() -> T) -> T {
         // Who ends the program needs this, to remove the traces.
-        let _held = self.traces.as_ref().map(|traces| lock(&traces.paths));
+        let _held = self.traces.as_deref().map(lock);
         operation()
     }
 
@@ -94,7 +91,8 @@ impl Scene {
     pub(super) fn start(&self, part: &str) -> anyhow::Result<Actor> {
         let program = env::current_exe().context("looking for this program")?;
         let mut command = Command::new(program);
-        command.args(["tour", "--part", part]).arg(&self.folder);
+        // In a group of its own Ctrl-C does not reach it, but the tour alone.
+        command.args(["tour", "--part", part]).arg(&self.folder).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| format!("starting the part '{part}'"))?;
         let output = child.stdout.take().context("a part without its output")?;
@@ -105,9 +103,28 @@ impl Scene {
 impl Drop for Scene {
     fn drop(&mut self) {
         if let Some(traces) = &self.traces {
-            traces.remove();
+            lock(traces).remove();
         }
     }
+}
+
+/// Makes the folder, in the first place that takes it.
+fn new_folder() -> anyhow::Result<PathBuf> {
+    let asked = env::var_os("TMPDIR").filter(|place| !place.is_empty()).map(PathBuf::from);
+    let places = asked.map_or_else(|| vec![PathBuf::from("/var/tmp"), PathBuf::from("/tmp")], |place| vec![place]);
+    let mut refusal = anyhow::anyhow!("no place for a folder");
+    for place in places {
+        match tempfile::Builder::new().prefix("mapio-tour-").tempdir_in(&place) {
+            Ok(folder) => return Ok(folder.keep()),
+            Err(error) => {
+                // Its words go on with the name that was tried.
+                let reason = error.to_string();
+                let reason = reason.split(" (os error ").next().unwrap_or_default();
+                refusal = anyhow::anyhow!("tour: making a folder in '{}': {reason}", place.display());
+            }
+        }
+    }
+    Err(refusal)
 }
 
 /// A part that runs.
@@ -221,46 +238,40 @@ pub(super) fn die_with_parent() -> anyhow::Result<()> {
 
 /// What the tour has made outside of itself.
 struct Traces {
-    paths: Mutex<Vec<PathBuf>>,
-    objects: Mutex<Vec<String>>,
+    folder: PathBuf,
+    objects: Vec<String>,
 }
 
 impl Traces {
     /// Removes all of it, as far as it is there.
     fn remove(&self) {
-        for path in &*lock(&self.paths) {
-            remove_path(path);
+        // A step that is still at work may make another file while the folder is emptied.
+        for _ in 0..1000 {
+            if fs::remove_dir_all(&self.folder).is_ok() || !self.folder.exists() {
+                break;
+            }
         }
-        for name in &*lock(&self.objects) {
+        for name in &self.objects {
             // Most are gone already.
             let _ = SharedObject::remove(name);
         }
     }
 }
 
-/// Removes a file, or a folder with all that is in it.
-fn remove_path(path: &Path) {
-    // A step that is still at work may make another file while the folder is emptied.
-    for _ in 0..1000 {
-        let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        if removed.is_ok() || !path.exists() {
-            break;
-        }
-    }
-}
-
 /// Waits for a signal that asks the program to end, and ends it without traces.
-fn end_when(interrupt: &Interrupt, traces: &Traces) {
+fn end_when(interrupt: &Interrupt, traces: &Mutex<Traces>) {
     let waited = interrupt.wait(None);
     if waited.is_ok() && interrupt.is_set() {
+        // Held until the end, so that nothing is added.
+        let traces = lock(traces);
         traces.remove();
         output::complain(&anyhow::anyhow!("tour: interrupted; what it had made is removed"));
         std::process::exit(2);
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock(traces: &Mutex<Traces>) -> MutexGuard<'_, Traces> {
+    traces.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A number whose bits look random: the finaliser of SplitMix64.

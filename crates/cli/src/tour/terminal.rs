@@ -10,6 +10,9 @@ const COLUMNS: usize = 80;
 /// Columns of the text at least: narrower terminals break the lines themselves.
 const COLUMNS_AT_LEAST: usize = 40;
 
+/// The colour of code: cyan.
+const CODE: &str = "36";
+
 /// The page for standard output.
 pub(super) fn render(page: &Page) -> String {
     let stdout = io::stdout();
@@ -30,19 +33,9 @@ impl Style {
     /// The text, marked by this sequence (ECMA-48, SGR).
     fn mark(self, sgr: &str, text: &str) -> String {
         match self {
+            _ if sgr.is_empty() || text.is_empty() => text.to_owned(),
             Self::Plain => text.to_owned(),
             Self::Colour => format!("\x1b[{sgr}m{text}\x1b[0m"),
-        }
-    }
-
-    /// The text, and what stands in backticks in it marked.
-    fn inline(self, text: &str) -> String {
-        match self {
-            Self::Plain => text.to_owned(),
-            Self::Colour => {
-                let parts = text.split('`').enumerate();
-                parts.map(|(at, part)| if at % 2 == 1 { self.mark("36", part) } else { part.to_owned() }).collect()
-            }
         }
     }
 }
@@ -54,17 +47,17 @@ fn as_text(page: &Page, style: Style, columns: usize) -> String {
     for block in page.blocks.iter().filter(|block| !matches!(block, Block::Chart(..) | Block::Picture(..))) {
         text.push('\n');
         match block {
-            Block::Text(words) => wrapped(&mut text, words, columns, style, |line| line.to_owned()),
-            Block::Code(lines) => indented(&mut text, lines, |line| style.mark("36", line)),
+            Block::Text(words) => paragraph(&mut text, words, columns, style, ""),
+            Block::Code(lines) => indented(&mut text, lines, |line| style.mark(CODE, line)),
             Block::Output(lines) => indented(&mut text, lines, |line| style.mark("33", line)),
             Block::Table(table) => text.push_str(&table_text(table, columns)),
             // Its figures stand in a table.
             Block::Chart(..) | Block::Picture(..) => {}
             Block::Missing(reason) => {
-                wrapped(&mut text, &format!("Not here: {reason}"), columns, style, |line| style.mark("35", line));
+                paragraph(&mut text, &format!("Not here: {reason}"), columns, style, "35");
             }
             Block::Remember(words) => {
-                wrapped(&mut text, &format!("Remember: {words}"), columns, style, |line| style.mark("1;32", line));
+                paragraph(&mut text, &format!("Remember: {words}"), columns, style, "1;32");
             }
         }
     }
@@ -80,15 +73,19 @@ fn indented(text: &mut String, lines: &str, mark: impl Fn(&str) -> String) {
     }
 }
 
-/// Adds a paragraph.
-fn wrapped(text: &mut String, words: &str, columns: usize, style: Style, mark: impl Fn(&str) -> String) {
-    // A line break within backticks would leave both halves without their other one: each line closes its own.
+/// Adds a paragraph that is marked by `sgr`, and the code in it by a colour of its own instead of the backticks.
+fn paragraph(text: &mut String, words: &str, columns: usize, style: Style, sgr: &str) {
     let mut is_code = false;
     for line in wrap(words, columns) {
-        let opened = if is_code && style == Style::Colour { format!("`{line}") } else { line.clone() };
-        is_code ^= line.matches('`').count() % 2 == 1;
-        let line = if matches!(style, Style::Colour) { style.inline(&opened) } else { opened };
-        text.push_str(&mark(&line));
+        if style == Style::Plain {
+            text.push_str(&line);
+        } else {
+            // Code may begin on one line and end on the next.
+            for (index, part) in line.split('`').enumerate() {
+                is_code ^= index > 0;
+                text.push_str(&style.mark(if is_code { CODE } else { sgr }, part));
+            }
+        }
         text.push('\n');
     }
 }
@@ -169,6 +166,7 @@ mod tests {
         let wanted = "3. Three\n========\n\n`one two` three four five six seven\neight nine ten eleven\n\n    \
                       name   n  what\n    a      5  long long long long long\n              long long long long long\n    b     10  x\n\n\n";
         assert_eq!(text, wanted);
-        assert!(!as_text(&page, Style::Colour, 40).contains('`'));
+        let marked = as_text(&page, Style::Colour, 8);
+        assert!(marked.contains("\n\x1b[36mone two\x1b[0m\nthree\n") && !marked.contains('`'), "{marked:?}");
     }
 }
