@@ -20,6 +20,7 @@ use super::Step;
 use super::measure::{Cost, milliseconds};
 use super::page::Page;
 use super::scene::Scene;
+use crate::output;
 
 pub(super) const STEP: Step = Step { title: "A screen and a serial port at addresses", run, parts: &[] };
 const SOURCE: &str = include_str!("devices.rs");
@@ -59,7 +60,14 @@ fn screen(page: &mut Page) -> anyhow::Result<()> {
     page.code(SOURCE, "show")?;
     let mapping = MapOptions::read_write().len(SCREEN_BYTES).memfd("screen")?;
     let addr = mapping.view().as_ptr();
-    let screen = show(Mmio::new(mapping, "the screen")?)?;
+    let memory = match Mmio::new(mapping, "the screen") {
+        Ok(memory) => memory,
+        Err(error) => {
+            page.missing(output::causes(&error));
+            return Ok(());
+        }
+    };
+    let screen = show(memory)?;
     page.text(format!("Its first cell is at {addr:p}. This is what is seen on it:"));
     page.output(framed(&screen.text()?));
     page.picture(svg(&screen.picture()?), "The screen, as its memory has it.");

@@ -67,9 +67,10 @@ fn run(scene: &Scene, page: &mut Page) -> Result<()> {
         ],
     );
     page.text(
-        "Addresses, and what is allowed there (`s` is shared, `p` private), are from /proc/self/maps; frames, and \
-         whose page it is, from /proc/self/pagemap.",
+        "Frames, and whose page it is, are from /proc/self/pagemap. In /proc/self/maps of A, B and C the mapping is \
+         this; `s` is shared, `p` private:",
     );
+    page.output([&first, &shared.before, &private.before].map(|sight| sight.mapping.as_str()).join("\n"));
     page.text(told(&[&first, &shared.before, &shared.after, &second, &private.before], &private.after, &third));
     match first.page {
         Some(PageEntry { frame: Some(_), .. }) => {}
@@ -144,8 +145,8 @@ struct Sight {
     pid: u32,
     /// Of the page's first byte, in the process's address space.
     addr: usize,
-    /// What may be done there, and whether it is shared (`s`) or private (`p`).
-    permissions: String,
+    /// The line of /proc/self/maps: the addresses, what may be done there, the offset in the file, its name.
+    mapping: String,
     /// The first bytes of the page.
     text: String,
     /// What the kernel tells of the page, if it does.
@@ -161,8 +162,7 @@ impl Sight {
         Ok(Self {
             pid: std::process::id(),
             addr,
-            // A line begins with the addresses, then what is allowed.
-            permissions: mapping_at(addr)?.split(' ').nth(1).unwrap_or_default().to_owned(),
+            mapping: mapping_at(addr)?,
             text: String::from_utf8_lossy(&text).into_owned(),
             // The page says that it is missing.
             page: PageEntry::of(addr).ok().flatten(),
@@ -179,7 +179,7 @@ impl Sight {
             who.to_owned(),
             self.pid.to_string(),
             format!("{:#x}", self.addr),
-            self.permissions.clone(),
+            self.mapping.split(' ').nth(1).unwrap_or_default().to_owned(),
             self.text.clone(),
             self.frame().map_or_else(|| "?".to_owned(), |frame| format!("{frame:#x}")),
             owner.unwrap_or("?").to_owned(),

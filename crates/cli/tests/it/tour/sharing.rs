@@ -41,6 +41,12 @@ fn check_one_page(text: &str) {
     assert!(looks.len() == 2 && looks.iter().all(|line| line.contains("  B stored  ")), "{text}");
     assert_eq!(["A has stored", "C, private", "C has stored"].map(|who| cell(who, 5)), ["file's", "file's", "copy"]);
     assert_ne!(cell("B, shared", 0), cell("C, private", 0), "they are processes of their own");
+    let lines: Vec<_> = text.lines().filter(|line| line.ends_with(" 00000000 page")).collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    for (line, who) in lines.iter().zip(["A has stored", "B, shared", "C, private"]) {
+        let begins = format!("    {}-", cell(who, 1).trim_start_matches("0x"));
+        assert!(line.starts_with(&begins) && line.contains(&cell(who, 2)), "{line}");
+    }
 }
 
 #[test]
