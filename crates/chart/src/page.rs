@@ -57,10 +57,16 @@ impl Page {
         self.add(format_args!("<ul>\n{points}</ul>\n"))
     }
 
-    /// Adds a table. The first column is names; the others are figures, and stand to the right.
+    /// Adds a table. The first column is names. The others are figures, and stand to the right, unless there is none
+    /// among them.
     pub fn table<H: AsRef<str>, C: AsRef<str>>(&mut self, headers: &[H], rows: &[Vec<C>]) -> &mut Self {
+        let is_figure = |cell: &C| cell.as_ref().starts_with(|c: char| c.is_ascii_digit() || "+-~.".contains(c));
+        let has_figures = |column| rows.iter().any(|row: &Vec<C>| row.get(column).is_some_and(is_figure));
+        let class: Vec<_> =
+            (0..headers.len()).map(|column| if has_figures(column) { "" } else { " class=\"words\"" }).collect();
         let cells = |tag: &str, texts: &mut dyn Iterator<Item = &str>| -> String {
-            texts.map(|text| format!("<{tag}>{}</{tag}>", escaped(text))).collect()
+            let classes = class.iter().copied().chain(std::iter::repeat(""));
+            texts.zip(classes).map(|(text, class)| format!("<{tag}{class}>{}</{tag}>", escaped(text))).collect()
         };
         let head = cells("th", &mut headers.iter().map(AsRef::as_ref));
         let rows: String =
@@ -113,7 +119,7 @@ pre{overflow-x:auto;padding:10px 14px;border:1px solid var(--grid);border-radius
 .wide{overflow-x:auto}
 table{border-collapse:collapse;font-size:.86em;font-variant-numeric:tabular-nums}
 th,td{padding:3px 12px 3px 0;text-align:right;white-space:nowrap;border-bottom:1px solid var(--grid)}
-th:first-child,td:first-child{text-align:left}
+th:first-child,td:first-child,.words{text-align:left}
 th{color:var(--muted);font-weight:600}
 figure{margin:1.2em 0}
 figure svg{display:block;width:100%;height:auto;border:1px solid var(--grid);border-radius:6px}
@@ -166,6 +172,15 @@ mod tests {
         let safe = "&lt;script&gt;alert(&#39;1&#39;)&lt;/script&gt;&amp;&quot;\u{fffd}";
         assert_eq!(text.matches(safe).count(), 12, "{text}");
         assert_eq!(text.matches("<svg").count(), 1);
+    }
+
+    #[test]
+    fn figures_stand_to_the_right_and_words_to_the_left() {
+        let mut page = Page::new("title");
+        page.table(&["name", "ms", "how"], &[vec!["a", "1.5", "well"], vec!["b", "-", "(so)"]]);
+        let text = page.to_string();
+        assert!(text.contains("<td>1.5</td><td class=\"words\">well</td>"), "{text}");
+        assert!(text.contains("<td>-</td><td class=\"words\">(so)</td>"), "{text}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! `mapio tour`: what memory-mapped I/O is, step by step, on a small file that it makes. Each step does what it tells of.
+//! `mapio tour`: what memory-mapped I/O is, step by step, on a small file. Each step does what it tells of.
 //!
 //! A step is a file in `tour/` with a `STEP` in the list below, whose place there is its number:
 //!
@@ -8,7 +8,7 @@
 //!
 //! fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
 //!     page.text("Why one would do this, with `code` between backticks.");
-//!     page.code(SOURCE, "fall")?;              // Shows that function, as it stands in this file. So what is shown is what runs.
+//!     page.code(SOURCE, "fall")?;              // Shows that function of this file: what is shown is what runs.
 //!     let end = scene.play("fall")?;           // Runs the part in a process of its own, and tells how that ended.
 //!     page.output(end.how());                  // What happened: lines as they come, or `page.table(...)`.
 //!     page.missing("needs root: ...");         // What can't be shown here, and why.
@@ -16,17 +16,18 @@
 //!     Ok(())
 //! }
 //!
-//! fn fall(scene: &Scene) -> anyhow::Result<()> // A part has the same folder: `scene.path("name")`; it prints by `output::line`.
+//! fn fall(scene: &Scene) -> anyhow::Result<()> // Has the same folder, and prints by `output::line`.
 //! ```
 //!
 //! - Lines of shown code and of output have at most 76 columns; text is wrapped.
-//! - Figures and addresses are measured: `measure.rs` has times, page faults, system calls, and lines of /proc/self/maps.
-//! - A part that is to be heard, or killed, while it runs is started by `scene.start` (`Actor`). Its standard input ends when
-//!   the step is done with it.
-//! - Files are made in the scene's folder, and shared objects under names of `scene.object_name`, by the step and not by its
-//!   parts: that is what is removed at the end, whatever ends the tour. Parts die with the thread that has started them.
-//! - An error of a step is shown on its page, the tour goes on, and the exit status is 2 then. What this machine or user can't
-//!   do is `missing`, and no error.
+//! - Figures and addresses are measured: `measure.rs` has times, page faults, system calls, and lines of
+//!   /proc/self/maps.
+//! - A part that is to be heard, or killed, while it runs is started by `scene.start` (`Actor`). Its standard input
+//!   ends when the step is done with it. It dies with the thread that has started it.
+//! - Files are made in the scene's folder, and shared objects under names of `scene.object_name`, by the step and not
+//!   by its parts: these are removed at the end, whatever ends the tour.
+//! - An error of a step is shown on its page, the tour goes on, and the exit status is 2 then. What this machine or
+//!   user can't do is `missing`, and no error.
 
 mod buffers;
 mod devices;
@@ -88,9 +89,9 @@ type Part = fn(&Scene) -> anyhow::Result<()>;
 
 /// Show what memory-mapped I/O is, step by step, on a small file
 ///
-/// Every step is done on this machine while you look: its code, what happened and why. What would kill a program is done in
-/// one that is there to be killed. It takes less than a minute and removes all that it has made. What only root may see is
-/// left out for others, and the step says so. Exit status: 0 done, 2 a step could not be done.
+/// Every step is done on this machine while you look: its code, what happened and why. What would kill a program is
+/// done in one that is there to be killed. It takes less than a minute and removes all that it has made. What only root
+/// may see is left out for others, and the step says so. Exit status: 0 done, 2 a step could not be done.
 ///
 /// Example: mapio tour --step 2
 #[derive(Debug, Args)]

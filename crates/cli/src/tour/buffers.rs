@@ -46,8 +46,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let (enough, _) = *costs.iter().find(is_enough).context("no buffers")?;
     page.text(format!(
         "With 5 bytes the time goes into entering and leaving the kernel, {} times; the bytes hardly matter. It takes \
-         {:.0} times as long as the fastest. Twice the buffer is half the calls, so the speed grows with the buffer, until \
-         a larger one than {} gains less than a tenth. What takes the time then?",
+         {:.0} times as long as the fastest. Twice the buffer is half the calls, so the speed grows with the buffer, \
+         until a larger one than {} gains less than a tenth. What takes the time then?",
         first.calls_text(),
         first.real.as_secs_f64() / best.real.as_secs_f64(),
         size(enough),
@@ -66,11 +66,14 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
         ],
     );
     page.text(
-        "Each byte is copied twice: from the kernel's pages of the source, its page cache, into the buffer, and from there \
-         into pages of the copy. No buffer spares that, nor what a new file takes, whose pages have to be found first. Of a \
-         file that is not in memory yet, the disk would be slower than all of it.",
+        "Each byte is copied twice: from the kernel's pages of the source, its page cache, into the buffer, and from \
+         there into pages of the copy. No buffer spares that, nor what a new file takes, whose pages have to be found \
+         first. A file that is not in memory yet comes from the disk before all that.",
     );
-    page.remember("a system call costs the same for 5 bytes and for many: from some 64 KiB on, the work on the bytes is what counts.");
+    page.remember(
+        "entering the kernel costs the same for 5 bytes and for many: from some 64 KiB on, the work on the bytes \
+         is what counts.",
+    );
     Ok(())
 }
 

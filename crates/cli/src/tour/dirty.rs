@@ -23,8 +23,8 @@ const WORDS: &[u8] = b"stored, not flushed";
 
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.text(format!(
-        "A store to a mapped file changes the page in memory, and marks it dirty: the disk does not have it yet. The kernel \
-         writes such pages back when it sees fit, some seconds later, or when asked to. {PAGES} pages:"
+        "A store to a mapped file changes the page in memory, and marks it dirty: the disk does not have it yet. The \
+         kernel writes such pages back when it sees fit, some seconds later, or when asked to. {PAGES} pages:"
     ));
     page.code(SOURCE, "store_to_pages")?;
     let path = scene.path("dirty");
@@ -43,8 +43,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
         page.missing(format!("the counts of dirty pages, which are `cachestat`'s, of Linux 6.5: {error}"));
     }
     page.text(
-        "Everybody who reads the file sees the store at once, as the page is the same; only the death of the machine would \
-         lose it. The death of a process does not. This one is killed after a store, before any flush:",
+        "Everybody who reads the file sees the store at once, as the page is the same; only the death of the machine \
+         would lose it. The death of a process does not. This one is killed after a store, before any flush:",
     );
     page.code(SOURCE, "store_and_wait")?;
     let mut actor = scene.start("unflushed")?;
@@ -55,8 +55,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let found = String::from_utf8_lossy(&file[..WORDS.len().min(file.len())]).into_owned();
     page.output(format!("{heard}\n{}\nread from the file: \"{}\"", end.how(), output::printable(&found)));
     page.text(
-        "`write` is no different: it changes the same pages, and `fsync` is its flush. A flush answers when the disk has all \
-         of it, and says if that failed; who needs a record to survive a power cut waits for it.",
+        "`write` is no different: it changes the same pages, and `fsync` is its flush. A flush answers when the disk \
+         has all of it, and says if that failed; who needs a record to survive a power cut waits for it.",
     );
     page.remember(
         "a store is seen by all at once and survives the process; only what was flushed survives the machine.",

@@ -40,9 +40,9 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
         None => page.output(format!("{}{}", end.output, end.how())),
     }
     page.text(
-        "Each load and store of a `View` is one instruction, after a check of its bounds, and its address stands in a table. \
-         When a fault comes, the handler of mapio looks there: for one of its own it goes on where the error is made, and \
-         any other fault it passes on, so that a wild pointer still ends the program.",
+        "Each load and store of a `View` is one instruction, after a check of its bounds, and its address stands in a \
+         table. When a fault comes, the handler of mapio looks there: for one of its own it goes on where the error \
+         is made, and any other fault it passes on, so that a wild pointer still ends the program.",
     );
     page.remember("with mapio a fault at a mapped file is an `Err` at the access that met it, in safe Rust.");
     Ok(())

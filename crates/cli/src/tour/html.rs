@@ -11,7 +11,10 @@ use super::page::{Block, Page};
 /// A chart can't be drawn.
 pub(super) fn render(pages: &[Page]) -> anyhow::Result<String> {
     let mut html = mapio_chart::Page::new("mapio tour");
-    html.prose("Memory-mapped I/O, step by step. All that is shown was done, and measured, on the machine that `mapio tour --html` ran on.");
+    html.prose(
+        "Memory-mapped I/O, step by step. All that is shown was done, and measured, on the machine that `mapio \
+         tour --html` ran on.",
+    );
     for page in pages {
         html.heading(&format!("{}. {}", page.number, page.title));
         for block in &page.blocks {

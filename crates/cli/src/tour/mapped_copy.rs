@@ -46,10 +46,11 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     }
     page.table(["way", "bytes set aside", "reads, writes", "page faults", "ms"], rows);
     page.text(
-        "The two lines are the kernel's list of what the process had mapped: `r--s` may be read, `rw-s` also written, and \
-         `s` is shared with all who use the file. Between `mmap` and `munmap` there is no system call: the page faults of \
-         the memory copy brought in what it needed, page by page. Behind `lseek` the file is a hole, and what has no space \
-         on the disk shows as a bus error in the middle of `memcpy`; behind `fallocate` it shows before anything is copied.",
+        "The two lines are the kernel's list of what the process had mapped: `r--s` may be read, `rw-s` also written, \
+         and `s` is shared with all who use the file. Between `mmap` and `munmap` there is no system call: the page \
+         faults of the memory copy brought in what it needed, page by page. Behind `lseek` the file is a hole, and \
+         what has no space on the disk shows as a bus error in the middle of `memcpy`; behind `fallocate` it shows \
+         before anything is copied.",
     );
     page.remember("length first, then map; and space first, if a full disk is to be an error and not a signal.");
     Ok(())

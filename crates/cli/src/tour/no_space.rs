@@ -16,22 +16,22 @@ const SOURCE: &str = include_str!("no_space.rs");
 
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.text(
-        "To copy by mapping, one maps the destination and stores into it. But a new file has no bytes, and `mmap` gives it \
-         none. A process of its own maps 2 MiB of an empty file, which succeeds, and stores one byte:",
+        "To copy by mapping, one maps the destination and stores into it. But a new file has no bytes, and `mmap` \
+         gives it none. A process of its own maps 2 MiB of an empty file, which succeeds, and stores one byte:",
     );
     page.code(SOURCE, "store_to_empty")?;
     page.code(include_str!("raw.rs"), "store")?;
     let end = scene.play("empty")?;
     page.output(format!("{}{}", end.output, end.how()));
     page.text(
-        "This time the address lies in a mapping, so it is no segmentation fault. The kernel asked the file for the page, \
-         and the file ends before it: there is nothing to put there, and the signal says so. The same happens to a reader \
-         when somebody cuts the file short under its mapping, and when the disk fails.",
+        "This time the address lies in a mapping, so it is no segmentation fault. The kernel asked the file for the \
+         page, and the file ends before it: there is nothing to put there, and the signal says so. The same happens \
+         to a reader when somebody cuts the file short under its mapping, and when the disk fails.",
     );
     page.text(
-        "And when the disk is full. A file with a length may have holes, which get their space when they are first stored \
-         to, and an instruction can't answer \"no space left\". Here a file of 2 MiB, all of it a hole, lies on a disk of \
-         64 KiB (a `tmpfs`, mounted for that process alone), and a byte is stored to each of its pages:",
+        "And when the disk is full. A file with a length may have holes, which get their space when they are first \
+         stored to, and an instruction can't answer \"no space left\". Here a file of 2 MiB, all of it a hole, lies \
+         on a disk of 64 KiB (a `tmpfs`, mounted for that process alone), and a byte is stored to each of its pages:",
     );
     page.code(SOURCE, "store_to_full")?;
     let end = scene.play("full")?;

@@ -49,8 +49,8 @@ impl Page {
         self.blocks.push(Block::Text(text.into()));
     }
 
-    /// Adds a function of a source file, as it stands there but for its visibility. Its lines have at most 76 columns: that
-    /// is what a terminal of 80 has beside the margin.
+    /// Adds a function of a source file, as it stands there but for its visibility. Its lines have at most 76 columns:
+    /// that is what a terminal of 80 has beside the margin.
     ///
     /// # Errors
     /// There is no such function at the margin of this file.

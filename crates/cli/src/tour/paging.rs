@@ -18,9 +18,9 @@ const LINE_PAGES: usize = 64;
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let page_bytes = mapio_map::page_bytes();
     page.text(format!(
-        "`mmap` reads nothing. It notes that addresses stand for a file, and each page comes when it is first touched. A \
-         file is written to the disk, dropped from memory, and mapped; `#` is one of its pages of {page_bytes} bytes that is in memory, `.` \
-         one that is not:",
+        "`mmap` reads nothing. It notes that addresses stand for a file, and each page comes when it is first \
+         touched. A file is written to the disk, dropped from memory, and mapped; `#` is one of its pages of \
+         {page_bytes} bytes that is in memory, `.` one that is not:",
     ));
     page.code(SOURCE, "touch")?;
     page.code(SOURCE, "picture")?;
@@ -55,11 +55,11 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.output(pictures);
     page.table(["touched", "major faults", "minor faults", "in memory"], rows);
     page.text(
-        "A major fault waits for the disk; a minor one finds the page in memory and only enters it into the page table. The \
-         kernel expects that who touches a page wants its neighbours: it reads more than was asked for (read-ahead, how far \
-         depends on the disk), and enters some of what is in memory at one fault (fault-around), so that there are fewer faults than pages. What is \
-         entered costs nothing more; another mapping has a page table of its own to fill, but no disk to wait for. \
-         `MADV_RANDOM` says that the neighbours are not wanted.",
+        "A major fault waits for the disk; a minor one finds the page in memory and only enters it into the page \
+         table. The kernel expects that who touches a page wants its neighbours: it reads more than was asked for \
+         (read-ahead, how far depends on the disk), and enters some of what is in memory at one fault (fault-around), \
+         so that there are fewer faults than pages. What is entered costs nothing more; another mapping has a page \
+         table of its own to fill, but no disk to wait for. `MADV_RANDOM` says that the neighbours are not wanted.",
     );
     page.remember(
         "mapping a file costs next to nothing; each page costs when it is first touched, and most if the disk has it.",

@@ -143,8 +143,8 @@ impl fmt::Display for FaultReport {
     }
 }
 
-/// Has this process report a segmentation fault or a bus error to standard error before it dies of it; it leaves no core
-/// dump.
+/// Has this process report a segmentation fault or a bus error to standard error before it dies of it; it leaves no
+/// core dump.
 ///
 /// # Errors
 /// The system refuses the handler, or to leave no dump.

@@ -1,5 +1,5 @@
-//! Where the tour takes place: a folder with a small file in it, processes to do what is dangerous, and the end, at which all
-//! of it is removed, whatever brings it about.
+//! Where the tour takes place: a folder with a small file in it, processes to do what is dangerous, and the end, at
+//! which all of it is removed, whatever brings it about.
 
 use std::env;
 use std::fmt;

@@ -27,8 +27,8 @@ const TRIES: u32 = 9;
 
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.text(
-        "In theory mapping is the faster copy: it spares nearly all system calls, and one of the two copies of each byte, as \
-         there is no buffer between the page cache and the page cache. The same file, by both:",
+        "In theory mapping is the faster copy: it spares nearly all system calls, and one of the two copies of each \
+         byte, as there is no buffer between the page cache and the page cache. The same file, by both:",
     );
     let calls = by_buffer(scene, BUFFER_BYTES, TRIES)?;
     let mapped = whole_file(scene, copy_mapped)?;
@@ -51,11 +51,11 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let (slower, faster, winner) =
         if mapped.real > calls.real { (mapped, calls, "reading and writing") } else { (calls, mapped, "mapping") };
     page.text(format!(
-        "Measured here, {winner} is {:.1} times as fast. What mapping pays for are page faults: the first store to a page \
-         enters the kernel, too, which finds a page for the new file, has the file system set it up, and enters it into the \
-         page table; {} times, where `write` does {} pages by one call. The mapped copy took {:.0} ns for each of its \
-         faults, all in all. `populated` has all pages brought in by two calls of `madvise` before the copy: the kernel \
-         counts its work on each page as a fault all the same, and that work stays.",
+        "Measured here, {winner} is {:.1} times as fast. What mapping pays for are page faults: the first store to a \
+         page enters the kernel, too, which finds a page for the new file, has the file system set it up, and enters \
+         it into the page table; {} times, where `write` does {} pages by one call. The mapped copy took {:.0} ns for \
+         each of its faults, all in all. `populated` has all pages brought in by two calls of `madvise` before the \
+         copy: the kernel counts its work on each page as a fault all the same, and that work stays.",
         slower.real.as_secs_f64() / faster.real.as_secs_f64(),
         mapped.faults(),
         BUFFER_BYTES / mapio_map::page_bytes(),
@@ -73,7 +73,10 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
             ["ms".to_owned(), milliseconds(by_calls.real), milliseconds(by_loads.real)],
         ],
     );
-    page.remember("mapping exchanges system calls for page faults: it gains where a page is used often, not where it is used once.");
+    page.remember(
+        "mapping exchanges system calls for page faults: it gains where a page is used often, not where it \
+         is used once.",
+    );
     Ok(())
 }
 

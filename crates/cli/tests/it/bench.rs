@@ -167,18 +167,18 @@ fn accesses_are_of_this_file_and_channels_leave_no_names() {
 }
 
 /// A browser that needs no screen.
-struct Browser {
+pub(crate) struct Browser {
     program: &'static str,
     profile: tempfile::TempDir,
 }
 
 /// What a screen prefers, as Blink numbers it.
-const LIGHT: &str = "1";
+pub(crate) const LIGHT: &str = "1";
 const DARK: &str = "0";
 
 impl Browser {
     /// One that is installed and runs; otherwise why there is none.
-    fn find() -> Result<Self, &'static str> {
+    pub(crate) fn find() -> Result<Self, &'static str> {
         if runner().is_some() {
             return Err("what the command writes may be on another system");
         }
@@ -190,7 +190,7 @@ impl Browser {
     }
 
     /// Opens a file; answers its standard output, and what scripts, styles and the loading of files complain about.
-    fn open(&self, file: &Path, scheme: &str, what: impl AsRef<OsStr>) -> (String, Vec<String>) {
+    pub(crate) fn open(&self, file: &Path, scheme: &str, what: impl AsRef<OsStr>) -> (String, Vec<String>) {
         let mut command = Command::new(self.program);
         // Who is root, as in containers, has no sandbox.
         command.args(["--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run"]);

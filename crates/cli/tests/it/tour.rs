@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 
 use mapio_testkit::{runner, skip};
 
+use crate::bench::{Browser, LIGHT};
 use crate::support::{Folder, MAPIO, mapio, started};
 
 /// The titles of the steps, in order.
@@ -92,8 +93,8 @@ fn row(text: &str, first: &str) -> Vec<String> {
     cells.map(str::to_owned).collect()
 }
 
-/// Runs `mapio` as the user 65534, in a place of his: what came of it, and the names of what is left there. `None` if this
-/// user can't become another one.
+/// Runs `mapio` as the user 65534, in a place of his: what came of it, and the names of what is left there. `None` if
+/// this user can't become another one.
 fn as_nobody(test: &str, words: &[&str]) -> Option<(Output, Vec<String>)> {
     if !rustix::process::geteuid().is_root() {
         skip(test, "only root can become another user");
@@ -142,21 +143,18 @@ fn the_whole_tour_is_shown_in_order_and_leaves_nothing() {
     let html = String::from_utf8(folder.read("tour.html")).expect("UTF-8");
     assert_eq!((html.matches("<h2>").count(), html.matches("class=\"note\"").count()), (12, 12));
     assert!(html.matches("<svg").count() >= 2 && !html.contains("<script") && !html.contains("src="), "{html}");
-    check_in_browser(TEST, &folder);
+    check_in_browser(TEST, &folder.path("tour.html"));
 }
 
 /// A browser shows the page without a complaint.
-fn check_in_browser(test: &str, folder: &Folder) {
-    let mut command = Command::new("chromium");
-    command.args(["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--dump-dom"]);
-    command.arg(format!("--user-data-dir={}", folder.path("browser").display()));
-    let output = match command.arg(format!("file://{}", folder.path("tour.html").display())).output() {
-        Err(_) => return skip(test, "there is no chromium to look at the page with"),
-        Ok(output) => output,
+fn check_in_browser(test: &str, page: &Path) {
+    let browser = match Browser::find() {
+        Ok(browser) => browser,
+        Err(reason) => return skip(test, reason),
     };
-    let (dom, log) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(dom.matches("<h2>").count(), 12, "{log}");
-    assert!(!log.contains("CONSOLE"), "{log}");
+    let (dom, complaints) = browser.open(page, LIGHT, "--dump-dom");
+    assert!(complaints.is_empty(), "{complaints:?}");
+    assert_eq!(dom.matches("<h2>").count(), 12, "{dom}");
 }
 
 #[test]
