@@ -167,6 +167,15 @@ impl Actor {
     }
 }
 
+impl Drop for Actor {
+    /// Ends a part that the step has given up, so that it is in nobody's way.
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 /// A part that has ended.
 #[derive(Debug)]
 pub(super) struct Ended {
