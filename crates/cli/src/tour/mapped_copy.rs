@@ -8,14 +8,13 @@ use std::path::Path;
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::mm::ProtFlags;
 
+use super::Step;
 use super::measure::{Cost, mapping_at, milliseconds};
 use super::page::Page;
 use super::raw::{Mapped, READ_WRITE, map, memcpy};
 use super::scene::{FILE_BYTES, Scene};
-use super::{Part, Step};
 
-pub(super) const STEP: Step = Step { title: "Copying by two mappings and memcpy", run, parts: PARTS };
-const PARTS: &[(&str, Part)] = &[];
+pub(super) const STEP: Step = Step { title: "Copying by two mappings and memcpy", run, parts: &[] };
 const SOURCE: &str = include_str!("mapped_copy.rs");
 
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {

@@ -24,9 +24,19 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     ));
     page.code(SOURCE, "touch")?;
     page.code(SOURCE, "picture")?;
+    show(scene, page)?;
+    page.remember(
+        "mapping a file costs next to nothing; each page costs when it is first touched, and most if the disk has it.",
+    );
+    Ok(())
+}
+
+/// Has the pages touched, and shows which are in memory.
+fn show(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let mapping = MapOptions::read_only().open(scene.file())?;
     let view = mapping.view();
-    let (all, middle) = (0..view.len() / page_bytes, view.len() / page_bytes / 2);
+    let count = view.len() / mapio_map::page_bytes();
+    let (all, middle) = (0..count, count / 2);
     view.evict()?;
     if view.residency()?.resident_pages() > 0 {
         page.missing(
@@ -60,9 +70,6 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
          (read-ahead, how far depends on the disk), and enters some of what is in memory at one fault (fault-around), \
          so that there are fewer faults than pages. What is entered costs nothing more; another mapping has a page \
          table of its own to fill, but no disk to wait for. `MADV_RANDOM` says that the neighbours are not wanted.",
-    );
-    page.remember(
-        "mapping a file costs next to nothing; each page costs when it is first touched, and most if the disk has it.",
     );
     Ok(())
 }
