@@ -355,8 +355,8 @@ fn sweep_chart(rows: &[Row], len: u64) -> Lines {
 const PROCESSOR_FROM_BYTES: usize = 4 << 10;
 
 const PROCESSOR_CAPTION: &str = "Processor time of a copy, in the kernel and in the program, on a linear axis. The \
-    kernel moves the bytes of read and write; the program itself moves those of a mapped copy, while the kernel sees to \
-    the page faults.";
+    kernel moves the bytes of read and write; the program itself moves those of a mapped copy, while the kernel sees \
+    to the page faults.";
 
 /// Processor time by parts.
 fn processor_chart(rows: &[Row]) -> Bars {
