@@ -365,7 +365,7 @@ const CAPTION: &str = "How long so many of a hundred round trips take at most: a
 
 /// Percentiles as curves. The axis gives each further nine as much room as the one before.
 fn chart(rows: &[Row]) -> Lines {
-    let share = Axis::log("of the round trips").labels(|of| format!("{} %", 100.0 - 100.0 / of));
+    let share = Axis::log("of the round trips").labels(|of| format!("{} %", 100.0 - 100.0 / of.round()));
     let chart = Lines::new("Round trips between two processes", share, Axis::log("us"));
     rows.iter().fold(chart, |chart, row| chart.line(row.way, curve(&row.sorted_ns)))
 }

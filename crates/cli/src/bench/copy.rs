@@ -39,9 +39,8 @@ const SHOWS_FROM_BYTES: u64 = 1 << 20;
 /// median of several runs. The first run comes apart, after the file was dropped from the page cache: it is the cold
 /// one; a `-` stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample. An engine
 /// that can't copy there says why instead.
-///
-/// Example: mapio bench copy --runs 9 some-large-file
 #[derive(Debug, Args)]
+#[command(after_help = "Example: mapio bench copy --runs 9 --plot sweep.svg some-large-file")]
 pub(crate) struct Arguments {
     /// The file to copy; it is only read
     file: PathBuf,
@@ -355,8 +354,8 @@ fn sweep_chart(rows: &[Row], len: u64) -> Lines {
 const PROCESSOR_FROM_BYTES: usize = 4 << 10;
 
 const PROCESSOR_CAPTION: &str = "Processor time of a copy, in the kernel and in the program, on a linear axis. The \
-    kernel moves the bytes of read and write; the program itself moves those of a mapped copy, while the kernel sees to \
-    the page faults.";
+    kernel moves the bytes of read and write; the program itself moves those of a mapped copy, while the kernel sees \
+    to the page faults.";
 
 /// Processor time by parts.
 fn processor_chart(rows: &[Row]) -> Bars {

@@ -276,8 +276,8 @@ impl Row {
 const PROCESSOR_CAPTION: &str = "Polling takes all of a processor that other programs leave to it, whatever the line \
     carries. Interrupts take as much as there are bytes, and fewer interrupts than bytes take less.";
 
-const LATE_CAPTION: &str = "Who polls has a byte at once; an interrupt wakes a thread first. A FIFO that waits for more \
-    bytes makes a single one late by the time of about 4 bytes more.";
+const LATE_CAPTION: &str = "Who polls has a byte at once; an interrupt wakes a thread first. A FIFO that waits for \
+    more bytes makes a single one late by the time of about 4 bytes more.";
 
 /// A figure of receiving over the speed, a line for each way to wait.
 fn chart(rows: &[Row], title: &str, axis: Axis, figure: fn(&Row) -> Option<f64>) -> Lines {
