@@ -7,7 +7,7 @@
 //!
 //! Called by the name `cp`, through a link, it is cp and nothing else.
 
-mod bench_copy;
+mod bench;
 mod channel;
 mod compare;
 mod completions;
@@ -29,6 +29,8 @@ mod shared;
 mod signals;
 mod size;
 mod sys;
+#[cfg_attr(windows, path = "sys/windows/tour.rs")]
+mod tour;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -64,16 +66,12 @@ enum Command {
     #[command(subcommand)]
     Log(log::Command),
     Device(Box<device::Arguments>),
+    Tour(tour::Arguments),
     /// Measure ways of doing I/O beside each other
     #[command(subcommand, after_help = "Example: mapio bench copy --runs 9 disk.img")]
-    Bench(Bench),
+    Bench(bench::Command),
     Man(man::Arguments),
     Completions(completions::Arguments),
-}
-
-#[derive(Debug, Subcommand)]
-enum Bench {
-    Copy(bench_copy::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -94,7 +92,8 @@ fn main() -> ExitCode {
         Command::Channel(command) => command.run(),
         Command::Log(command) => command.run(),
         Command::Device(arguments) => arguments.run(),
-        Command::Bench(Bench::Copy(arguments)) => arguments.run(),
+        Command::Tour(arguments) => arguments.run(),
+        Command::Bench(command) => command.run(),
         Command::Man(arguments) => arguments.run(),
         Command::Completions(arguments) => arguments.run(),
     };

@@ -12,7 +12,7 @@ const GROUPS: [(&str, &[&str]); 5] = [
     ("Files", &["copy", "compare", "pages"]),
     ("Processes", &["shared", "channel", "log"]),
     ("Devices", &["device"]),
-    ("Measuring", &["bench"]),
+    ("Learning and measuring", &["tour", "bench"]),
     ("Manual", &["man", "completions"]),
 ];
 

@@ -1,9 +1,9 @@
 //! Linux, by rustix.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::Path;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
 
 use mapio_copy::Engine;
 use mapio_shared::{ObjectInfo, ObjectName};
@@ -55,6 +55,49 @@ pub(crate) fn drop_from_cache(file: &File) -> io::Result<()> {
     // Only clean pages can be dropped.
     file.sync_all()?;
     Ok(rustix::fs::fadvise(file, 0, None, Advice::DontNeed)?)
+}
+
+/// Fills a buffer with the bytes from an offset on.
+pub(crate) fn read_exact_at(file: &File, bytes: &mut [u8], offset: u64) -> io::Result<()> {
+    file.read_exact_at(bytes, offset)
+}
+
+/// The kind of file system that a folder is on: that of the mount whose folder is the longest beginning of its path.
+pub(crate) fn file_system(folder: &Path) -> Option<String> {
+    let folder = fs::canonicalize(folder).ok()?;
+    let mounts = fs::read_to_string("/proc/self/mounts").ok()?;
+    let mount = |line: &str| {
+        let mut words = line.split(' ').skip(1);
+        // proc_pid_mounts(5): octal escapes stand for blanks.
+        let path = PathBuf::from(words.next()?.replace("\\040", " "));
+        let kind = words.next()?.to_owned();
+        folder.starts_with(&path).then(|| (path.components().count(), kind))
+    };
+    // Of several at the same place the last one is on top.
+    mounts.lines().filter_map(mount).max_by_key(|(depth, _)| *depth).map(|(_, kind)| kind)
+}
+
+/// What the kernel calls the processor.
+pub(crate) fn processor_name() -> Option<String> {
+    proc_field("/proc/cpuinfo", "model name")
+}
+
+/// Of the machine, as far as the kernel has it.
+pub(crate) fn memory_bytes() -> Option<u64> {
+    let text = proc_field("/proc/meminfo", "MemTotal")?;
+    Some(text.split(' ').next()?.parse::<u64>().ok()? << 10)
+}
+
+/// Which kernel it is.
+pub(crate) fn version() -> Option<String> {
+    Some(format!("Linux {}", fs::read_to_string("/proc/sys/kernel/osrelease").ok()?.trim()))
+}
+
+/// The value behind the first line that begins with a name.
+fn proc_field(file: &str, name: &str) -> Option<String> {
+    let text = fs::read_to_string(file).ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(value.trim_start_matches([' ', '\t', ':']).to_owned())
 }
 
 /// Reads from standard input, as often as a signal interrupts that.

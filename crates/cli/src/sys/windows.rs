@@ -3,7 +3,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::windows::fs::OpenOptionsExt;
+use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::{AsHandle, AsRawHandle};
 use std::path::{self, Path, PathBuf};
 
@@ -83,6 +83,39 @@ pub(crate) fn symlink_folder(content: &Path, link: &Path) -> io::Result<()> {
 /// Drops a file from the page cache: Windows has no call for it.
 pub(crate) fn drop_from_cache(_file: &File) -> io::Result<()> {
     Err(io::Error::new(io::ErrorKind::Unsupported, "Windows drops no file from its cache on demand"))
+}
+
+/// Fills a buffer with the bytes from an offset on.
+pub(crate) fn read_exact_at(file: &File, mut bytes: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let count = file.seek_read(bytes, offset)?;
+        if count == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        offset += u64::try_from(count).map_err(io::Error::other)?;
+        bytes = &mut bytes[count..];
+    }
+    Ok(())
+}
+
+/// The kind of file system that a folder is on: nobody has asked Windows yet.
+pub(crate) fn file_system(_folder: &Path) -> Option<String> {
+    None
+}
+
+/// What Windows calls the processor: a variable that all processes have.
+pub(crate) fn processor_name() -> Option<String> {
+    std::env::var("PROCESSOR_IDENTIFIER").ok()
+}
+
+/// Of the machine: not asked for.
+pub(crate) fn memory_bytes() -> Option<u64> {
+    None
+}
+
+/// Which system it is.
+pub(crate) fn version() -> Option<String> {
+    std::env::var("OS").ok()
 }
 
 /// Standard input as a file, whose position it shares.

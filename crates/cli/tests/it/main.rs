@@ -1,5 +1,6 @@
 //! The command, run as a user runs it.
 
+mod bench;
 mod channel;
 mod commands;
 // Signals, terminals, links, permission bits.
@@ -25,5 +26,8 @@ mod pages;
 mod serial;
 mod shared;
 mod support;
+// Signals, /proc, devices.
+#[cfg(not(windows))]
+mod tour;
 #[cfg(windows)]
 mod windows;

@@ -14,14 +14,16 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use clap::Args;
+use mapio_chart::{Axis, Bars, Lines};
 use mapio_copy::{Engine, Facts, Fallback, Meter, NamedFile, Plan, Request, Workspace, open_regular, transfer};
-use mapio_map::MapOptions;
+use mapio_map::{MapOptions, Usage};
 use serde::Serialize;
 
+use super::report::{Column, Options, Report};
+use super::{median, size_label};
 use crate::output::{self, Answer, whole};
 use crate::size;
 use crate::sys;
-use mapio_map::Usage;
 
 /// Buffers of the sweep, in bytes: the lab's first, then powers of four.
 const BUFFERS: [usize; 12] =
@@ -38,7 +40,7 @@ const SHOWS_FROM_BYTES: u64 = 1 << 20;
 /// one; a `-` stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample. An engine
 /// that can't copy there says why instead.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: mapio bench copy --runs 9 disk.img")]
+#[command(after_help = "Example: mapio bench copy --runs 9 --plot sweep.svg some-large-file")]
 pub(crate) struct Arguments {
     /// The file to copy; it is only read
     file: PathBuf,
@@ -51,9 +53,8 @@ pub(crate) struct Arguments {
     /// The folder whose file system gets the copies, which have no name; default: the file's own
     #[arg(long, value_name = "DIR")]
     to: Option<PathBuf>,
-    /// Print the figures as JSON
-    #[arg(long)]
-    json: bool,
+    #[command(flatten)]
+    report: Options,
 }
 
 /// One way to copy, and what it took. Times are in seconds, and everything is for the whole file.
@@ -103,6 +104,7 @@ struct Sweep {
 
 impl Arguments {
     pub(crate) fn run(self) -> anyhow::Result<Answer> {
+        let mut report = Report::new(&self.report, Some(&self.file))?;
         let source = open_regular(&self.file)?;
         let len = source.metadata().with_context(|| format!("measuring '{}'", self.file.display()))?.len();
         anyhow::ensure!(len > 0, "'{}' has no length: there is nothing to measure", self.file.display());
@@ -113,31 +115,45 @@ impl Arguments {
         if self.cold {
             bench.drop_from_cache()?;
         }
-        if !self.json {
-            let state = if self.cold { "each cold" } else { "warm, and one cold before them" };
-            let (name, bytes) = (output::name(&self.file), output::bytes_text(len));
-            output::line(&format!("copying '{name}', {bytes}: medians of {} runs, {state}; times in ms", self.runs))?;
-            output::line(&format!("\n{HEADER}"))?;
-        }
+        self.describe(&mut report, &bench)?;
         let (mut rows, mut refused) = (Vec::new(), Vec::new());
         for (engine, buffer) in ways() {
-            let measured = bench.measure(engine, buffer)?;
-            if !self.json {
-                output::line(&measured.as_ref().map_or_else(Refused::as_text, Row::as_text))?;
-            }
-            match measured {
-                Ok(row) => rows.push(row),
-                Err(engine) => refused.push(engine),
+            match bench.measure(engine, buffer)? {
+                Ok(row) => {
+                    report.row(row.cells())?;
+                    rows.push(row);
+                }
+                Err(engine) => {
+                    report.no_row(engine.engine, &engine.reason)?;
+                    refused.push(engine);
+                }
             }
         }
+        report.chart(sweep_chart(&rows, len), SWEEP_CAPTION);
+        report.chart(processor_chart(&rows), PROCESSOR_CAPTION);
         let conclusion = conclusion(&rows, len);
-        if self.json {
-            let file = self.file.display().to_string();
-            output::json(&Sweep { file, bytes: len, runs: self.runs, cold: self.cold, rows, refused, conclusion })?;
-        } else {
-            output::line(&format!("\n{conclusion}"))?;
-        }
+        report.conclude(conclusion.clone());
+        let file = self.file.display().to_string();
+        report.end(&Sweep { file, bytes: len, runs: self.runs, cold: self.cold, rows, refused, conclusion })?;
         Ok(Answer::Yes)
+    }
+
+    fn describe(&self, report: &mut Report, bench: &Bench<'_>) -> anyhow::Result<()> {
+        let file_system = sys::file_system(&bench.folder).map_or_else(String::new, |kind| format!(", on {kind}"));
+        report.method(format!(
+            "Every copy goes to a new file without a name{file_system}, on one thread, in one process."
+        ));
+        report.method(format!("Times, system calls and page faults are medians of {} runs.", self.runs));
+        report.method(if self.cold {
+            "Before every run the file was dropped from the page cache."
+        } else {
+            "The file is in the page cache; one run before the others, cold, is shown apart."
+        });
+        report.method("A ~ marks figures of a sample that were multiplied up to the whole file.");
+        let state = if self.cold { "each cold" } else { "warm, and one cold before them" };
+        let (name, bytes) = (output::name(&self.file), output::bytes_text(bench.len));
+        let title = format!("copying '{name}', {bytes}: medians of {} runs, {state}; times in ms", self.runs);
+        report.begin(title, COLUMNS)
     }
 }
 
@@ -216,8 +232,8 @@ impl Bench<'_> {
         let left = residency.resident_pages();
         anyhow::ensure!(
             left == 0,
-            "'{name}' can't be measured cold: {left} of its {} pages stay in the page cache, because somebody uses them, or \
-             because the file is somebody else's and the kernel does not tell",
+            "'{name}' can't be measured cold: {left} of its {} pages stay in the page cache, because somebody uses \
+             them, or because the file is somebody else's and the kernel does not tell",
             residency.pages().len()
         );
         Ok(())
@@ -252,16 +268,7 @@ fn cost(used: Usage, real: Duration, calls: u64) -> Cost {
 impl Cost {
     /// Field by field.
     fn median(runs: &[Self]) -> Self {
-        let of = |field: fn(&Self) -> f64| {
-            let mut values: Vec<f64> = runs.iter().map(field).collect();
-            values.sort_by(f64::total_cmp);
-            let middle = values.len() / 2;
-            if values.len().is_multiple_of(2) {
-                f64::midpoint(values[middle - 1], values[middle])
-            } else {
-                values[middle]
-            }
-        };
+        let of = |field: fn(&Self) -> f64| median(runs.iter().map(field).collect());
         Self {
             real_seconds: of(|run| run.real_seconds),
             user_seconds: of(|run| run.user_seconds),
@@ -284,21 +291,29 @@ impl Cost {
     }
 }
 
-const HEADER: &str =
-    "buffer or engine      cold ms    real ms    user ms     sys ms       calls  min.flt  maj.flt      MB/s";
+const COLUMNS: &[Column] = &[
+    ("buffer or engine", 18),
+    ("cold ms", 10),
+    ("real ms", 10),
+    ("user ms", 10),
+    ("sys ms", 10),
+    ("calls", 11),
+    ("min.flt", 8),
+    ("maj.flt", 8),
+    ("MB/s", 9),
+];
 
 impl Row {
     fn name(&self) -> String {
         self.buffer_bytes.map_or_else(|| self.engine.to_owned(), size::text)
     }
 
-    fn as_text(&self) -> String {
+    fn cells(&self) -> Vec<String> {
         let mark = if self.extrapolated { "~" } else { "" };
         let ms = |seconds: f64| format!("{mark}{:.2}", seconds * 1e3);
         let count = |value: f64| format!("{mark}{value:.0}");
         let Cost { real_seconds, user_seconds, system_seconds, system_calls, minor_faults, major_faults } = self.median;
-        format!(
-            "{:18} {:>10} {:>10} {:>10} {:>10} {:>11} {:>8} {:>8} {:>9}",
+        vec![
             self.name(),
             self.cold_seconds.map_or_else(|| "-".to_owned(), ms),
             ms(real_seconds),
@@ -308,14 +323,48 @@ impl Row {
             count(minor_faults),
             count(major_faults),
             format!("{mark}{:.1}", self.bytes_per_second / 1e6),
-        )
+        ]
     }
 }
 
-impl Refused {
-    fn as_text(&self) -> String {
-        format!("{:18} can't: {}", self.engine, self.reason)
-    }
+const SWEEP_CAPTION: &str = "Real time over the buffer of read and write, with the processor time in the kernel and in \
+    the program below it, and the other engines as lines across; both axes are logarithmic. Small buffers pay for \
+    system calls, one for each time that they are filled and emptied; a mapped copy pays for page faults instead.";
+
+/// Time over the buffer.
+fn sweep_chart(rows: &[Row], len: u64) -> Lines {
+    let buffers = |time: fn(&Cost) -> f64| {
+        let point = |row: &Row| Some((whole(u64::try_from(row.buffer_bytes?).ok()?), time(&row.median) * 1e3));
+        rows.iter().filter_map(point).collect::<Vec<_>>()
+    };
+    let buffer = Axis::log_of_sizes("buffer of read and write, in bytes").labels(size_label);
+    let chart =
+        Lines::new(format!("Time of a copy of {} over its buffer", output::bytes_text(len)), buffer, Axis::log("ms"))
+            .area("system time", buffers(|cost| cost.system_seconds))
+            .area("user time", buffers(|cost| cost.user_seconds))
+            .line("read and write", buffers(|cost| cost.real_seconds));
+    let engines = rows.iter().filter(|row| row.buffer_bytes.is_none());
+    engines.fold(chart, |chart, row| {
+        let ms = row.median.real_seconds * 1e3;
+        chart.level(format!("{}, {ms:.1}", row.engine), ms)
+    })
+}
+
+/// Buffers below this many bytes take so long that beside them nothing else would show.
+const PROCESSOR_FROM_BYTES: usize = 4 << 10;
+
+const PROCESSOR_CAPTION: &str = "Processor time of a copy, in the kernel and in the program, on a linear axis. The \
+    kernel moves the bytes of read and write; the program itself moves those of a mapped copy, while the kernel sees \
+    to the page faults.";
+
+/// Processor time by parts.
+fn processor_chart(rows: &[Row]) -> Bars {
+    let title = "Processor time of a copy, with buffers from 4k on and by other engines";
+    let bars = Bars::stacked(title, Axis::linear("ms"), ["system", "user"]);
+    let shown = rows.iter().filter(|row| row.buffer_bytes.is_none_or(|bytes| bytes >= PROCESSOR_FROM_BYTES));
+    shown.fold(bars, |bars, row| {
+        bars.row(row.name(), vec![row.median.system_seconds * 1e3, row.median.user_seconds * 1e3])
+    })
 }
 
 /// Two lines that say what the figures show, or one if they show nothing.
@@ -335,8 +384,8 @@ fn conclusion(rows: &[Row], len: u64) -> String {
     format!(
         "System calls are what small buffers pay for: {} bytes take {calls:.0} calls of about {:.0} ns, and are {} {}; \
          from {} on a larger buffer gains less than a tenth.\n\
-         Page faults are what the mapped copy pays for: {faults:.0} of them, about {:.0} ns each with all that they do; \
-         it makes {:.0} calls, and is {} {} bytes and {} {}, the best buffer.",
+         Page faults are what the mapped copy pays for: {faults:.0} of them, about {:.0} ns each with all that they \
+         do; it makes {:.0} calls, and is {} {} bytes and {} {}, the best buffer.",
         smallest.name(),
         time(smallest) * 1e9 / calls,
         ratio(time(smallest), time(best)),
