@@ -40,7 +40,7 @@ const SHOWS_FROM_BYTES: u64 = 1 << 20;
 /// one; a `-` stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample. An engine
 /// that can't copy there says why instead.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: mapio bench copy --runs 9 --plot sweep.svg some-large-file")]
+#[command(after_help = "Example: mapio bench copy --runs 9 --plot sweep.svg disk.img")]
 pub(crate) struct Arguments {
     /// The file to copy; it is only read
     file: PathBuf,
