@@ -87,7 +87,8 @@ impl Arguments {
         let what = self.file.as_deref().map_or_else(|| "memory".to_owned(), |file| format!("'{}'", output::name(file)));
         report.method("Every access is a load of 8 bytes at a multiple of 8, or one pread(2) of as many.");
         report.method(format!(
-            "A measurement is {LOADS} loads or {CALLS} calls; the ways take turns; medians of {} runs.",
+            "A measurement is {LOADS} loads or {CALLS} calls, after as many to warm up; the ways take turns; \
+             medians of {} runs.",
             self.runs
         ));
         report.method(
@@ -165,17 +166,14 @@ impl<'a> Subject<'a> {
     fn measure(&self, pattern: Pattern, len: u64, runs: u16) -> anyhow::Result<Row> {
         let view = self.mapping.view();
         let (loads, calls) = (Words::new(pattern, len, LOADS), Words::new(pattern, len, CALLS));
-        // The first run fills caches, and is not counted.
         let (mut views, mut raws, mut preads) = (Vec::new(), Vec::new(), Vec::new());
-        for run in 0..=runs {
+        for _ in 0..runs {
             let by_view = time(LOADS, || by_view(view, loads).map_err(anyhow::Error::from))?;
             let by_raw = time(LOADS, || Ok(self.by_raw(loads)))?;
             let by_pread = time(CALLS, || self.by_pread(calls).context("reading a temporary file"))?;
-            if run > 0 {
-                views.push(by_view);
-                raws.push(by_raw);
-                preads.push(by_pread);
-            }
+            views.push(by_view);
+            raws.push(by_raw);
+            preads.push(by_pread);
         }
         let (view_ns, raw_ns, pread_ns) = (median(views), median(raws), median(preads));
         Ok(Row { pattern, working_set_bytes: len, view_ns, raw_ns, pread_ns })
@@ -216,8 +214,10 @@ fn by_view(view: View<'_>, words: Words) -> Result<u64, Fault> {
     Ok(sum)
 }
 
-/// Nanoseconds that one of `count` accesses takes.
-fn time(count: u64, accesses: impl FnOnce() -> anyhow::Result<u64>) -> anyhow::Result<f64> {
+/// Nanoseconds that one of `count` accesses takes. They are made twice, and the first time, which finds in the caches
+/// what others have left there, is not counted.
+fn time(count: u64, mut accesses: impl FnMut() -> anyhow::Result<u64>) -> anyhow::Result<f64> {
+    black_box(accesses()?);
     let begun = Instant::now();
     black_box(accesses()?);
     Ok(begun.elapsed().as_secs_f64() * 1e9 / whole(count))
@@ -274,8 +274,8 @@ impl Pattern {
                  besides that the caches hardly show."
             }
             Self::Sequential => {
-                "One after the other, the processor fetches ahead, so that the working set matters little. What is \
-                 left is the access itself."
+                "One after the other, the processor fetches ahead, so that the working set matters little: what is \
+                 left is the access itself. Who reads all bytes anyway reads them in chunks, by View::chunks or read_at."
             }
         }
     }
