@@ -275,7 +275,7 @@ impl Pattern {
             }
             Self::Sequential => {
                 "One after the other, the processor fetches ahead, so that the working set matters little: what is \
-                 left is the access itself. Who reads all bytes anyway reads them in chunks, by View::chunks or read_at."
+                 left is the access itself. Who reads all bytes anyway does it in chunks, by View::chunks or read_at."
             }
         }
     }
