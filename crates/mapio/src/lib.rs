@@ -113,6 +113,8 @@ pub use mapio_map::{Access, AnonMap, Fault, FaultKind, MapMode, MapOptions, Mapp
 /// The guides' snippets, as documentation tests.
 #[cfg(doctest)]
 mod guide {
+    #[doc = include_str!("../../../docs/guide/benchmarks.md")]
+    struct Benchmarks;
     #[doc = include_str!("../../../docs/guide/copy.md")]
     struct Copy;
     // Windows lets no program reach the registers of devices.
@@ -125,6 +127,8 @@ mod guide {
     struct Files;
     #[doc = include_str!("../../../docs/guide/processes.md")]
     struct Processes;
+    #[doc = include_str!("../../../docs/guide/tour.md")]
+    struct Tour;
     #[doc = include_str!("../../../docs/guide/windows.md")]
     struct Windows;
 }

@@ -1,7 +1,7 @@
 //! `mapio bench access`: what one access of 8 bytes costs, by a view, by a raw pointer, and by a system call.
 //!
 //! All of them read the same file, which has no name, so that nobody can cut it short while the raw pointer, for
-//! which that would be death, is in use. Its pages are in memory and in both page tables before anything is measured:
+//! which that would be death, is in use. Its pages are in memory and in the page table before anything is measured:
 //! what is left is the access. In every run all ways take turns; a figure is the median over the runs.
 #![expect(unsafe_code, reason = "volatile loads by a raw pointer, which views are measured against")]
 
@@ -15,8 +15,7 @@ use anyhow::{Context, ensure};
 use clap::Args;
 use mapio_chart::{Axis, Lines};
 use mapio_copy::open_regular;
-use mapio_map::compat::MmapRaw;
-use mapio_map::{Fault, MapOptions, View};
+use mapio_map::{Fault, MapOptions, Mapping, View};
 use serde::Serialize;
 
 use super::median;
@@ -88,12 +87,12 @@ impl Arguments {
         let what = self.file.as_deref().map_or_else(|| "memory".to_owned(), |file| format!("'{}'", output::name(file)));
         report.method("Every access is a load of 8 bytes at a multiple of 8, or one pread(2) of as many.");
         report.method(format!(
-            "A measurement is {LOADS} loads or {CALLS} calls; the ways take turns; medians of {} runs.",
+            "A measurement is {LOADS} loads or {CALLS} calls, after as many to warm up; the ways take turns; \
+             medians of {} runs.",
             self.runs
         ));
         report.method(
-            "The file has no name and is mapped twice, for views and for the raw pointer; its pages \
-             were touched before.",
+            "The file has no name; views and the raw pointer share one mapping, whose pages were touched before.",
         );
         report.method("Random offsets come from xorshift64; its time, and that of the loop, is in each figure.");
         report
@@ -148,40 +147,33 @@ fn fill(file: &mut File, len: u64) -> io::Result<u64> {
     Ok(len)
 }
 
-/// The file, mapped twice.
+/// The file and its mapping.
 struct Subject<'a> {
     file: &'a File,
-    mapping: mapio_map::Mapping,
-    raw: MmapRaw,
+    mapping: Mapping,
 }
 
 impl<'a> Subject<'a> {
-    /// Maps the file and touches each page of both mappings.
+    /// Maps the file and touches each of its pages.
     fn new(file: &'a File, len: u64) -> anyhow::Result<Self> {
         let mapping = MapOptions::read_only().map(file)?;
-        let raw = MmapRaw::map_raw(file).context("mapping a temporary file")?;
-        ensure!(u64::try_from(raw.len())? >= len, "the temporary file was cut short");
-        let subject = Self { file, mapping, raw };
-        let words = Words::new(Pattern::Sequential, len, (len / WORD).next_power_of_two());
-        black_box(by_view(subject.mapping.view(), words)?);
-        black_box(subject.by_raw(words));
-        Ok(subject)
+        ensure!(u64::try_from(mapping.view().len())? >= len, "the temporary file was cut short");
+        let words = Words::new(Pattern::Sequential, len, len.next_power_of_two() / WORD);
+        black_box(by_view(mapping.view(), words)?);
+        Ok(Self { file, mapping })
     }
 
     fn measure(&self, pattern: Pattern, len: u64, runs: u16) -> anyhow::Result<Row> {
         let view = self.mapping.view();
         let (loads, calls) = (Words::new(pattern, len, LOADS), Words::new(pattern, len, CALLS));
-        // The first run fills caches, and is not counted.
         let (mut views, mut raws, mut preads) = (Vec::new(), Vec::new(), Vec::new());
-        for run in 0..=runs {
+        for _ in 0..runs {
             let by_view = time(LOADS, || by_view(view, loads).map_err(anyhow::Error::from))?;
             let by_raw = time(LOADS, || Ok(self.by_raw(loads)))?;
             let by_pread = time(CALLS, || self.by_pread(calls).context("reading a temporary file"))?;
-            if run > 0 {
-                views.push(by_view);
-                raws.push(by_raw);
-                preads.push(by_pread);
-            }
+            views.push(by_view);
+            raws.push(by_raw);
+            preads.push(by_pread);
         }
         let (view_ns, raw_ns, pread_ns) = (median(views), median(raws), median(preads));
         Ok(Row { pattern, working_set_bytes: len, view_ns, raw_ns, pread_ns })
@@ -189,7 +181,7 @@ impl<'a> Subject<'a> {
 
     #[inline(never)]
     fn by_raw(&self, words: Words) -> u64 {
-        let (base, mut sum) = (self.raw.as_ptr(), 0u64);
+        let (base, mut sum) = (self.mapping.view().as_ptr(), 0u64);
         for offset in words {
             // SAFETY: `offset` is below the working set's length, which is no more than the file's, and the mapping
             // is no shorter than that: `new` has checked it. So the pointer stays inside of the mapping.
@@ -222,8 +214,10 @@ fn by_view(view: View<'_>, words: Words) -> Result<u64, Fault> {
     Ok(sum)
 }
 
-/// Nanoseconds that one of `count` accesses takes.
-fn time(count: u64, accesses: impl FnOnce() -> anyhow::Result<u64>) -> anyhow::Result<f64> {
+/// Nanoseconds that one of `count` accesses takes. They are made twice, and the first time, which finds in the caches
+/// what others have left there, is not counted.
+fn time(count: u64, mut accesses: impl FnMut() -> anyhow::Result<u64>) -> anyhow::Result<f64> {
+    black_box(accesses()?);
     let begun = Instant::now();
     black_box(accesses()?);
     Ok(begun.elapsed().as_secs_f64() * 1e9 / whole(count))
@@ -280,8 +274,8 @@ impl Pattern {
                  besides that the caches hardly show."
             }
             Self::Sequential => {
-                "One after the other, the processor fetches ahead, so that the working set matters little. What is \
-                 left is the access itself."
+                "One after the other, the processor fetches ahead, so that the working set matters little: what is \
+                 left is the access itself. Who reads all bytes anyway does it in chunks, by View::chunks or read_at."
             }
         }
     }

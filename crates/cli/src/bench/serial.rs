@@ -268,7 +268,7 @@ impl Row {
             format!("{:.1}", self.seconds * 1e3),
             format!("{:.2}", self.processor_seconds * 1e3),
             format!("{:.1}", 100.0 * self.processor_share),
-            self.late_us.map_or_else(|| "-".to_owned(), |late| format!("{late:.0}")),
+            self.late_us.map_or_else(|| "-".to_owned(), |late| format!("{late:.1}")),
         ]
     }
 }
@@ -302,7 +302,7 @@ fn conclusion(rows: &[Row]) -> String {
     format!(
         "Receiving at 115200 baud, polling takes {:.0} % of a processor, interrupts take {:.1} %, and one for \
          each byte {:.1} %.\n\
-         A single byte is {:.0} us late by polling, {:.0} us by an interrupt for each byte, and {:.0} us where \
+         A single byte is {:.1} us late by polling, {:.1} us by an interrupt for each byte, and {:.1} us where \
          the FIFO waits for more.",
         100.0 * polling.processor_share,
         100.0 * interrupt.processor_share,

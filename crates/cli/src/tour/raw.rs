@@ -1,5 +1,5 @@
 //! What the tour does as a program in C would: accesses that nobody has checked, and the signals that come of them.
-#![expect(unsafe_code, reason = "accesses that are to fail, a signal handler")]
+#![expect(unsafe_code, reason = "accesses that are to fail, mmap(2), unshare(2), a signal handler")]
 
 use std::fmt;
 use std::fs::File;

@@ -89,8 +89,8 @@ impl Scene {
 
     /// Starts a part in a process of its own. It dies with the thread that has started it, if not sooner.
     pub(super) fn start(&self, part: &str) -> anyhow::Result<Actor> {
-        let program = env::current_exe().context("looking for this program")?;
-        let mut command = Command::new(program);
+        // This program, also if another one has taken its name meanwhile.
+        let mut command = Command::new("/proc/self/exe");
         // In a group of its own Ctrl-C does not reach it, but the tour alone.
         command.args(["tour", "--part", part]).arg(&self.folder).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

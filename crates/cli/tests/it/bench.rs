@@ -3,13 +3,14 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use mapio_testkit::{pattern, runner, skip};
 use serde_json::Value;
 
-use crate::support::{Folder, no_such_file};
+use crate::support::{self, Folder, no_such_file};
 
 /// A bench, as short as it can be; how many charts it draws, and a text that each of them has.
 struct Bench {
@@ -140,6 +141,26 @@ fn where_nothing_can_be_written_nothing_is_measured() {
     fails(&["bench", "access", "short"], &["--plot", "old.svg"], &["'short' has 5 bytes: a working set takes 32768"]);
     assert_eq!(folder.read("old.svg"), b"old");
     assert_eq!(folder.names(), ["a", "b.svg", "c.svg", "old.svg", "short"]);
+}
+
+#[test]
+fn a_bench_that_is_killed_leaves_what_was_there() {
+    if runner().is_some() {
+        return skip("bench::a_bench_that_is_killed_leaves_what_was_there", "it is the runner that would be killed");
+    }
+    let folder = folder();
+    folder.write("plot.svg", "old");
+    let words = ["bench", "copy", "--runs", "1000", "a", "--plot", "plot.svg", "--html", "page.html"];
+    let mut child = support::started(support::mapio(&words).current_dir(folder.root()));
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("it measures");
+    assert!(line.starts_with("copying 'a'"), "{line}");
+    child.kill().expect("it runs");
+    assert!(!child.wait().expect("it ends").success());
+    assert_eq!(
+        (folder.read("plot.svg"), folder.names()),
+        (b"old".to_vec(), vec!["a".to_owned(), "plot.svg".to_owned()])
+    );
 }
 
 #[test]
