@@ -7,9 +7,9 @@
 //! small that the whole file would take minutes copies only a sample of it, and its figures are multiplied up; they are
 //! marked.
 //!
-//! Processor time comes in user and system, and many kernels, Linux's mostly, know only their sum exactly: they divide it
-//! by what they find running at the ticks of their clock. A copy shorter than a tick is all one or the other by chance,
-//! so short ones are run more often, and both are means of all runs.
+//! Processor time comes in user and system, and many kernels, Linux's mostly, know only their sum exactly: they divide
+//! it by what they find running at the ticks of their clock. A copy shorter than a tick is all one or the other by
+//! chance, so short ones are run more often, and both are means of all runs.
 
 use std::fs::File;
 use std::num::NonZero;
@@ -43,11 +43,11 @@ const SHOWS_FROM_BYTES: u64 = 1 << 20;
 
 /// Measure copying a file with buffers of 5 bytes to 64 MiB, and by each other engine
 ///
-/// For each: real, user and system time in milliseconds, system calls, minor and major page faults, and MB/s; medians of
-/// several runs, and of user and system time, of which many kernels know only the sum exactly, means of those runs and
-/// more. The first run comes apart, after the file was dropped from the page cache: it is the cold one; a `-` stands
-/// where the kernel keeps the file there. A `~` marks figures extrapolated from a sample. An engine that can't copy
-/// there says why instead.
+/// For each: real, user and system time in milliseconds, system calls, minor and major page faults, and MB/s; medians
+/// of several runs, and of user and system time, of which many kernels know only the sum exactly, means of those runs
+/// and more. The first run comes apart, after the file was dropped from the page cache: it is the cold one; a `-`
+/// stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample. An engine that can't
+/// copy there says why instead.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mapio bench copy --runs 9 --plot sweep.svg disk.img")]
 pub(crate) struct Arguments {
@@ -395,7 +395,8 @@ const PROCESSOR_FROM_BYTES: usize = 4 << 10;
 
 const PROCESSOR_CAPTION: &str = "Processor time of a copy, in the kernel and in the program, on a linear axis. The \
     kernel moves the bytes of read and write; the program itself moves those of a mapped copy, while the kernel sees \
-    to the page faults. How processor time divides is sampled at the ticks of the kernel's clock: only the sum is exact.";
+    to the page faults. How processor time divides is sampled at the ticks of the kernel's clock: only the sum is \
+    exact.";
 
 /// Processor time by parts.
 fn processor_chart(rows: &[Row]) -> Bars {
