@@ -200,7 +200,8 @@ impl<'a> Subject<'a> {
     #[inline(never)]
     fn by_raw(&self, words: &mut Words, count: u64) -> Result<u64, Infallible> {
         let view = self.mapping.view();
-        assert!(words.last() <= view.len() - size_of::<u64>(), "a working set is inside of the mapping");
+        let is_inside = u64::try_from(view.len()).is_ok_and(|len| words.last() + WORD <= len);
+        assert!(is_inside, "a working set is inside of the mapping");
         let base = view.as_ptr();
         sum(words, count, |offset| {
             // SAFETY: `offset` is no more than `words.last()`, and 8 bytes from there on are inside of the mapping: the
@@ -279,18 +280,13 @@ impl Words {
             }
             Pattern::Sequential => self.state = self.state.wrapping_add(WORD),
         }
-        self.inside(self.state)
+        // No mapping is longer than what a usize holds, and no working set than its mapping.
+        usize::try_from(self.state & self.mask).unwrap_or_default()
     }
 
     /// No offset is more than this.
-    fn last(&self) -> usize {
-        self.inside(u64::MAX)
-    }
-
-    #[inline(always)]
-    fn inside(&self, state: u64) -> usize {
-        // No mapping is longer than what a usize holds, and no working set than its mapping.
-        usize::try_from(state & self.mask).unwrap_or_default()
+    fn last(&self) -> u64 {
+        self.mask
     }
 }
 
@@ -369,8 +365,8 @@ mod tests {
         for pattern in [Pattern::Random, Pattern::Sequential] {
             for len in [32 << 10, 100_000, 1 << 20] {
                 let mut words = Words::new(pattern, len);
-                let last = words.last();
-                assert!(u64::try_from(last + 8).unwrap() <= len);
+                let last = usize::try_from(words.last()).unwrap();
+                assert!(words.last() + 8 <= len);
                 let offsets: Vec<usize> = (0..200_000).map(|_| words.offset()).collect();
                 assert!(offsets.iter().all(|offset| offset % 8 == 0 && *offset <= last));
                 // And they come from all over it.
