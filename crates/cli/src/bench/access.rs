@@ -3,8 +3,12 @@
 //! All of them read the same file, which has no name, so that nobody can cut it short while the raw pointer, for
 //! which that would be death, is in use. Its pages are in memory and in the page table before anything is measured:
 //! what is left is the access. In every run all ways take turns; a figure is the median over the runs.
+//!
+//! A working set is as large as it says only if all of it is accessed. So each measurement goes on at the offset where
+//! the one before it has ended, whichever way that was, and none finds in the caches what another has just put there.
 #![expect(unsafe_code, reason = "volatile loads by a raw pointer, which views are measured against")]
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::hint::black_box;
 use std::io::{self, Read, Write};
@@ -23,11 +27,13 @@ use super::report::{Column, Options, Report};
 use crate::output::{Answer, whole};
 use crate::{output, size, sys};
 
-/// Working sets, in bytes: in the first cache of a processor, in the others, and in none.
-const SIZES: [u64; 5] = [32 << 10, 256 << 10, 2 << 20, 16 << 20, 64 << 20];
+/// Working sets, in bytes: in the first cache of a processor, in the others, and in none of most.
+const SIZES: [u64; 6] = [32 << 10, 256 << 10, 2 << 20, 16 << 20, 64 << 20, 256 << 20];
 /// Of an access, in bytes.
 const WORD: u64 = 8;
-/// Accesses that one measurement makes, by loads and by system calls.
+/// Of a line of the caches, in bytes, on most processors.
+const LINE: u64 = 64;
+/// Accesses that one measurement makes by loads, at least, and by system calls.
 const LOADS: u64 = 1 << 19;
 const CALLS: u64 = 1 << 15;
 
@@ -36,8 +42,9 @@ const COLUMNS: &[Column] =
 
 /// Measure reading 8 bytes here and there, and one after the other: by a view, a raw pointer and pread
 ///
-/// Each in working sets of 32k to 64m, whose pages are in memory: nanoseconds an access, the median of several runs.
-/// A view answers an error where the raw pointer would kill the program, and pread(2) is a system call each time.
+/// Each in working sets of 32k to 256m, whose pages are in memory: nanoseconds an access, the median of several runs.
+/// No access waits for another, so that a processor has several under way: one that does wait takes longer. A view
+/// answers an error where the raw pointer would kill the program, and pread(2) is a system call each time.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mapio bench access --runs 9 --html access.html")]
 pub(crate) struct Arguments {
@@ -86,9 +93,14 @@ impl Arguments {
         let subject = Subject::new(&bytes.file, bytes.len)?;
         let what = self.file.as_deref().map_or_else(|| "memory".to_owned(), |file| format!("'{}'", output::name(file)));
         report.method("Every access is a load of 8 bytes at a multiple of 8, or one pread(2) of as many.");
+        report.method(
+            "No access waits for the value of another, so that a processor has several under way: a figure is the \
+             time of all by their number, and less than what a program waits for a single one.",
+        );
         report.method(format!(
-            "A measurement is {LOADS} loads or {CALLS} calls, after as many to warm up; the ways take turns; \
-             medians of {} runs.",
+            "A measurement is a load for each line of {LINE} bytes in the working set, but at least {LOADS}, or \
+             {CALLS} calls. The ways take turns, each from the offset on where the last one has ended; medians of {} \
+             runs after one that is not counted.",
             self.runs
         ));
         report.method(
@@ -119,7 +131,9 @@ impl Arguments {
         let folder = self.to.clone().unwrap_or_else(std::env::temp_dir);
         let made = tempfile::tempfile_in(&folder);
         let mut file = made.with_context(|| format!("creating a temporary file in '{}'", folder.display()))?;
-        let most = SIZES.into_iter().fold(0, u64::max);
+        // No more than a fourth of the memory, so that all of it stays there.
+        let memory = sys::memory_bytes().unwrap_or(u64::MAX);
+        let most = SIZES.into_iter().filter(|&len| len == SIZES[0] || len <= memory / 4).fold(0, u64::max);
         let copied = match &self.file {
             Some(path) => io::copy(&mut open_regular(path)?.take(most), &mut file),
             None => fill(&mut file, most),
@@ -158,95 +172,106 @@ impl<'a> Subject<'a> {
     fn new(file: &'a File, len: u64) -> anyhow::Result<Self> {
         let mapping = MapOptions::read_only().map(file)?;
         ensure!(u64::try_from(mapping.view().len())? >= len, "the temporary file was cut short");
-        let words = Words::new(Pattern::Sequential, len, len.next_power_of_two() / WORD);
-        black_box(by_view(mapping.view(), words)?);
+        let mut words = Words::new(Pattern::Sequential, len);
+        black_box(by_view(mapping.view(), &mut words, len / WORD)?);
         Ok(Self { file, mapping })
     }
 
     fn measure(&self, pattern: Pattern, len: u64, runs: u16) -> anyhow::Result<Row> {
-        let view = self.mapping.view();
-        let (loads, calls) = (Words::new(pattern, len, LOADS), Words::new(pattern, len, CALLS));
+        let (view, loads, mut words) = (self.mapping.view(), loads(len), Words::new(pattern, len));
         let (mut views, mut raws, mut preads) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..runs {
-            let by_view = time(LOADS, || by_view(view, loads).map_err(anyhow::Error::from))?;
-            let by_raw = time(LOADS, || Ok(self.by_raw(loads)))?;
-            let by_pread = time(CALLS, || self.by_pread(calls).context("reading a temporary file"))?;
-            views.push(by_view);
-            raws.push(by_raw);
-            preads.push(by_pread);
+        // The first run, which finds in the caches what others have left there, is not counted.
+        for run in 0..=runs {
+            let by_view = time(loads, || by_view(view, &mut words, loads))?;
+            let Ok(by_raw) = time(loads, || self.by_raw(&mut words, loads));
+            let by_pread = time(CALLS, || self.by_pread(&mut words, CALLS)).context("reading a temporary file")?;
+            if run > 0 {
+                views.push(by_view);
+                raws.push(by_raw);
+                preads.push(by_pread);
+            }
         }
         let (view_ns, raw_ns, pread_ns) = (median(views), median(raws), median(preads));
         Ok(Row { pattern, working_set_bytes: len, view_ns, raw_ns, pread_ns })
     }
 
+    /// # Panics
+    /// The working set is longer than the mapping.
     #[inline(never)]
-    fn by_raw(&self, words: Words) -> u64 {
-        let (base, mut sum) = (self.mapping.view().as_ptr(), 0u64);
-        for offset in words {
-            // SAFETY: `offset` is below the working set's length, which is no more than the file's, and the mapping
-            // is no shorter than that: `new` has checked it. So the pointer stays inside of the mapping.
+    fn by_raw(&self, words: &mut Words, count: u64) -> Result<u64, Infallible> {
+        let view = self.mapping.view();
+        let is_inside = u64::try_from(view.len()).is_ok_and(|len| words.last() + WORD <= len);
+        assert!(is_inside, "a working set is inside of the mapping");
+        let base = view.as_ptr();
+        sum(words, count, |offset| {
+            // SAFETY: `offset` is no more than `words.last()`, and 8 bytes from there on are inside of the mapping: the
+            // assertion above.
             let word = unsafe { base.add(offset) };
-            // SAFETY: a mapping begins at a page and lives as long as `self`; `offset` is a multiple of 8 and below a
-            // length that is one, so all 8 bytes are inside of it, aligned. The file has no name and no other user,
-            // so that nobody cuts it short or writes to it.
-            sum = sum.wrapping_add(unsafe { word.cast::<u64>().read_volatile() });
-        }
-        sum
+            // SAFETY: all 8 bytes are inside of the mapping, as above, which lives as long as `self`, and are aligned:
+            // it begins at a page, and `offset` is a multiple of 8. The file, which was as long as the mapping when it
+            // was made, has no name and no other user, so that nobody cuts it short or writes to it.
+            Ok(unsafe { word.cast::<u64>().read_volatile() })
+        })
     }
 
     #[inline(never)]
-    fn by_pread(&self, words: Words) -> io::Result<u64> {
-        let (mut word, mut sum) = ([0; 8], 0u64);
-        for offset in words {
+    fn by_pread(&self, words: &mut Words, count: u64) -> io::Result<u64> {
+        let mut word = [0; 8];
+        sum(words, count, |offset| {
             sys::read_exact_at(self.file, &mut word, u64::try_from(offset).map_err(io::Error::other)?)?;
-            sum = sum.wrapping_add(u64::from_ne_bytes(word));
-        }
-        Ok(sum)
+            Ok(u64::from_ne_bytes(word))
+        })
     }
 }
 
 #[inline(never)]
-fn by_view(view: View<'_>, words: Words) -> Result<u64, Fault> {
-    let mut sum = 0u64;
-    for offset in words {
-        sum = sum.wrapping_add(view.load::<u64>(offset)?);
+fn by_view(view: View<'_>, words: &mut Words, count: u64) -> Result<u64, Fault> {
+    sum(words, count, |offset| view.load::<u64>(offset))
+}
+
+/// Adds up the next `count` words.
+#[inline(always)]
+fn sum<E>(words: &mut Words, count: u64, mut load: impl FnMut(usize) -> Result<u64, E>) -> Result<u64, E> {
+    // Out of memory's way while it counts: a copy may stay in registers.
+    let (mut next, mut sum) = (*words, 0u64);
+    for _ in 0..count {
+        sum = sum.wrapping_add(load(next.offset())?);
     }
+    *words = next;
     Ok(sum)
 }
 
-/// Nanoseconds that one of `count` accesses takes. They are made twice, and the first time, which finds in the caches
-/// what others have left there, is not counted.
-fn time(count: u64, mut accesses: impl FnMut() -> anyhow::Result<u64>) -> anyhow::Result<f64> {
-    black_box(accesses()?);
+/// Nanoseconds that one of `count` accesses takes.
+fn time<E>(count: u64, accesses: impl FnOnce() -> Result<u64, E>) -> Result<f64, E> {
     let begun = Instant::now();
     black_box(accesses()?);
     Ok(begun.elapsed().as_secs_f64() * 1e9 / whole(count))
 }
 
-/// The offsets of words in a working set: multiples of 8 below its length.
-#[derive(Debug, Clone, Copy)]
+/// How many loads one measurement in a working set of `len` bytes makes.
+fn loads(len: u64) -> u64 {
+    LOADS.max(len / LINE)
+}
+
+/// The offsets of words in a working set, without an end: multiples of 8 below its length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Words {
     pattern: Pattern,
-    /// The length, which is a power of two, less one word.
+    /// The length, which is a power of two, less one word: the last offset.
     mask: u64,
-    left: u64,
     /// Of xorshift64, or the last offset.
     state: u64,
 }
 
 impl Words {
-    fn new(pattern: Pattern, len: u64, count: u64) -> Self {
+    fn new(pattern: Pattern, len: u64) -> Self {
         // Of a length that is none, the largest power below it is used.
-        Self { pattern, mask: (1 << len.ilog2()) - WORD, left: count, state: 88_172_645_463_325_252 }
+        Self { pattern, mask: (1 << len.ilog2()) - WORD, state: 88_172_645_463_325_252 }
     }
-}
 
-impl Iterator for Words {
-    type Item = usize;
-
-    #[inline]
-    fn next(&mut self) -> Option<usize> {
-        self.left = self.left.checked_sub(1)?;
+    /// The next one.
+    #[inline(always)]
+    fn offset(&mut self) -> usize {
         match self.pattern {
             Pattern::Random => {
                 self.state ^= self.state << 13;
@@ -255,7 +280,13 @@ impl Iterator for Words {
             }
             Pattern::Sequential => self.state = self.state.wrapping_add(WORD),
         }
-        usize::try_from(self.state & self.mask).ok()
+        // No mapping is longer than what a usize holds, and no working set than its mapping.
+        usize::try_from(self.state & self.mask).unwrap_or_default()
+    }
+
+    /// No offset is more than this.
+    fn last(&self) -> u64 {
+        self.mask
     }
 }
 
@@ -270,12 +301,12 @@ impl Pattern {
     fn caption(self) -> &'static str {
         match self {
             Self::Random => {
-                "Random accesses pay for the caches that they miss, whichever way they go. A system call costs so much \
-                 besides that the caches hardly show."
+                "Where a line rises, a cache has become too small for the working set. All ways pay for that, and \
+                 pread(2) for its system call besides. No access waits for the value of another."
             }
             Self::Sequential => {
-                "One after the other, the processor fetches ahead, so that the working set matters little: what is \
-                 left is the access itself. Who reads all bytes anyway does it in chunks, by View::chunks or read_at."
+                "One after the other, eight accesses share a line of 64 bytes, and the processor can fetch those that \
+                 follow ahead. Who reads all bytes anyway does it in chunks, by View::chunks or read_at."
             }
         }
     }
@@ -333,25 +364,60 @@ mod tests {
     fn offsets_are_aligned_and_inside_of_the_working_set() {
         for pattern in [Pattern::Random, Pattern::Sequential] {
             for len in [32 << 10, 100_000, 1 << 20] {
-                let offsets: Vec<usize> = Words::new(pattern, len, 100_000).collect();
-                assert_eq!(offsets.len(), 100_000);
-                assert!(offsets.iter().all(|offset| offset % 8 == 0 && u64::try_from(offset + 8).unwrap() <= len));
+                let mut words = Words::new(pattern, len);
+                let last = usize::try_from(words.last()).unwrap();
+                assert!(words.last() + 8 <= len);
+                let offsets: Vec<usize> = (0..200_000).map(|_| words.offset()).collect();
+                assert!(offsets.iter().all(|offset| offset % 8 == 0 && *offset <= last));
                 // And they come from all over it.
-                assert!(offsets.iter().any(|&offset| offset < 4096) && offsets.iter().any(|&offset| offset > 24 << 10));
+                assert!(
+                    offsets.iter().any(|&offset| offset < 4096) && offsets.iter().any(|&offset| offset > last - 4096)
+                );
             }
         }
     }
 
     #[test]
-    fn all_ways_read_the_same() {
+    fn the_runs_of_a_bench_access_all_of_a_working_set() {
+        let len = 16 << 20;
+        for pattern in [Pattern::Random, Pattern::Sequential] {
+            // Two ways to load and six runs, with the one that is not counted.
+            let mut words = Words::new(pattern, len);
+            let mut lines = vec![0u8; usize::try_from(len / LINE).unwrap()];
+            for _ in 0..12 * loads(len) {
+                lines[words.offset() / 64] = 1;
+            }
+            let share = lines.iter().copied().map(f64::from).sum::<f64>() / whole(len / LINE);
+            assert!(share > 0.99, "{pattern:?}: {share}");
+        }
+    }
+
+    #[test]
+    fn all_ways_read_the_same_and_go_on_where_they_ended() {
         let mut file = tempfile::tempfile().unwrap();
         let len = fill(&mut file, 1 << 20).unwrap();
         let subject = Subject::new(&file, len).unwrap();
         for pattern in [Pattern::Random, Pattern::Sequential] {
-            let words = Words::new(pattern, len, 10_000);
-            let sum = by_view(subject.mapping.view(), words).unwrap();
-            assert_ne!(sum, 0);
-            assert_eq!((subject.by_raw(words), subject.by_pread(words).unwrap()), (sum, sum));
+            let mut words = [Words::new(pattern, len); 4];
+            let mut before = 0;
+            for count in [10_000, 777] {
+                let sum = by_view(subject.mapping.view(), &mut words[0], count).unwrap();
+                assert!(sum != before);
+                before = sum;
+                assert_eq!(subject.by_raw(&mut words[1], count), Ok(sum));
+                assert_eq!(subject.by_pread(&mut words[2], count).unwrap(), sum);
+                (0..count).for_each(|_| _ = words[3].offset());
+                assert!(words.iter().all(|own| *own == words[3]), "{words:?}");
+            }
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "inside of the mapping")]
+    fn a_raw_pointer_stays_inside_of_the_mapping() {
+        let mut file = tempfile::tempfile().unwrap();
+        let len = fill(&mut file, 1 << 20).unwrap();
+        let subject = Subject::new(&file, len).unwrap();
+        _ = subject.by_raw(&mut Words::new(Pattern::Random, 2 * len), 1);
     }
 }

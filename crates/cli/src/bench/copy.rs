@@ -6,6 +6,10 @@
 //! counts. The buffer is made before the first run and stays, so that its own page faults are in no figure. A buffer so
 //! small that the whole file would take minutes copies only a sample of it, and its figures are multiplied up; they are
 //! marked.
+//!
+//! Processor time comes in user and system, and many kernels, Linux's mostly, know only their sum exactly: they divide
+//! it by what they find running at the ticks of their clock. A copy shorter than a tick is all one or the other by
+//! chance, so short ones are run more often, and both are means of all runs.
 
 use std::fs::File;
 use std::num::NonZero;
@@ -30,15 +34,20 @@ const BUFFERS: [usize; 12] =
     [5, 10, 100, 1 << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 4 << 20, 16 << 20, 64 << 20];
 /// Reads that one measurement makes at most; more are extrapolated.
 const READS_AT_MOST: u64 = 500_000;
+/// Processor time after which user and system are told apart well enough: 25 ticks of 4 ms. More runs than were asked
+/// for bring it together, if they take no longer than that.
+const PROCESSOR_TIME: Duration = Duration::from_millis(100);
+const MORE_RUNS_AT_MOST: Duration = Duration::from_millis(200);
 /// Shorter files show nothing: the fixed cost of a copy hides that of its bytes.
 const SHOWS_FROM_BYTES: u64 = 1 << 20;
 
 /// Measure copying a file with buffers of 5 bytes to 64 MiB, and by each other engine
 ///
-/// For each: real, user and system time in milliseconds, system calls, minor and major page faults, and MB/s; the
-/// median of several runs. The first run comes apart, after the file was dropped from the page cache: it is the cold
-/// one; a `-` stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample. An engine
-/// that can't copy there says why instead.
+/// For each: real, user and system time in milliseconds, system calls, minor and major page faults, and MB/s; medians
+/// of several runs, and of user and system time, of which many kernels know only the sum exactly, means of those runs
+/// and more. The first run comes apart, after the file was dropped from the page cache: it is the cold one; a `-`
+/// stands where the kernel keeps the file there. A `~` marks figures extrapolated from a sample. An engine that can't
+/// copy there says why instead.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mapio bench copy --runs 9 --plot sweep.svg disk.img")]
 pub(crate) struct Arguments {
@@ -66,9 +75,10 @@ struct Row {
     extrapolated: bool,
     /// The run before the others, with the file dropped from the page cache; null where that can't be done.
     cold_seconds: Option<f64>,
-    /// Medians of the other runs.
+    /// Medians of the other runs; of user and system time, means of as many as the next field says.
     #[serde(flatten)]
-    median: Cost,
+    cost: Cost,
+    processor_time_runs: usize,
     bytes_per_second: f64,
 }
 
@@ -143,7 +153,14 @@ impl Arguments {
         report.method(format!(
             "Every copy goes to a new file without a name{file_system}, on one thread, in one process."
         ));
-        report.method(format!("Times, system calls and page faults are medians of {} runs.", self.runs));
+        report.method(format!("Real time, system calls and page faults are medians of {} runs.", self.runs));
+        report.method(format!(
+            "User and system time are means of these runs, and of more until {} ms are together or {} ms have passed. \
+             How processor time divides into the two is what many kernels sample, at each tick of their clock: only \
+             the sum is exact, below 10 ms most of all.",
+            PROCESSOR_TIME.as_millis(),
+            MORE_RUNS_AT_MOST.as_millis()
+        ));
         report.method(if self.cold {
             "Before every run the file was dropped from the page cache."
         } else {
@@ -200,22 +217,35 @@ impl Bench<'_> {
         if let Some(fallback) = fallback {
             return Ok(Err(Refused { engine: engine.name(), reason: fallback.reason }));
         }
-        let mut runs = Vec::new();
-        for _ in 0..self.arguments.runs {
+        let (mut runs, mut more_begun) = (Vec::new(), None);
+        while self.is_for_another(&runs, &mut more_begun) {
             if self.arguments.cold {
                 self.drop_from_cache()?;
             }
             runs.push(self.run_once(&plan, sample)?.0);
         }
-        let median = Cost::median(&runs).times(scale);
+        let cost = Cost::of(&runs, self.arguments.runs.into()).times(scale);
         Ok(Ok(Row {
             engine: engine.name(),
             buffer_bytes: buffer_bytes.map(NonZero::get),
             extrapolated: sample < self.len,
             cold_seconds: is_cold.then_some(first.real_seconds * scale),
-            bytes_per_second: whole(self.len) / median.real_seconds,
-            median,
+            bytes_per_second: whole(self.len) / cost.real_seconds,
+            cost,
+            processor_time_runs: runs.len(),
         }))
+    }
+
+    /// Whether these are not enough: fewer than asked for, or too short to tell user from system time, while there is
+    /// time for more.
+    fn is_for_another(&self, runs: &[Cost], more_begun: &mut Option<Instant>) -> bool {
+        if runs.len() < self.arguments.runs.into() {
+            return true;
+        }
+        let processor_seconds: f64 = runs.iter().map(Cost::processor_seconds).sum();
+        self.len >= SHOWS_FROM_BYTES
+            && processor_seconds < PROCESSOR_TIME.as_secs_f64()
+            && more_begun.get_or_insert_with(Instant::now).elapsed() < MORE_RUNS_AT_MOST
     }
 
     /// An empty file without a name, which vanishes when it is closed.
@@ -266,17 +296,25 @@ fn cost(used: Usage, real: Duration, calls: u64) -> Cost {
 }
 
 impl Cost {
-    /// Field by field.
-    fn median(runs: &[Self]) -> Self {
-        let of = |field: fn(&Self) -> f64| median(runs.iter().map(field).collect());
+    /// Medians of the first `asked_for` runs, field by field; of user and system time, means of all of them.
+    fn of(runs: &[Self], asked_for: usize) -> Self {
+        let of = |field: fn(&Self) -> f64| median(runs.iter().take(asked_for).map(field).collect());
+        let mean = |field: fn(&Self) -> f64| {
+            runs.iter().map(field).sum::<f64>() / whole(u64::try_from(runs.len()).unwrap_or(u64::MAX))
+        };
         Self {
             real_seconds: of(|run| run.real_seconds),
-            user_seconds: of(|run| run.user_seconds),
-            system_seconds: of(|run| run.system_seconds),
+            user_seconds: mean(|run| run.user_seconds),
+            system_seconds: mean(|run| run.system_seconds),
             system_calls: of(|run| run.system_calls),
             minor_faults: of(|run| run.minor_faults),
             major_faults: of(|run| run.major_faults),
         }
+    }
+
+    /// User and system time together.
+    fn processor_seconds(&self) -> f64 {
+        self.user_seconds + self.system_seconds
     }
 
     fn times(self, scale: f64) -> Self {
@@ -293,14 +331,14 @@ impl Cost {
 
 const COLUMNS: &[Column] = &[
     ("buffer or engine", 18),
-    ("cold ms", 10),
-    ("real ms", 10),
-    ("user ms", 10),
-    ("sys ms", 10),
-    ("calls", 11),
-    ("min.flt", 8),
-    ("maj.flt", 8),
-    ("MB/s", 9),
+    ("cold ms", 7),
+    ("real ms", 7),
+    ("user ms", 7),
+    ("sys ms", 7),
+    ("calls", 9),
+    ("minflt", 6),
+    ("majflt", 6),
+    ("MB/s", 5),
 ];
 
 impl Row {
@@ -310,9 +348,10 @@ impl Row {
 
     fn cells(&self) -> Vec<String> {
         let mark = if self.extrapolated { "~" } else { "" };
-        let ms = |seconds: f64| format!("{mark}{:.2}", seconds * 1e3);
-        let count = |value: f64| format!("{mark}{value:.0}");
-        let Cost { real_seconds, user_seconds, system_seconds, system_calls, minor_faults, major_faults } = self.median;
+        let number = |value: f64, decimals| format!("{mark}{value:.*}", if value < 99.995 { decimals } else { 0 });
+        let ms = |seconds: f64| number(seconds * 1e3, 2);
+        let count = |value: f64| number(value, 0);
+        let Cost { real_seconds, user_seconds, system_seconds, system_calls, minor_faults, major_faults } = self.cost;
         vec![
             self.name(),
             self.cold_seconds.map_or_else(|| "-".to_owned(), ms),
@@ -322,19 +361,20 @@ impl Row {
             count(system_calls),
             count(minor_faults),
             count(major_faults),
-            format!("{mark}{:.1}", self.bytes_per_second / 1e6),
+            number(self.bytes_per_second / 1e6, 1),
         ]
     }
 }
 
 const SWEEP_CAPTION: &str = "Real time over the buffer of read and write, with the processor time in the kernel and in \
-    the program below it, and the other engines as lines across; both axes are logarithmic. Small buffers pay for \
-    system calls, one for each time that they are filled and emptied; a mapped copy pays for page faults instead.";
+    the program below it, and the other engines as lines across; both axes are logarithmic. Small buffers take \
+    system calls, one for each time that they are filled and emptied; a mapped copy takes page faults instead. How \
+    processor time divides is sampled at the ticks of the kernel's clock: only the sum is exact.";
 
 /// Time over the buffer.
 fn sweep_chart(rows: &[Row], len: u64) -> Lines {
     let buffers = |time: fn(&Cost) -> f64| {
-        let point = |row: &Row| Some((whole(u64::try_from(row.buffer_bytes?).ok()?), time(&row.median) * 1e3));
+        let point = |row: &Row| Some((whole(u64::try_from(row.buffer_bytes?).ok()?), time(&row.cost) * 1e3));
         rows.iter().filter_map(point).collect::<Vec<_>>()
     };
     let buffer = Axis::log_of_sizes("buffer of read and write, in bytes").labels(size_label);
@@ -345,7 +385,7 @@ fn sweep_chart(rows: &[Row], len: u64) -> Lines {
             .line("read and write", buffers(|cost| cost.real_seconds));
     let engines = rows.iter().filter(|row| row.buffer_bytes.is_none());
     engines.fold(chart, |chart, row| {
-        let ms = row.median.real_seconds * 1e3;
+        let ms = row.cost.real_seconds * 1e3;
         chart.level(format!("{}, {ms:.1}", row.engine), ms)
     })
 }
@@ -355,44 +395,48 @@ const PROCESSOR_FROM_BYTES: usize = 4 << 10;
 
 const PROCESSOR_CAPTION: &str = "Processor time of a copy, in the kernel and in the program, on a linear axis. The \
     kernel moves the bytes of read and write; the program itself moves those of a mapped copy, while the kernel sees \
-    to the page faults.";
+    to the page faults. How processor time divides is sampled at the ticks of the kernel's clock: only the sum is \
+    exact.";
 
 /// Processor time by parts.
 fn processor_chart(rows: &[Row]) -> Bars {
     let title = "Processor time of a copy, with buffers from 4k on and by other engines";
     let bars = Bars::stacked(title, Axis::linear("ms"), ["system", "user"]);
     let shown = rows.iter().filter(|row| row.buffer_bytes.is_none_or(|bytes| bytes >= PROCESSOR_FROM_BYTES));
-    shown.fold(bars, |bars, row| {
-        bars.row(row.name(), vec![row.median.system_seconds * 1e3, row.median.user_seconds * 1e3])
-    })
+    shown.fold(bars, |bars, row| bars.row(row.name(), vec![row.cost.system_seconds * 1e3, row.cost.user_seconds * 1e3]))
 }
 
 /// Two lines that say what the figures show, or one if they show nothing.
 fn conclusion(rows: &[Row], len: u64) -> String {
-    let by_time = |a: &&Row, b: &&Row| a.median.real_seconds.total_cmp(&b.median.real_seconds);
+    let time = |row: &Row| row.cost.real_seconds;
     let buffered = || rows.iter().filter(|row| row.buffer_bytes.is_some());
-    let (Some(smallest), Some(best)) = (buffered().next(), buffered().min_by(by_time)) else { return String::new() };
+    let best = buffered().min_by(|a, b| time(a).total_cmp(&time(b)));
+    let (Some(smallest), Some(best)) = (buffered().next(), best) else { return String::new() };
     let Some(mapped) = rows.iter().find(|row| row.engine == Engine::Mapped.name()) else { return String::new() };
-    let time = |row: &Row| row.median.real_seconds;
     if len < SHOWS_FROM_BYTES || time(smallest) <= 1.1 * time(best) {
         return "The file is too short for a difference to show: take one of some megabytes.".to_owned();
     }
     // The first buffer that comes within a tenth of the best: from there on a larger one gains next to nothing.
     let enough = buffered().find(|row| time(row) <= 1.1 * time(best)).unwrap_or(best);
-    let calls = smallest.median.system_calls;
-    let faults = mapped.median.minor_faults + mapped.median.major_faults;
+    let calls = smallest.cost.system_calls;
+    let faults = mapped.cost.minor_faults + mapped.cost.major_faults;
     format!(
-        "System calls are what small buffers pay for: {} bytes take {calls:.0} calls of about {:.0} ns, and are {} {}; \
-         from {} on a larger buffer gains less than a tenth.\n\
-         Page faults are what the mapped copy pays for: {faults:.0} of them, about {:.0} ns each with all that they \
-         do; it makes {:.0} calls, and is {} {} bytes and {} {}, the best buffer.",
+        "System calls are what small buffers pay for: {} bytes take {calls:.0} calls of about {:.0} ns of processor \
+         time, and are {} {}; from {} on a larger buffer gains less than a tenth.\n\
+         {}: {faults:.0} of them, of about {:.0} ns of processor time each, the copying in it; it makes {:.0} calls, \
+         and is {} {} bytes and {} {}, the best buffer.",
         smallest.name(),
-        time(smallest) * 1e9 / calls,
+        smallest.cost.processor_seconds() * 1e9 / calls,
         ratio(time(smallest), time(best)),
         best.name(),
         enough.name(),
-        time(mapped) * 1e9 / faults.max(1.0),
-        mapped.median.system_calls,
+        if time(mapped) > 1.05 * time(best) {
+            "Page faults are what the mapped copy pays for"
+        } else {
+            "Page faults cost the mapped copy no more than a buffer and its calls would"
+        },
+        mapped.cost.processor_seconds() * 1e9 / faults.max(1.0),
+        mapped.cost.system_calls,
         ratio(time(mapped), time(smallest)),
         smallest.name(),
         ratio(time(mapped), time(best)),
@@ -416,46 +460,78 @@ fn ratio(own: f64, other: f64) -> String {
 mod tests {
     use super::*;
 
+    /// Half of the time is the processor's, and half of that the kernel's.
     fn cost(real_seconds: f64, system_calls: f64, minor_faults: f64) -> Cost {
-        Cost { real_seconds, user_seconds: 0.0, system_seconds: 0.0, system_calls, minor_faults, major_faults: 0.0 }
+        let (user_seconds, system_seconds) = (real_seconds / 4.0, real_seconds / 4.0);
+        Cost { real_seconds, user_seconds, system_seconds, system_calls, minor_faults, major_faults: 0.0 }
     }
 
-    fn row(buffer_bytes: Option<usize>, median: Cost) -> Row {
+    fn row(buffer_bytes: Option<usize>, cost: Cost) -> Row {
         let engine = if buffer_bytes.is_some() { "read-write" } else { "mapped" };
-        Row { engine, buffer_bytes, extrapolated: false, cold_seconds: None, median, bytes_per_second: 0.0 }
+        let (extrapolated, cold_seconds, bytes_per_second) = (false, None, 1e6);
+        Row { engine, buffer_bytes, extrapolated, cold_seconds, cost, processor_time_runs: 1, bytes_per_second }
     }
 
     #[test]
-    fn the_median_is_taken_field_by_field() {
+    fn medians_are_taken_field_by_field_and_processor_time_is_a_mean() {
         let runs = [cost(3.0, 10.0, 5.0), cost(1.0, 30.0, 5.0), cost(2.0, 20.0, 6.0)];
-        let median = Cost::median(&runs);
-        assert_eq!((median.real_seconds, median.system_calls, median.minor_faults), (2.0, 20.0, 5.0));
-        assert_eq!(Cost::median(&runs[..2]).real_seconds, 2.0);
+        let all = Cost::of(&runs, 3);
+        assert_eq!((all.real_seconds, all.system_calls, all.minor_faults), (2.0, 20.0, 5.0));
+        assert_eq!(Cost::of(&runs[..2], 2).real_seconds, 2.0);
+        // Of four runs that a tick hits, one in the program, the shares remain; the fourth is for that alone.
+        let tick = |user_seconds, system_seconds| Cost { user_seconds, system_seconds, ..cost(1.0, 1.0, 1.0) };
+        let ticks = [tick(0.0, 1.0), tick(1.0, 0.0), tick(0.0, 1.0), Cost { real_seconds: 9.0, ..tick(0.0, 1.0) }];
+        let all = Cost::of(&ticks, 3);
+        assert_eq!((all.real_seconds, all.user_seconds, all.system_seconds), (1.0, 0.25, 0.75));
+    }
+
+    #[test]
+    fn a_table_fits_a_terminal() {
+        let width = COLUMNS.iter().map(|(_, width)| width + 1).sum::<usize>() - 1;
+        assert!(width <= 80, "{width}");
+        let sample =
+            Row { extrapolated: true, cold_seconds: Some(99.994), ..row(Some(5), cost(99.996, 4_800_000.0, 0.0)) };
+        let cells = sample.cells();
+        assert_eq!(cells[1..], ["~99994", "~99996", "~24999", "~24999", "~4800000", "~0", "~0", "~1.0"]);
+        for seconds in [0.0, 0.099994, 0.099996, 9.9] {
+            for (cell, (name, width)) in row(None, cost(seconds, 10.0, 250_000.0)).cells().iter().zip(COLUMNS) {
+                assert!(cell.len() <= *width, "{name}: {cell}");
+            }
+        }
     }
 
     #[test]
     fn the_conclusion_follows_from_the_figures() {
-        let rows = [
-            row(Some(5), cost(100.0, 1_000_000.0, 0.0)),
-            row(Some(65536), cost(1.05, 100.0, 0.0)),
-            row(Some(1 << 20), cost(1.0, 10.0, 0.0)),
-            row(None, cost(2.0, 5.0, 3000.0)),
-        ];
-        let text = conclusion(&rows, 5 << 20);
-        assert_eq!(text.lines().count(), 2, "{text}");
-        assert!(
-            text.contains("5 bytes take 1000000 calls of about 100000 ns, and are 100.0 times slower than 1m"),
-            "{text}"
-        );
-        assert!(text.contains("from 64k on a larger buffer gains less than a tenth"), "{text}");
-        assert!(text.contains("3000 of them, about 666667 ns each with all that they do; it makes 5 calls"), "{text}");
-        assert!(
-            text.ends_with("is 50.0 times faster than 5 bytes and 2.0 times slower than 1m, the best buffer."),
-            "{text}"
-        );
+        let rows = |mapped| {
+            [
+                row(Some(5), cost(100.0, 1_000_000.0, 0.0)),
+                row(Some(65536), cost(1.05, 100.0, 0.0)),
+                row(Some(1 << 20), cost(1.0, 10.0, 0.0)),
+                row(None, cost(mapped, 5.0, 3000.0)),
+            ]
+        };
+        let slower = conclusion(&rows(2.0), 5 << 20);
+        assert_eq!(slower.lines().count(), 2, "{slower}");
+        // A call is what it takes of the processor, which is half of the time.
+        for part in [
+            "5 bytes take 1000000 calls of about 50000 ns of processor time, and are 100.0 times slower than 1m",
+            "from 64k on a larger buffer gains less than a tenth",
+            "\nPage faults are what the mapped copy pays for: 3000 of them, of about 333333 ns of processor time each",
+            "it makes 5 calls, and is 50.0 times faster than 5 bytes and 2.0 times slower than 1m, the best buffer.",
+        ] {
+            assert!(slower.contains(part), "{part}: {slower}");
+        }
+        for (mapped, end) in [(0.5, "2.0 times faster than 1m"), (1.0, "as fast as 1m")] {
+            let text = conclusion(&rows(mapped), 5 << 20);
+            assert!(
+                text.contains("\nPage faults cost the mapped copy no more than a buffer and its calls would"),
+                "{text}"
+            );
+            assert!(text.ends_with(&format!("{end}, the best buffer.")), "{text}");
+        }
         // A short file, or one with which nothing differs, shows nothing.
         for (rows, len) in
-            [(&rows[..], 5000), (&[row(Some(5), cost(1.0, 1.0, 0.0)), row(None, cost(2.0, 1.0, 1.0))], 5 << 20)]
+            [(&rows(2.0)[..], 5000), (&[row(Some(5), cost(1.0, 1.0, 0.0)), row(None, cost(2.0, 1.0, 1.0))], 5 << 20)]
         {
             assert!(conclusion(rows, len).starts_with("The file is too short"));
         }

@@ -93,6 +93,11 @@ impl Report {
     pub(super) fn begin(&mut self, title: String, columns: &'static [Column]) -> anyhow::Result<()> {
         (self.title, self.columns) = (title, columns);
         self.say(&format!("{}\n", self.title))?;
+        if cfg!(debug_assertions) {
+            self.say(
+                "This is a build for debugging: what the program itself does is slow, and its figures with it.\n",
+            )?;
+        }
         self.say(&line(columns, columns.iter().map(|(name, _)| *name)))
     }
 
