@@ -36,8 +36,8 @@ const COLUMNS: &[Column] =
 /// Measure round trips between two processes: by a channel, a pipe and a socket
 ///
 /// For each way: how long half of the round trips take at most, and 90, 99 and 99.9 of a hundred, and the longest; 99
-/// and 99.9 only of so many round trips that one of them is longer. A channel waits by spinning, which keeps a processor busy on either side; by sleeping in the kernel; or by one after
-/// the other, as channels do if nothing is said.
+/// takes a hundred round trips to tell, and 99.9 a thousand. A channel waits by spinning, which keeps a processor busy
+/// on either side; by sleeping in the kernel; or by one after the other, as channels do if nothing is said.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mapio bench channel --message-len 1k --html latency.html")]
 pub(crate) struct Arguments {
