@@ -437,7 +437,7 @@ mod tests {
     }
 
     #[test]
-    fn a_byte_alone_is_late_by_the_time_out_of_the_fifo_though_a_thread_is_slower_to_sleep() {
+    fn a_byte_alone_is_late_by_the_time_out_of_the_fifo() {
         let baud = 1_000_000;
         let bus = Simulated::new(Model::with_clock(Timing::Real, CLOCK_HZ));
         let driven = Driven::new(bus.interrupt().expect("a timer"));
