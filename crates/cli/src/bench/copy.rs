@@ -445,7 +445,7 @@ fn conclusion(rows: &[Row], len: u64) -> String {
 }
 
 /// How one time compares to another, in words that go before the name of the other.
-fn ratio(own: f64, other: f64) -> String {
+pub(super) fn ratio(own: f64, other: f64) -> String {
     let slower = own / other;
     if slower > 1.05 {
         format!("{slower:.1} times slower than")

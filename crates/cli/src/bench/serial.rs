@@ -3,20 +3,24 @@
 //! The port is a simulated 16550, whose bytes take the time that they take on a line, so that any machine can measure
 //! it. What costs processor time is the driver and the model of the device alike, in one thread of this process.
 
+use std::cell::Cell;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
+use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::ensure;
+use anyhow::{anyhow, ensure};
 use clap::Args;
 use mapio_chart::{Axis, Lines};
 use mapio_device::model::serial::{Peer, Timing};
 use mapio_device::model::{Ns16550 as Model, Simulated, SimulatedInterrupt};
 use mapio_device::serial::{Flow, Ns16550, Serial, Settings};
-use mapio_device::{Driven, Polled, Waiting};
+use mapio_device::{Driven, Error, Interrupt, Polled, Waiting};
 use mapio_map::Usage;
 use serde::Serialize;
 
-use super::median;
 use super::report::{Column, Options, Report};
+use super::{median, nearest};
 use crate::output::Answer;
 
 /// The chip's clock: it makes all the speeds.
@@ -30,22 +34,26 @@ const SPEEDS_BAUD: [u32; 4] = [9600, 38_400, 115_200, 1_000_000];
 const MEASUREMENTS_IN_A_SECOND: u32 = 4;
 /// Bytes of which each comes by itself, in a run.
 const PROBES: u16 = 20;
+/// How long the program has waited when such a byte sets out: long enough to sleep, even if its frame takes 10 us.
+const LEAD: Duration = Duration::from_millis(1);
+/// Polling that got less than this share of a processor had to leave the rest to other programs.
+const WHOLE_PROCESSOR: f64 = 0.9;
 
 const COLUMNS: &[Column] = &[
-    ("direction", 10),
-    ("baud", 8),
-    ("wait", 24),
-    ("bytes", 7),
-    ("time ms", 9),
-    ("processor ms", 13),
-    ("of one %", 9),
-    ("late us", 9),
+    ("direction", 9),
+    ("baud", 7),
+    ("wait", 18),
+    ("bytes", 5),
+    ("time ms", 7),
+    ("interrupts", 10),
+    ("processor", 9),
+    ("late us", 7),
 ];
 
 /// Measure a serial port by polling and by interrupts: processor time, and how late a byte is
 ///
 /// The port is simulated; its bytes take the time that they take on a line. For several speeds, and for sending and
-/// receiving: the processor time of the driver and of the simulated device, and its share of the time that has passed;
+/// receiving: how often the port interrupts; the share of a processor that the driver and the simulated device take;
 /// and for bytes that come one by one, how long after its last bit the program has each. Medians of several runs.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: mapio bench serial --runs 1 --plot serial.svg")]
@@ -68,6 +76,8 @@ struct Row {
     processor_seconds: f64,
     /// Of `seconds`, from 0 to 1.
     processor_share: f64,
+    /// That the driver has taken. Null for polling.
+    interrupts: Option<usize>,
     /// Of bytes that came one by one: from their last bit to the program. Null for sending.
     late_us: Option<f64>,
 }
@@ -104,7 +114,7 @@ impl Wait {
         match self {
             Self::Polling => "polling",
             Self::Interrupt => "interrupt",
-            Self::InterruptPerByte => "interrupt for each byte",
+            Self::InterruptPerByte => "interrupt per byte",
         }
     }
 
@@ -118,6 +128,7 @@ impl Wait {
 struct Cost {
     seconds: f64,
     processor_seconds: f64,
+    interrupts: u32,
     late_us: Vec<f64>,
 }
 
@@ -132,14 +143,20 @@ impl Arguments {
             self.runs
         ));
         report.method(
-            "Processor time is that of the one thread that has driver and device; waiting for an \
-             interrupt sleeps in poll(2).",
+            "Processor is the share of the time that has passed in which the one thread ran that has driver and \
+             device; waiting for an interrupt sleeps in poll(2).",
         );
         report.method(format!(
-            "A FIFO interrupts with {TRIGGER} bytes, or when nothing has come for the time of 4; for each byte, with 1."
+            "A FIFO interrupts with {TRIGGER} bytes, or when nothing has come for the time of 4; per byte, with 1."
         ));
+        report.method(
+            "Interrupts are those that the driver has taken: fewer than bytes may be one for each, if more of them \
+             have come before it sleeps again.",
+        );
         report.method(format!(
-            "How late: {PROBES} bytes a run, one by one, from the end of a byte's last bit to the end of read."
+            "How late: {PROBES} bytes a run, one by one, from the end of a byte's last bit to the end of read; another \
+             thread sends each, {} ms after the program has begun to wait for it.",
+            LEAD.as_millis()
         ));
         let title = format!("a serial port, simulated: medians of {} runs", self.runs);
         report.begin(title, COLUMNS)?;
@@ -159,9 +176,10 @@ impl Arguments {
         }
         let share = |row: &Row| Some(100.0 * row.processor_share);
         let title = "Processor time while a serial port receives";
-        report.chart(chart(&rows, title, Axis::linear("% of a processor"), share), PROCESSOR_CAPTION);
+        report.chart(chart(&rows, title, Axis::linear("% of a processor"), share), processor_caption(&rows));
         let title = "How late a byte is that comes by itself";
-        report.chart(chart(&rows, title, Axis::log("us after its last bit"), |row| row.late_us), LATE_CAPTION);
+        let late = Axis::log("us after its last bit");
+        report.chart(chart(&rows, title, late, |row| row.late_us), late_caption(&rows));
         let conclusion = conclusion(&rows);
         report.conclude(conclusion.clone());
         report.end(&Figures { runs: self.runs, rows, conclusion })?;
@@ -175,10 +193,11 @@ impl Arguments {
         for _ in 0..self.runs {
             let bus = Simulated::new(Model::with_clock(Timing::Real, CLOCK_HZ));
             costs.push(match wait {
-                Wait::Polling => once(direction, port(bus, baud, wait, Polled)?, bytes)?,
+                Wait::Polling => once(direction, port(bus, baud, wait, Polled)?, bytes, &Cell::default())?,
                 Wait::Interrupt | Wait::InterruptPerByte => {
-                    let driven: Driven<SimulatedInterrupt<Model>> = Driven::new(bus.interrupt()?);
-                    once(direction, port(bus, baud, wait, driven)?, bytes)?
+                    let count = Rc::default();
+                    let counted = Counted { interrupt: bus.interrupt()?, count: Rc::clone(&count) };
+                    once(direction, port(bus, baud, wait, Driven::new(counted))?, bytes, &count)?
                 }
             });
         }
@@ -193,14 +212,40 @@ impl Arguments {
             seconds,
             processor_seconds,
             processor_share: processor_seconds / seconds,
+            interrupts: (wait != Wait::Polling).then(|| nearest(of(|cost| f64::from(cost.interrupts)))),
             late_us: (direction == Direction::Receive).then(|| median(late)),
         })
+    }
+}
+
+/// An interrupt that counts how often it has come.
+struct Counted {
+    interrupt: SimulatedInterrupt<Model>,
+    count: Rc<Cell<u32>>,
+}
+
+impl Interrupt for Counted {
+    fn wait(&mut self, timeout: Option<Duration>) -> Result<u64, Error> {
+        let come = self.interrupt.wait(timeout)?;
+        self.count.set(self.count.get() + u32::from(come > 0));
+        Ok(come)
+    }
+
+    fn rearm(&mut self) -> Result<(), Error> {
+        self.interrupt.rearm()
+    }
+}
+
+impl AsFd for Counted {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.interrupt.as_fd()
     }
 }
 
 /// A port with the other end of its line.
 struct Joined<W> {
     port: Serial<Ns16550<Simulated<Model>>, W>,
+    bus: Simulated<Model>,
     peer: Peer,
     /// The time of a byte on the line.
     frame: Duration,
@@ -209,45 +254,70 @@ struct Joined<W> {
 fn port<W: Waiting>(bus: Simulated<Model>, baud: u32, wait: Wait, waiting: W) -> anyhow::Result<Joined<W>> {
     let peer = Peer::of(&bus);
     // A thread that gets no processor for a moment must not lose bytes.
-    let chip = Ns16550::new(bus, CLOCK_HZ)?.with_automatic_flow().with_trigger(wait.trigger());
+    let chip = Ns16550::new(bus.clone(), CLOCK_HZ)?.with_automatic_flow().with_trigger(wait.trigger());
     peer.heed_cts();
     let mut port = Serial::new(chip, waiting, Settings { baud, flow: Flow::RtsCts, ..Settings::default() })?;
     port.set_timeout(Duration::from_secs(10));
-    Ok(Joined { port, peer, frame: Duration::from_secs(1) * FRAME_BITS / baud })
+    Ok(Joined { port, bus, peer, frame: Duration::from_secs(1) * FRAME_BITS / baud })
 }
 
-fn once<W: Waiting>(direction: Direction, joined: Joined<W>, bytes: u32) -> anyhow::Result<Cost> {
+/// Measures once; `interrupts` counts those of the port.
+fn once<W: Waiting>(
+    direction: Direction,
+    joined: Joined<W>,
+    bytes: u32,
+    interrupts: &Cell<u32>,
+) -> anyhow::Result<Cost> {
     let sent: Vec<u8> = (0..bytes).map(|index| index.to_le_bytes()[0]).collect();
     match direction {
-        Direction::Send => send(joined, &sent),
-        Direction::Receive => receive(joined, &sent),
+        Direction::Send => send(joined, &sent, interrupts),
+        Direction::Receive => receive(joined, &sent, interrupts),
     }
 }
 
-fn send<W: Waiting>(Joined { mut port, peer, .. }: Joined<W>, sent: &[u8]) -> anyhow::Result<Cost> {
+fn send<W: Waiting>(
+    Joined { mut port, peer, .. }: Joined<W>,
+    sent: &[u8],
+    interrupts: &Cell<u32>,
+) -> anyhow::Result<Cost> {
     let (seconds, processor_seconds) = measured(|| {
         port.write_all(sent)?;
         Ok(port.flush()?)
     })?;
     ensure!(peer.take() == sent, "other bytes have arrived than were sent");
-    Ok(Cost { seconds, processor_seconds, late_us: Vec::new() })
+    Ok(Cost { seconds, processor_seconds, interrupts: interrupts.get(), late_us: Vec::new() })
 }
 
-fn receive<W: Waiting>(Joined { mut port, peer, frame }: Joined<W>, sent: &[u8]) -> anyhow::Result<Cost> {
+fn receive<W: Waiting>(mut joined: Joined<W>, sent: &[u8], interrupts: &Cell<u32>) -> anyhow::Result<Cost> {
     let mut received = vec![0; sent.len()];
     let (seconds, processor_seconds) = measured(|| {
-        peer.send(sent);
-        Ok(port.read_exact(&mut received)?)
+        joined.peer.send(sent);
+        Ok(joined.port.read_exact(&mut received)?)
     })?;
     ensure!(received == sent, "other bytes have arrived than were sent");
-    let mut late_us = Vec::new();
-    for _ in 0..PROBES {
-        let begun = Instant::now();
-        peer.send(b"?");
+    let interrupts = interrupts.get();
+    let late_us = (0..PROBES).map(|_| late_us(&mut joined)).collect::<anyhow::Result<_>>()?;
+    Ok(Cost { seconds, processor_seconds, interrupts, late_us })
+}
+
+/// How late a byte is that finds the program waiting: microseconds from the end of its last bit.
+fn late_us<W: Waiting>(Joined { port, bus, peer, frame }: &mut Joined<W>) -> anyhow::Result<f64> {
+    let (bus, peer, frame) = (&*bus, &*peer, *frame);
+    thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            thread::sleep(LEAD);
+            // Who holds the model sets its interrupt anew in the end. Without, the end of the byte would wake the
+            // program, and a FIFO's time-out could pass while it wakes, as no chip has it.
+            let _model = bus.model();
+            let begun = Instant::now();
+            peer.send(b"?");
+            begun + frame
+        });
         port.read_exact(&mut [0])?;
-        late_us.push(begun.elapsed().saturating_sub(frame).as_secs_f64() * 1e6);
-    }
-    Ok(Cost { seconds, processor_seconds, late_us })
+        let read = Instant::now();
+        let arrived = sender.join().map_err(|_| anyhow!("the thread that sends has failed"))?;
+        Ok(read.saturating_duration_since(arrived).as_secs_f64() * 1e6)
+    })
 }
 
 /// Time and processor time of this thread, which is all that runs, in seconds.
@@ -260,24 +330,45 @@ fn measured(run: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<(f64, f6
 
 impl Row {
     fn cells(&self) -> Vec<String> {
+        let none = || "-".to_owned();
         vec![
             if self.direction == Direction::Send { "send" } else { "receive" }.to_owned(),
             self.baud.to_string(),
             self.wait.name().to_owned(),
             self.bytes.to_string(),
             format!("{:.1}", self.seconds * 1e3),
-            format!("{:.2}", self.processor_seconds * 1e3),
-            format!("{:.1}", 100.0 * self.processor_share),
-            self.late_us.map_or_else(|| "-".to_owned(), |late| format!("{late:.1}")),
+            self.interrupts.map_or_else(none, |count| count.to_string()),
+            format!("{:.1} %", 100.0 * self.processor_share),
+            self.late_us.map_or_else(none, |late| format!("{late:.1}")),
         ]
     }
 }
 
-const PROCESSOR_CAPTION: &str = "Polling takes all of a processor that other programs leave to it, whatever the line \
-    carries. Interrupts take as much as there are bytes, and fewer interrupts than bytes take less.";
+/// Whether other programs had the processor while this one asked for all of it.
+fn is_busy(rows: &[Row]) -> bool {
+    rows.iter().any(|row| row.wait == Wait::Polling && row.processor_share < WHOLE_PROCESSOR)
+}
 
-const LATE_CAPTION: &str = "Who polls has a byte at once; an interrupt wakes a thread first. A FIFO that waits for \
-    more bytes makes a single one late by the time of about 4 bytes more.";
+fn processor_caption(rows: &[Row]) -> &'static str {
+    if is_busy(rows) {
+        "Other programs had the processor for a part of the time, and polling takes what they leave to it: without \
+         them, all."
+    } else {
+        "Polling takes all of a processor, whatever the line carries. Interrupts take as much as there is to do."
+    }
+}
+
+fn late_caption(rows: &[Row]) -> &'static str {
+    let late = |wait| rows.iter().filter(move |row| row.wait == wait).filter_map(|row| row.late_us);
+    let mut each = late(Wait::Polling).zip(late(Wait::InterruptPerByte)).zip(late(Wait::Interrupt));
+    if !is_busy(rows) && each.all(|((polling, per_byte), fifo)| polling < per_byte && per_byte < fifo) {
+        "Who polls has a byte at once; an interrupt wakes a thread first; a FIFO that waits for more bytes does that \
+         only when nothing has come for the time of 4."
+    } else {
+        "What other programs did meanwhile is in these times. An interrupt has to wake a thread; a FIFO that waits for \
+         more bytes does that only when nothing has come for the time of 4."
+    }
+}
 
 /// A figure of receiving over the speed, a line for each way to wait.
 fn chart(rows: &[Row], title: &str, axis: Axis, figure: fn(&Row) -> Option<f64>) -> Lines {
@@ -300,15 +391,65 @@ fn conclusion(rows: &[Row]) -> String {
     };
     let late = |row: &Row| row.late_us.unwrap_or(0.0);
     format!(
-        "Receiving at 115200 baud, polling takes {:.0} % of a processor, interrupts take {:.1} %, and one for \
-         each byte {:.1} %.\n\
-         A single byte is {:.1} us late by polling, {:.1} us by an interrupt for each byte, and {:.1} us where \
-         the FIFO waits for more.",
+        "Receiving at 115200 baud, polling takes {:.0} % of a processor{}, interrupts take {:.1} %, and one per \
+         byte {:.1} %.\n\
+         A single byte is {:.1} us late by polling, {:.1} us by an interrupt per byte, and {:.1} us where the \
+         FIFO waits for more.",
         100.0 * polling.processor_share,
+        if polling.processor_share < WHOLE_PROCESSOR { " (other programs had the rest)" } else { "" },
         100.0 * interrupt.processor_share,
         100.0 * each.processor_share,
         late(polling),
         late(each),
         late(interrupt),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(wait: Wait, processor_share: f64, late_us: f64) -> Row {
+        let (direction, baud, bytes, seconds) = (Direction::Receive, 115_200, 2880, 0.25);
+        let (processor_seconds, late_us) = (seconds * processor_share, Some(late_us));
+        Row { direction, baud, wait, bytes, seconds, processor_seconds, processor_share, interrupts: None, late_us }
+    }
+
+    fn rows(polling: f64) -> Vec<Row> {
+        [(Wait::Polling, polling, 0.5), (Wait::Interrupt, 0.1, 400.0), (Wait::InterruptPerByte, 0.3, 50.0)]
+            .map(|(wait, share, late_us)| row(wait, share, late_us))
+            .into()
+    }
+
+    #[test]
+    fn captions_are_of_what_was_measured() {
+        let quiet = rows(0.99);
+        assert!(processor_caption(&quiet).starts_with("Polling takes all"));
+        assert!(late_caption(&quiet).starts_with("Who polls has a byte at once"));
+        assert!(conclusion(&quiet).contains("polling takes 99 % of a processor, interrupts"));
+        let busy = rows(0.1);
+        assert!(processor_caption(&busy).starts_with("Other programs"));
+        assert!(late_caption(&busy).starts_with("What other programs"));
+        assert!(conclusion(&busy).contains("polling takes 10 % of a processor (other programs had the rest)"));
+        let mut mixed = rows(0.99);
+        mixed[1].late_us = Some(40.0);
+        assert!(late_caption(&mixed).starts_with("What other programs"), "the FIFO is not the latest");
+    }
+
+    #[test]
+    fn a_byte_alone_is_late_by_the_time_out_of_the_fifo() {
+        let baud = 1_000_000;
+        let bus = Simulated::new(Model::with_clock(Timing::Real, CLOCK_HZ));
+        let driven = Driven::new(bus.interrupt().expect("a timer"));
+        let mut joined = port(bus, baud, Wait::Interrupt, driven).expect("a port");
+        let late = (0..PROBES).map(|_| late_us(&mut joined).expect("a byte")).collect();
+        // Four bytes of 10 us. A few come sooner if this thread gets no processor for a millisecond.
+        let late = median(late);
+        assert!(late >= 40.0, "{late} us");
+    }
+
+    #[test]
+    fn a_row_is_no_wider_than_a_terminal() {
+        assert!(COLUMNS.iter().map(|(_, width)| width + 1).sum::<usize>() <= 1 + 80);
+    }
 }

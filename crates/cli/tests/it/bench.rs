@@ -6,10 +6,16 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+#[cfg(not(windows))]
+use std::{process::Child, thread, time::Duration};
 
 use mapio_testkit::{pattern, runner, skip};
+#[cfg(not(windows))]
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
+#[cfg(not(windows))]
+use crate::support::Name;
 use crate::support::{self, Folder, no_such_file};
 
 /// A bench, as short as it can be; how many charts it draws, and a text that each of them has.
@@ -183,13 +189,63 @@ fn accesses_are_of_this_file_and_channels_leave_no_names() {
     let json: Value = serde_json::from_str(&folder.done(&[CHANNEL.words, &["--json"]].concat())).expect("JSON");
     assert_eq!(json["message_bytes"], 200);
     for row in json["rows"].as_array().expect("rows") {
-        let times = ["p50_ns", "p90_ns", "p99_ns", "p99_9_ns", "max_ns"].map(|name| row[name].as_u64().expect("ns"));
+        let times = ["p50_ns", "p90_ns", "p99_ns", "max_ns"].map(|name| row[name].as_u64().expect("ns"));
         assert!(times[0] > 0 && times.is_sorted(), "{row}");
-        assert_eq!(row["round_trips"], 100);
+        assert_eq!((&row["round_trips"], &row["p99_9_ns"]), (&100.into(), &Value::Null));
     }
     let left = folder.done(&["shared", "list", "--json"]);
     assert!(!left.contains("mapio-bench-"), "{left}");
     folder.fails(&["bench", "channel", "--message-len", "7"], &["a message has 8 bytes to 1m here"]);
+}
+
+#[cfg(not(windows))]
+#[test]
+fn channels_of_a_bench_that_is_killed_go_with_it_or_are_cleaned() {
+    let test = "bench::channels_of_a_bench_that_is_killed_go_with_it_or_are_cleaned";
+    if runner().is_some() {
+        return skip(test, "it is the runner that would be killed");
+    }
+    let folder = Folder::new();
+    for is_other_killed in [false, true] {
+        let mut child = support::start(&["bench", "channel", "--runs", "1000", "--round-trips", "10"]);
+        let names = ["forth", "back"].map(|way| Name::of(format!("mapio-bench-{}-{way}", child.id())));
+        let other = stopped_with_both(&mut child, &names);
+        if is_other_killed {
+            kill_process(other, Signal::KILL).expect("it waits");
+        }
+        child.kill().expect("own child");
+        // Its standard error is also that of the other one, and ends with both.
+        child.wait_with_output().expect("own child");
+        for Name(name) in &names {
+            let cleaned = folder.done(&["shared", "clean", name]);
+            assert_eq!(cleaned.starts_with(&format!("removed {name}: ")), is_other_killed, "{cleaned}");
+            folder.fails(&["shared", "show", name], &[name, "does not exist"]);
+        }
+    }
+}
+
+/// Stops a bench at a moment when two processes use the channels of these names, which are not yet taken away; answers
+/// the other process.
+#[cfg(not(windows))]
+fn stopped_with_both(child: &mut Child, names: &[Name]) -> Pid {
+    let own = Pid::from_child(child);
+    let moment = Duration::from_millis(1);
+    let users = |Name(name): &Name| mapio_shared::inspect(&**name).map_or(Vec::new(), |object| object.users);
+    loop {
+        assert!(child.try_wait().expect("own child").is_none(), "it has ended before it was stopped");
+        kill_process(own, Signal::STOP).expect("own child");
+        // Long enough for the other one to start, if it was to.
+        for _ in 0..50 {
+            let users: Vec<_> = names.iter().map(users).collect();
+            if users.iter().all(|users| users.len() == 2) {
+                let other = users[0].iter().filter_map(|user| user.pid).find(|pid| *pid != child.id());
+                return other.and_then(|pid| Pid::from_raw(pid.try_into().ok()?)).expect("a process");
+            }
+            thread::sleep(moment);
+        }
+        kill_process(own, Signal::CONT).expect("own child");
+        thread::sleep(moment);
+    }
 }
 
 /// A browser that needs no screen.
