@@ -86,7 +86,8 @@ fn show(memory: Mmio) -> anyhow::Result<TextScreen<Mmio>> {
 
     let mut screen = TextScreen::new(memory, CELLS)?;
     screen.set_position(Position { row: 1, column: 4 })?;
-    screen.print("was one store, of 0x1e41")?; // A store for each character.
+    // A store for each character.
+    screen.print("was one store, of 0x1e41")?;
     Ok(screen)
 }
 
@@ -175,7 +176,7 @@ fn receive(
     Ok(bytes)
 }
 
-/// Whether it was the line alone that these receptions have waited for.
+/// Tells whether it was the line alone that these receptions have waited for.
 fn what_sets_the_time(receptions: [Duration; 2]) -> String {
     let line = settings().frame_time() * u32::from(SENT);
     if receptions.iter().all(|&time| time.abs_diff(line) <= line / 10) {
