@@ -1,7 +1,7 @@
 //! Waiting for the signals that ask a program to end: Ctrl-C (SIGINT) and SIGTERM.
 //!
 //! They are only noted, and the program ends by itself, with its own exit status. The second one ends it at once, as if
-//! nobody had caught the first.
+//! nobody had caught the first, unless it has something to put back.
 
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -28,24 +28,26 @@ pub(crate) struct Interrupt {
 }
 
 impl Interrupt {
-    /// Catches the signals from now on.
+    /// Catches the signals from now on. The second one ends the program.
     pub(crate) fn catch() -> io::Result<Self> {
-        Self::catch_these(&[SIGINT, SIGTERM])
+        let (signals, is_set) = ([SIGINT, SIGTERM], Arc::default());
+        for signal in signals {
+            // Before what sets the flag, so that it acts only at the next signal.
+            flag::register_conditional_default(signal, Arc::clone(&is_set))?;
+        }
+        Self::catch_these(&signals, is_set)
     }
 
     /// Catches also the ones of a terminal that is hung up (SIGHUP), and Ctrl-\ (SIGQUIT), for who has something to put
-    /// back. Of these two, what is ignored stays so, as nohup(1) has it.
+    /// back, which no second signal interrupts. Of these two, what is ignored stays so, as nohup(1) has it.
     pub(crate) fn catch_all() -> io::Result<Self> {
         let others = [SIGHUP, SIGQUIT].into_iter().filter(|signal| !signals::is_ignored(*signal));
-        Self::catch_these(&[SIGINT, SIGTERM].into_iter().chain(others).collect::<Vec<_>>())
+        Self::catch_these(&[SIGINT, SIGTERM].into_iter().chain(others).collect::<Vec<_>>(), Arc::default())
     }
 
-    fn catch_these(signals: &[i32]) -> io::Result<Self> {
+    fn catch_these(signals: &[i32], is_set: Arc<AtomicBool>) -> io::Result<Self> {
         let (bell, rope) = UnixStream::pair()?;
-        let is_set = Arc::new(AtomicBool::new(false));
         for &signal in signals {
-            // In this order: the first of them acts only on what the second one has set at the signal before.
-            flag::register_conditional_default(signal, Arc::clone(&is_set))?;
             flag::register(signal, Arc::clone(&is_set))?;
             low_level::pipe::register(signal, rope.try_clone()?)?;
         }

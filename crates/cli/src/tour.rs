@@ -23,11 +23,12 @@
 //! - Figures and addresses are measured: `measure.rs` has times, page faults, system calls, and lines of
 //!   /proc/self/maps.
 //! - A part that is to be heard, or killed, while it runs is started by `scene.start` (`Actor`). Its standard input
-//!   ends when the step is done with it. It dies with the thread that has started it.
+//!   ends when the step is done with it, or the tour is gone: a part waits by reading it. It also dies with the thread
+//!   that has started it, if that lives until the part is there.
 //! - Files are made in the scene's folder, and shared objects under names of `scene.object_name`, by the step and not
 //!   by its parts: these are removed at the end, whatever ends the tour.
-//! - An error of a step is shown on its page, the tour goes on, and the exit status is 2 then. What this machine or
-//!   user can't do is `missing`, and no error.
+//! - An error of a step ends its page, instead of what to remember; the tour goes on, and the exit status is 2 then.
+//!   What this machine or user can't do is `missing`, and no error.
 
 mod buffers;
 mod devices;
@@ -121,7 +122,7 @@ impl Arguments {
         for (number, step) in (1..).zip(&STEPS).filter(|&(number, _)| self.step.is_none_or(|wanted| wanted == number)) {
             let mut page = Page::new(number, step.title);
             if let Err(error) = (step.run)(&scene, &mut page) {
-                page.missing(output::printable(&output::causes(error.as_ref())));
+                page.failed(output::printable(&output::causes(error.as_ref())));
                 answer = Answer::Partly;
             }
             if output::print(&terminal::render(&page))? == Reader::Gone && target.is_none() {

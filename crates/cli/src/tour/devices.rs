@@ -1,13 +1,13 @@
 //! Step: devices at an address: a screen that is memory, and a serial port that is asked, or that interrupts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::ensure;
-use mapio_device::bus::trace::Record;
+use mapio_device::bus::trace::{Direction, Record};
 use mapio_device::model::serial::{Peer, Timing};
 use mapio_device::model::{Ns16550 as Model, Simulated};
 use mapio_device::screen::embedded_graphics_core::pixelcolor::IntoStorage;
@@ -37,9 +37,13 @@ const SENT: u8 = 192;
 /// How long to wait for them.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Accesses to registers that are shown.
-const LAST_ACCESSES: usize = 5;
+const ACCESSES: usize = 6;
 /// Where the line status register is (data sheet PC16550D).
 const LINE_STATUS: usize = 5;
+/// Its bit that tells of a byte that has come.
+const DATA_READY: u64 = 1;
+/// Where received bytes are taken out.
+const RECEIVED: usize = 0;
 
 fn run(_scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     screen(page)?;
@@ -82,7 +86,8 @@ fn show(memory: Mmio) -> anyhow::Result<TextScreen<Mmio>> {
 
     let mut screen = TextScreen::new(memory, CELLS)?;
     screen.set_position(Position { row: 1, column: 4 })?;
-    screen.print("was one store, of 0x1e41")?; // 20 more stores.
+    // A store for each character.
+    screen.print("was one store, of 0x1e41")?;
     Ok(screen)
 }
 
@@ -126,11 +131,12 @@ fn serial(page: &mut Page) -> anyhow::Result<()> {
     let device = Simulated::new(Model::new(Timing::Real));
     let polled = Reception::of(device, Polled)?;
 
-    page.text(
-        "These were the last accesses, polled: bit 0 of the line status (LSR, at offset 5) says that there is a byte, \
-         and a read of the received byte (RBR, at offset 0) takes it out.",
-    );
-    page.output(polled.last.iter().map(access_text).collect::<String>());
+    page.text(format!(
+        "These were {} accesses, polled: bit 0 of the line status (LSR, at offset 5) says that there is a byte, and a \
+         read of the received byte (RBR, at offset 0) takes it out.",
+        if polled.excerpt.is_whole { "some" } else { "the last" }
+    ));
+    page.output(polled.excerpt.accesses.iter().map(access_text).collect::<String>());
     let device = Simulated::new(Model::new(Timing::Real));
     let count = Arc::new(AtomicU64::new(0));
     let interrupt = Counted { interrupt: device.interrupt()?, count: Arc::clone(&count) };
@@ -139,10 +145,11 @@ fn serial(page: &mut Page) -> anyhow::Result<()> {
         ["waiting", "time", "processor time", "looks at status", "interrupts"],
         [polled.row("Polled", 0), driven.row("Driven", count.load(Ordering::Relaxed))],
     );
-    page.text(
-        "The line sets the time. An interrupt lets the program sleep, and comes for several bytes together, which the \
-         device keeps in a FIFO of 16.",
-    );
+    page.text(format!(
+        "{} An interrupt lets the program sleep, and comes for several bytes together, which the device keeps in a \
+         FIFO of 16.",
+        what_sets_the_time([polled.cost.real, driven.cost.real])
+    ));
     let looks = polled.looks / u64::from(SENT);
     page.text(if polled.processor() * 2 > polled.cost.real {
         format!("Polling has kept a processor busy meanwhile, for {looks} looks a byte.")
@@ -169,6 +176,19 @@ fn receive(
     Ok(bytes)
 }
 
+/// Tells whether it was the line alone that these receptions have waited for.
+fn what_sets_the_time(receptions: [Duration; 2]) -> String {
+    let line = settings().frame_time() * u32::from(SENT);
+    if receptions.iter().all(|&time| time.abs_diff(line) <= line / 10) {
+        "The line sets the time.".to_owned()
+    } else {
+        format!(
+            "The line takes {} ms; this machine was busy, and bytes have waited in the FIFO for the rest.",
+            milliseconds(line)
+        )
+    }
+}
+
 /// When an access was, and to what.
 fn access_text(access: &Record) -> String {
     let register = access.register.map_or("?", |(register, _)| register.name);
@@ -186,8 +206,7 @@ struct Reception {
     cost: Cost,
     /// Reads of the line status register.
     looks: u64,
-    /// The last accesses to registers.
-    last: Vec<Record>,
+    excerpt: Excerpt,
 }
 
 impl Reception {
@@ -196,14 +215,18 @@ impl Reception {
         other_end.heed_cts();
         let looks = Arc::new(AtomicU64::new(0));
         let looked = Arc::clone(&looks);
-        let bus = Trace::new(device).keep(LAST_ACCESSES).tell(move |access| {
+        let excerpt = Arc::new(Mutex::new(Excerpt::default()));
+        let shown = Arc::clone(&excerpt);
+        let bus = Trace::new(device).keep(0).tell(move |access| {
             looked.fetch_add(u64::from(access.offset == LINE_STATUS), Ordering::Relaxed);
+            shown.lock().unwrap_or_else(PoisonError::into_inner).see(access);
         });
         let bus = blocks::find("16550").into_iter().fold(bus, Trace::block);
         let chip = Ns16550::new(&bus, PC_CLOCK_HZ)?.with_automatic_flow();
         let (received, cost) = Cost::of(|| receive(chip, waiting, &other_end))?;
         ensure!(received?.into_iter().eq(0..SENT), "what was received is not what was sent");
-        Ok(Self { cost, looks: looks.load(Ordering::Relaxed), last: bus.take() })
+        let excerpt = std::mem::take(&mut *excerpt.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(Self { cost, looks: looks.load(Ordering::Relaxed), excerpt })
     }
 
     /// Time in the program and in the kernel.
@@ -215,6 +238,40 @@ impl Reception {
         let [elapsed, processor] = [self.cost.real, self.processor()].map(|time| format!("{} ms", milliseconds(time)));
         [way.to_owned(), elapsed, processor, self.looks.to_string(), interrupts.to_string()]
     }
+}
+
+/// Some accesses to registers, one behind the other: a byte that comes half-way and is taken out, or the last ones.
+#[derive(Default)]
+struct Excerpt {
+    accesses: VecDeque<Record>,
+    /// Bytes taken out so far.
+    received: u8,
+    /// Whether such a byte was seen: these are the accesses then.
+    is_whole: bool,
+}
+
+impl Excerpt {
+    fn see(&mut self, access: &Record) {
+        if self.is_whole {
+            return;
+        }
+        if self.accesses.len() == ACCESSES {
+            self.accesses.pop_front();
+        }
+        self.accesses.push_back(access.clone());
+        let is_taken_out = access.direction == Direction::Read && access.offset == RECEIVED;
+        self.received = self.received.saturating_add(u8::from(is_taken_out));
+        // The driver looks once for the end of its wait, and once more before it reads.
+        let mut looks = self.accesses.iter().rev().skip(1).map(is_ready);
+        let has_come = looks.find(|ready| *ready != Some(true)) == Some(Some(false));
+        self.is_whole = is_taken_out && has_come && self.received > SENT / 2;
+    }
+}
+
+/// What an access has found, if it was a look at the line status.
+fn is_ready(access: &Record) -> Option<bool> {
+    let status = access.value.filter(|_| access.offset == LINE_STATUS)?;
+    Some(status & DATA_READY != 0)
 }
 
 /// An interrupt, and how often it has come.

@@ -28,6 +28,7 @@ pub(super) fn render(pages: &[Page]) -> anyhow::Result<String> {
                 }
                 Block::Picture(svg, caption) => html.chart(svg, caption),
                 Block::Missing(reason) => html.prose(&format!("Not here: {reason}")),
+                Block::Failed(reason) => html.note(&format!("This step has failed: {reason}")),
                 Block::Remember(text) => html.note(&format!("Remember: {text}")),
             };
         }

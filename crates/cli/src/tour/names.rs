@@ -38,18 +38,20 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     );
     let name = scene.object_name("named");
     let file = Path::new(FOLDER).join(&name);
-    if let Err(error) = fs::metadata(FOLDER) {
-        page.missing(format!("the steps themselves: {FOLDER}: {}", output::without_number(&error.to_string())));
-    } else {
-        page.text(format!("This process is the host, another is its guest, and the name is `{name}`:"));
-        page.code(SOURCE, "host")?;
-        page.code(SOURCE, "guest")?;
-        page.table(["step", "who", "address", "what happened", FOLDER], story(scene, &name, &file)?);
-        page.text(
-            "On Linux a name is a file of /dev/shm (mapio's has 4096 bytes more, for who uses it). It outlives all \
-             users; and without a name, memory lasts as long as its last user. On Windows the last handle takes the \
-             object along: the first `drop` of the host would be its end.",
-        );
+    match host(&name) {
+        // There may be no such folder here, no right to write to it, or no space in it.
+        Err(error) => page.missing(format!("the steps themselves: {}", output::causes(error.as_ref()))),
+        Ok(object) => {
+            page.text(format!("This process is the host, another is its guest, and the name is `{name}`:"));
+            page.code(SOURCE, "host")?;
+            page.code(SOURCE, "guest")?;
+            page.table(["step", "who", "address", "what happened", FOLDER], story(scene, object, &name, &file)?);
+            page.text(
+                "On Linux a name is a file of /dev/shm (mapio's has 4096 bytes more, for who uses it). It outlives all \
+                 users; and without a name, memory lasts as long as its last user. On Windows the last handle takes \
+                 the object along: the first `drop` of the host would be its end.",
+            );
+        }
     }
     page.remember("a name is for meeting; what comes then is memory. On Linux somebody has to remove the name.");
     Ok(())
@@ -70,8 +72,9 @@ fn guest(scene: &Scene) -> anyhow::Result<()> {
     output::json(&Seen::at(&object, finds(found) + ", stores pong"))
 }
 
-/// Does the steps: which, who, at which address, what happened, and what is in the folder then.
-fn story(scene: &Scene, name: &str, file: &Path) -> anyhow::Result<Vec<[String; 5]>> {
+/// Does the steps, of which the host has done the first: which, who, at which address, what happened, and what is in
+/// the folder then.
+fn story(scene: &Scene, object: SharedObject, name: &str, file: &Path) -> anyhow::Result<Vec<[String; 5]>> {
     let mut rows = Vec::new();
     let mut tell = |step: &str, who: &str, seen: Seen| {
         let there = fs::metadata(file).map_or_else(|_| "nothing".to_owned(), |file| format!("{} bytes", file.len()));
@@ -79,7 +82,6 @@ fn story(scene: &Scene, name: &str, file: &Path) -> anyhow::Result<Vec<[String; 
     };
     let load = |object: &SharedObject| anyhow::Ok(Seen::at(object, finds(object.view().load(0)?)));
 
-    let object = host(name)?;
     tell("create", "host", Seen::at(&object, "stores ping".to_owned()));
     let told = scene.play("guest")?.expect_done()?;
     tell("open", "guest", serde_json::from_str(&told).with_context(|| format!("'{told}'"))?);

@@ -27,6 +27,8 @@ pub(super) enum Block {
     Picture(String, String),
     /// What could not be shown, and why.
     Missing(String),
+    /// Why the step could not be done to its end.
+    Failed(String),
     /// What to remember of the step.
     Remember(String),
 }
@@ -84,6 +86,11 @@ impl Page {
     /// Adds what could not be shown here, and why.
     pub(super) fn missing(&mut self, reason: impl Into<String>) {
         self.blocks.push(Block::Missing(reason.into()));
+    }
+
+    /// Adds why the step could not be done to its end. What it has to remember is missing then.
+    pub(super) fn failed(&mut self, reason: impl Into<String>) {
+        self.blocks.push(Block::Failed(reason.into()));
     }
 
     /// Adds what to remember of the step: its last line.

@@ -1,5 +1,6 @@
 //! Step: a race for a counter, what is lost without mutual exclusion, and a lock whose holder is killed.
 
+use std::io::{self, Read};
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -7,11 +8,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use mapio_shared::sync::Mutex;
 use mapio_shared::{ObjectName, SharedObject, SharedOptions};
+use rustix::time::{ClockId, clock_gettime};
+use serde::{Deserialize, Serialize};
 
 use super::Step;
 use super::page::Page;
 use super::scene::Scene;
-use crate::output;
+use crate::output::{self, whole};
 
 pub(super) const STEP: Step = Step {
     title: "A race, a lock, and the death of its holder",
@@ -25,37 +28,37 @@ pub(super) const STEP: Step = Step {
 };
 const SOURCE: &str = include_str!("race.rs");
 
-/// Where things stand in the object: how often each process is to count, how many are there, the counter, and the
-/// counter that has a lock.
-const TIMES: usize = 0;
-const ARRIVED: usize = 8;
-const COUNTER: usize = 16;
+/// Where things stand in the object: how many processes are there, which each of them adds itself to and reads until
+/// both are; the counter; and the counter that has a lock.
+const ARRIVED: usize = 0;
+const COUNTER: usize = 8;
 const LOCKED: usize = 64;
-/// How often each process counts in the first round of the careless race, and in the last.
-const FIRST_TIMES: u64 = 200_000;
-const LAST_TIMES: u64 = 3_200_000;
+/// How long each process counts: several turns of the scheduler, should there be one processor for both.
+const DURATION: Duration = Duration::from_millis(50);
+/// Counts between two looks at the clock.
+const TIMES: u64 = 1024;
+/// Careless races at most, until one has lost a count.
+const ROUNDS: usize = 4;
 /// How long one process waits for the other.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
-    page.text(
+    page.text(format!(
         "A count is three steps: a load, an addition, a store. Two processes count in memory that they share, at the \
-         same time, each as often as it is told, in one of three ways:",
-    );
+         same time, each for {} ms, in one of three ways:",
+        DURATION.as_millis()
+    ));
     for function in ["carelessly", "atomically", "locked"] {
         page.code(SOURCE, function)?;
     }
     let object = open(scene)?;
-    let mut races = vec![Race::run(scene, &object, "carelessly", FIRST_TIMES)?];
-    while let Some(race) = races.last()
-        && race.lost() == 0
-        && race.times < LAST_TIMES
-    {
-        races.push(Race::run(scene, &object, "carelessly", race.times * 4)?);
+    let mut races = vec![Race::run(scene, &object, "carelessly")?];
+    while races.len() < ROUNDS && races.iter().all(|race| race.lost() == 0) {
+        races.push(Race::run(scene, &object, "carelessly")?);
     }
     let lost = races.iter().map(Race::lost).sum::<u64>();
     for way in ["atomically", "locked"] {
-        let race = Race::run(scene, &object, way, FIRST_TIMES)?;
+        let race = Race::run(scene, &object, way)?;
         ensure!(race.lost() == 0, "{way}, {} counts were lost", race.lost());
         races.push(race);
     }
@@ -64,8 +67,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
         "Whoever stores what he has loaded before the other's store undoes that one: a count is lost. By one \
          instruction, or by one process at a time, none is."
     } else {
-        "No count was lost this time: by luck, neither has stored between a load and a store of the other. That is \
-         why such a mistake is hard to find."
+        "No count was lost this time: no store of the one came between a load and a store of the other. That is why \
+         such a mistake is hard to find."
     });
 
     page.text("Another process takes the lock, begins to change the value, and is killed (SIGKILL) in the middle:");
@@ -118,9 +121,8 @@ fn holder(scene: &Scene) -> anyhow::Result<()> {
     let mut count = counter.lock()?;
     *count = 0; // In this process alone, until it is committed.
     output::line("locked")?;
-    loop {
-        thread::park();
-    }
+    io::stdin().read_to_end(&mut Vec::new())?; // Is killed here.
+    Ok(())
 }
 
 /// Kills the holder of the lock, and tells what came of it.
@@ -152,68 +154,82 @@ fn death(scene: &Scene, object: &SharedObject) -> anyhow::Result<String> {
     ))
 }
 
-/// Counts as often as the object says, as soon as both processes are there, and tells how long that took.
+/// Counts until the time is over, from when both processes are there, and tells how often that was.
 fn count(scene: &Scene, way: fn(&SharedObject, u64) -> anyhow::Result<()>) -> anyhow::Result<()> {
     let object = open(scene)?;
-    let view = object.view();
-    let arrived = view.atomic::<u64>(ARRIVED)?;
-    arrived.fetch_add(1, Ordering::AcqRel)?;
-    let came = Instant::now();
-    while arrived.load(Ordering::Acquire)? < 2 {
-        ensure!(came.elapsed() < PATIENCE, "the other process did not come within {} s", PATIENCE.as_secs());
+    // Relaxed: it publishes nothing. What the race begins with was stored before its processes were started.
+    let arrived = object.view().atomic::<u64>(ARRIVED)?;
+    arrived.fetch_add(1, Ordering::Relaxed)?;
+    let came = now();
+    while arrived.load(Ordering::Relaxed)? < 2 {
+        ensure!(now() - came < PATIENCE, "the other process did not come within {} s", PATIENCE.as_secs());
         thread::yield_now();
     }
-    let start = Instant::now();
-    way(&object, view.load(TIMES)?)?;
-    output::line(&start.elapsed().as_nanos().to_string())
+    let start = now();
+    let mut told = Told { made: 0, start, end: start };
+    while told.end - start < DURATION {
+        way(&object, TIMES)?;
+        told.made += TIMES;
+        told.end = now();
+    }
+    output::json(&told)
+}
+
+/// What a process tells of its part of a race.
+#[derive(Debug, Serialize, Deserialize)]
+struct Told {
+    /// How often it has counted.
+    made: u64,
+    /// When both were there, and when it was done, by the clock that all processes have.
+    start: Duration,
+    end: Duration,
+}
+
+/// The time since some point in the past, the same for all processes.
+fn now() -> Duration {
+    Duration::try_from(clock_gettime(ClockId::Monotonic)).unwrap_or_else(|_| unreachable!("it is never negative"))
 }
 
 /// A race of two processes.
 struct Race {
     way: &'static str,
-    /// How often each of them has counted.
-    times: u64,
+    /// How often they have counted, both together.
+    made: u64,
     counter: u64,
-    /// Until the slower one was done.
+    /// From when both were there until the last one was done.
     elapsed: Duration,
 }
 
 impl Race {
-    fn run(scene: &Scene, object: &SharedObject, way: &'static str, times: u64) -> anyhow::Result<Self> {
+    fn run(scene: &Scene, object: &SharedObject, way: &'static str) -> anyhow::Result<Self> {
         let view = object.view();
         view.store(COUNTER, 0_u64)?;
         view.store(ARRIVED, 0_u64)?;
-        view.store(TIMES, times)?;
         let locked = Mutex::<u64>::at(object, LOCKED)?;
         *locked.lock()? = 0;
-        let runners = [scene.start(way)?, scene.start(way)?];
-        let mut elapsed = Duration::ZERO;
-        for runner in runners {
+        let [one, other] = [scene.start(way)?, scene.start(way)?].map(|runner| {
             let told = runner.end()?.expect_done()?;
-            let nanoseconds = told.trim().parse().with_context(|| format!("'{told}'"))?;
-            elapsed = elapsed.max(Duration::from_nanos(nanoseconds));
-        }
+            serde_json::from_str::<Told>(&told).with_context(|| format!("'{told}'"))
+        });
+        let (one, other) = (one?, other?);
         let counter = if way == "locked" { *locked.lock()? } else { view.load(COUNTER)? };
-        Ok(Self { way, times, counter, elapsed })
-    }
-
-    fn made(&self) -> u64 {
-        self.times * 2
+        let elapsed = one.end.max(other.end) - one.start.min(other.start);
+        Ok(Self { way, made: one.made + other.made, counter, elapsed })
     }
 
     fn lost(&self) -> u64 {
-        self.made().saturating_sub(self.counter)
+        self.made.saturating_sub(self.counter)
     }
 
     fn row(&self) -> [String; 6] {
-        let count = self.elapsed.as_nanos() / u128::from(self.made());
+        let part_lost = whole(self.lost()) / whole(self.made);
         [
             self.way.to_owned(),
-            self.made().to_string(),
+            self.made.to_string(),
             self.counter.to_string(),
-            format!("{} ({} %)", self.lost(), self.lost() * 100 / self.made()),
-            format!("{}.{} ms", self.elapsed.as_micros() / 1000, self.elapsed.as_micros() / 100 % 10),
-            format!("{count} ns"),
+            format!("{} ({:.1} %)", self.lost(), part_lost * 100.0),
+            format!("{:.1} ms", self.elapsed.as_secs_f64() * 1e3),
+            format!("{:.1} ns", self.elapsed.as_secs_f64() * 1e9 / whole(self.made)),
         ]
     }
 }

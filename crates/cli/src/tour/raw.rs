@@ -157,7 +157,7 @@ pub(super) fn report_faults() -> io::Result<()> {
     let handler = report as extern "C" fn(c_int, *mut siginfo_t, *mut c_void) as usize;
     action.sa_sigaction = handler;
     // The default action is back when the handler runs: the access is made again behind it, and kills.
-    action.sa_flags = libc::SA_SIGINFO | libc::SA_RESETHAND;
+    action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESETHAND;
     for signal in [libc::SIGSEGV, libc::SIGBUS] {
         // SAFETY: the handler has the signature that `SA_SIGINFO` asks for, and makes one system call, write(2), which
         // signal-safety(7) lists; what was there before is not asked for.

@@ -204,7 +204,9 @@ impl Ended {
 
     /// The fault that it has died of, if it had asked for a report.
     pub(super) fn fault(&self) -> Option<FaultReport> {
-        self.signal().and_then(|_| FaultReport::from_end_of(&self.errors))
+        // What another signal has killed may have complained before, and that is no report.
+        let signal = self.signal()?;
+        FaultReport::from_end_of(&self.errors).filter(|report| report.signal == signal)
     }
 
     /// What it complained of, if it ended by itself and could not do what it had to.
@@ -240,7 +242,8 @@ fn signal_text(number: i32) -> impl fmt::Display {
     }
 }
 
-/// Has the kernel kill this process when the thread that has started it ends.
+/// Has the kernel kill this process when the thread that has started it ends. Of one that has ended already, only the
+/// end of standard input tells.
 pub(super) fn die_with_parent() -> anyhow::Result<()> {
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).context("asking to die with the tour")
 }
@@ -289,4 +292,17 @@ fn scrambled(number: usize) -> u64 {
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
     x ^ (x >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_told_only_of_who_has_died_of_it() {
+        let report = [libc::SIGBUS.to_le_bytes(), libc::BUS_ADRERR.to_le_bytes(), [0; 4], [0; 4]].concat();
+        let ended = |raw| Ended { output: String::new(), errors: report.clone(), status: ExitStatus::from_raw(raw) };
+        assert_eq!(ended(libc::SIGBUS).fault().map(|fault| fault.signal), Some(libc::SIGBUS));
+        assert_eq!((ended(libc::SIGKILL).fault(), ended(0).fault()), (None, None));
+    }
 }

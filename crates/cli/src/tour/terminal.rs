@@ -56,6 +56,9 @@ fn as_text(page: &Page, style: Style, columns: usize) -> String {
             Block::Missing(reason) => {
                 paragraph(&mut text, &format!("Not here: {reason}"), columns, style, "35");
             }
+            Block::Failed(reason) => {
+                paragraph(&mut text, &format!("This step has failed: {reason}"), columns, style, "1;31");
+            }
             Block::Remember(words) => {
                 paragraph(&mut text, &format!("Remember: {words}"), columns, style, "1;32");
             }

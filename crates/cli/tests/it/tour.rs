@@ -181,6 +181,26 @@ fn what_can_not_be_shown_or_written_is_refused_beforehand() {
 }
 
 #[test]
+fn a_step_that_fails_says_so_and_has_nothing_to_remember() {
+    const TEST: &str = "a_step_that_fails_says_so_and_has_nothing_to_remember";
+    if runner().is_some() {
+        return skip(TEST, "the processes of a step need a runner here");
+    }
+    let folder = Folder::new();
+    // Enough descriptors for the tour itself, and too few to talk with a part.
+    let script = "ulimit -n 12; exec \"$0\" \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, MAPIO, "tour", "--step", "2"]).env("TMPDIR", folder.root());
+    let output = command.output().expect("it runs");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(2), 0), "{output:?}");
+    let end = "\nThis step has failed: starting the part 'null': Too many open files\n\n\n";
+    assert!(text.starts_with("2. Dereferencing NULL") && text.ends_with(end), "{text}");
+    assert!(!text.contains("Remember: ") && !text.contains("Not here: "), "{text}");
+    assert_eq!(folder.names(), [""; 0]);
+}
+
+#[test]
 fn a_reader_who_has_seen_enough_ends_the_tour() {
     const TEST: &str = "a_reader_who_has_seen_enough_ends_the_tour";
     if runner().is_some() {

@@ -1,14 +1,16 @@
 //! The steps of the tour on sharing and on devices: what they say is what is to be seen there.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::Command;
 use std::thread;
 
 use mapio_testkit::{runner, skip};
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{as_nobody, row, shown, shown_whole, tour_of};
-use crate::support::{Folder, started};
+use super::{as_nobody, check_form, printed, row, shown, shown_whole, tour_of};
+use crate::support::{Folder, MAPIO, mapio, started};
 
 /// The numbers of the steps.
 const ONE_PAGE: usize = 8;
@@ -79,6 +81,10 @@ fn counts_are_lost_by_careless_processes_alone() {
     }
     let all_lost: u64 = text.lines().filter(|line| line.starts_with("    carelessly ")).map(lost_in).sum();
     assert_eq!(all_lost == 0, text.contains("No count was lost this time"), "{text}");
+    // By one processor they take turns, and may do so between two counts.
+    if thread::available_parallelism().expect("a number").get() > 1 {
+        assert!(all_lost > 0, "{text}");
+    }
 
     let counted = figures("locked")[1];
     let story: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("    we      ")).collect();
@@ -108,13 +114,58 @@ fn a_race_that_is_interrupted_leaves_neither_files_nor_processes() {
         assert!(child.try_wait().expect("a child").is_none(), "it has ended before it was interrupted");
         thread::yield_now();
     }
-    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    // The second and the third one come while the first one is obeyed.
+    for signal in [Signal::TERM, Signal::TERM, Signal::INT] {
+        kill_process(Pid::from_child(&child), signal).expect("it was not waited for");
+    }
     let output = child.wait_with_output().expect("it ends");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert_eq!(folder.names(), [""; 0]);
     // They are killed when it ends, and are gone when they have died.
     while parts_in(folder.root()) > 0 {
         thread::yield_now();
+    }
+}
+
+#[test]
+fn the_holder_of_the_lock_ends_when_nobody_is_there_to_kill_it() {
+    const TEST: &str = "the_holder_of_the_lock_ends_when_nobody_is_there_to_kill_it";
+    if runner().is_some() {
+        return skip(TEST, "the processes of a step need a runner here");
+    }
+    let folder = Folder::new();
+    // The part as the tour starts it.
+    let mut holder = started(mapio(&["tour", "--part", "holder"]).arg(folder.root()));
+    let mut locked = String::new();
+    let output = holder.stdout.take().expect("it is a pipe");
+    BufReader::new(output).read_line(&mut locked).expect("a line");
+    assert_eq!((locked.as_str(), holder.try_wait().expect("a child")), ("locked\n", None));
+    drop(holder.stdin.take());
+    assert_eq!(holder.wait().expect("it ends").code(), Some(0));
+}
+
+#[test]
+fn memory_that_can_not_have_a_name_is_no_failure_of_the_tour() {
+    const TEST: &str = "memory_that_can_not_have_a_name_is_no_failure_of_the_tour";
+    if runner().is_some() {
+        return skip(TEST, "the processes of a step need a runner here");
+    }
+    let folder = Folder::new();
+    for (option, reason) in [("ro", "Read-only file system"), ("size=4k", "No space left on device")] {
+        let script = format!("mount -t tmpfs -o {option} tmpfs /dev/shm || exit 77; exec \"$0\" \"$@\"");
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
+        let output = command.args([MAPIO, "tour", "--step", "10"]).env("TMPDIR", folder.root()).output();
+        let output = match output {
+            Ok(output) if output.status.code() != Some(77) && !output.stderr.starts_with(b"unshare: ") => output,
+            _ => return skip(TEST, "nothing can be mounted in a namespace here"),
+        };
+        let text = printed(&output);
+        check_form(&text, &[NAMES]);
+        let missing = text.split("\n\n").find(|part| part.starts_with("Not here: the steps themselves: "));
+        let missing = missing.unwrap_or_else(|| panic!("{text}")).replace('\n', " ");
+        assert!(missing.ends_with(reason), "{missing}");
+        assert_eq!(folder.names(), [""; 0]);
     }
 }
 
@@ -159,9 +210,19 @@ fn an_object_outlives_its_users_and_then_its_name() {
 fn a_store_is_seen_on_the_screen_and_interrupts_save_looks() {
     let Some(text) = shown_whole("a_store_is_seen_on_the_screen_and_interrupts_save_looks", DEVICES) else { return };
     assert!(text.contains("\n    |  A was one store, of 0x1e41            |\n"), "{text}");
-    // The last byte that was sent.
-    assert!(text.contains("  read offset 0, RBR: 0xbf\n"), "{text}");
-    assert!(text.contains("  read offset 5, LSR: 0x61\n"), "{text}");
+    let accesses = text.lines().filter_map(|line| line.split_once(" s  read offset ")).map(|(_, access)| access);
+    let accesses: Vec<_> = accesses.collect();
+    let (byte, looks) = accesses.split_last().expect("accesses");
+    // Not on a machine too busy to see one come: a byte from about the middle on that comes and is taken out.
+    if !text.contains("These were the last accesses") {
+        let byte = byte.strip_prefix("0, RBR: 0x").and_then(|byte| u8::from_str_radix(byte, 16).ok());
+        assert!(byte.is_some_and(|byte| (80..192).contains(&byte)), "{text}");
+        let before = looks.iter().rev().find(|look| **look != "5, LSR: 0x61");
+        assert_eq!((looks.last(), before), (Some(&"5, LSR: 0x61"), Some(&"5, LSR: 0x60")), "{text}");
+    }
+    let time = |way| row(&text, way)[0].trim_end_matches(" ms").parse::<f64>().expect("a time");
+    let is_line_alone = ["Polled", "Driven"].map(time).iter().all(|time| (180.0..=220.0).contains(time));
+    assert_eq!(text.contains("The line sets the time."), is_line_alone, "{text}");
     let figure = |way, column: usize| -> u64 { row(&text, way)[column].parse().expect("a figure") };
     let (polled, driven) = (figure("Polled", 3), figure("Driven", 3));
     assert_eq!(polled, 0, "nothing interrupts who polls");
