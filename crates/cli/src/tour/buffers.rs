@@ -77,7 +77,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
          there into pages of the copy. The first row is that alone, {} of the time of the last. The second row adds \
          the calls, and that the kernel finds each page of both files: {} more. The last adds that the file is new, \
          and each of its pages has to be found in free memory and set up by the file system: {} more. No buffer \
-         spares any of it. A file that is not in memory yet comes from the disk before all that.",
+         spares the copying, nor what the pages take. A file that is not in memory yet comes from the disk before all \
+         that.",
         of_best(memory),
         of_best(onto.saturating_sub(memory)),
         of_best(best.real.saturating_sub(onto)),

@@ -28,7 +28,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     for (name, case) in CASES {
         page.code(SOURCE, name)?;
         let fault = case(scene).context(name)?.err().with_context(|| format!("{name}: no fault"))?;
-        writeln!(lines, "{name}: {fault}")?;
+        // The access, and in a line of its own what was wrong with it.
+        writeln!(lines, "{name}: {}", fault.to_string().replace(": ", ":\n    "))?;
     }
     page.output(lines);
     page.text("And the full disk of step 3, again in a process that has one, which ends in order:");

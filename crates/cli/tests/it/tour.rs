@@ -345,10 +345,10 @@ fn the_same_faults_are_errors() {
     const TEST: &str = "the_same_faults_are_errors";
     let Some(text) = shown(TEST, 12) else { return };
     for line in [
-        "outside: reading at offset 2097152 of the view: outside the view of 2097152 bytes",
-        "empty: writing at offset 0 of the view: the file was cut short, it has 0 bytes now",
-        "cut_short: reading at offset 2097151 of the view: the file was cut short, it has 5 bytes now",
-        "read_only: writing at offset 0 of the view: the mapping does not allow it",
+        "outside: reading at offset 2097152 of the view:\n        outside the view of 2097152 bytes",
+        "empty: writing at offset 0 of the view:\n        the file was cut short, it has 0 bytes now",
+        "cut_short: reading at offset 2097151 of the view:\n        the file was cut short, it has 5 bytes now",
+        "read_only: writing at offset 0 of the view:\n        the mapping does not allow it",
     ] {
         assert!(text.contains(&format!("\n    {line}\n")), "{line}: {text}");
     }
