@@ -44,7 +44,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
 fn dereference(_scene: &Scene) -> anyhow::Result<()> {
     report_faults()?;
     output::line(&format!("lowest mapping: {}", lowest_mapping()?))?;
-    // SAFETY: none, and this process is there to be killed by it.
+    // SAFETY: the lowest mapping lies above it, and this process is there
+    // to be killed.
     let byte = unsafe { load_from_null() };
     output::line(&format!("the byte at address 0 is {byte}"))
 }
