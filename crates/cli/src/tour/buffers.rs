@@ -43,14 +43,20 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let (_, first) = costs[0];
     let (best_bytes, best) = costs.iter().copied().min_by_key(|(_, cost)| cost.real).context("no buffers")?;
     let is_enough = |&&(_, cost): &&(usize, Cost)| cost.real.as_secs_f64() <= best.real.as_secs_f64() * 1.1;
-    let (enough, _) = *costs.iter().find(is_enough).context("no buffers")?;
+    let (enough_bytes, _) = *costs.iter().find(is_enough).context("no buffers")?;
+    let (largest_bytes, _) = *costs.last().context("no buffers")?;
+    let enough = size(enough_bytes);
+    let end = if enough_bytes < largest_bytes {
+        format!("until a larger one than {enough} gains less than a tenth")
+    } else {
+        format!("and the largest tried, {enough}, is still faster")
+    };
     page.text(format!(
         "With 5 bytes the time goes into entering and leaving the kernel, {} times; the bytes hardly matter. It takes \
          {:.0} times as long as the fastest. Twice the buffer is half the calls, so the speed grows with the buffer, \
-         until a larger one than {} gains less than a tenth. What takes the time then?",
+         {end}. What takes the time then?",
         first.calls_text(),
         first.real.as_secs_f64() / best.real.as_secs_f64(),
-        size(enough),
     ));
     let buffer = size(best_bytes);
     let onto = onto_itself(scene, best_bytes)?;
@@ -65,15 +71,22 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
             [format!("read and written by {buffer} into a new file, as above"), milliseconds(best.real)],
         ],
     );
-    page.text(
+    let of_best = |time: Duration| format!("{:.0} %", time.as_secs_f64() * 100.0 / best.real.as_secs_f64());
+    page.text(format!(
         "Each byte is copied twice: from the kernel's pages of the source, its page cache, into the buffer, and from \
-         there into pages of the copy. No buffer spares that, nor what a new file takes, whose pages have to be found \
-         first. A file that is not in memory yet comes from the disk before all that.",
-    );
-    page.remember(
-        "entering the kernel costs the same for 5 bytes and for many: from some 64 KiB on, the work on the bytes \
-         is what counts.",
-    );
+         there into pages of the copy. The first row is that alone, {} of the time of the last. The second row adds \
+         the calls, and that the kernel finds each page of both files: {} more. The last adds that the file is new, \
+         and each of its pages has to be found in free memory and set up by the file system: {} more. No buffer \
+         spares the copying, nor what the pages take. A file that is not in memory yet comes from the disk before all \
+         that.",
+        of_best(memory),
+        of_best(onto.saturating_sub(memory)),
+        of_best(best.real.saturating_sub(onto)),
+    ));
+    page.remember(format!(
+        "entering the kernel costs the same for 5 bytes and for many: with {enough} at a time, the work on each page \
+         of the file is what counts.",
+    ));
     Ok(())
 }
 

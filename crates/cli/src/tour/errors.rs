@@ -19,24 +19,24 @@ const SOURCE: &str = include_str!("errors.rs");
 
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.text(format!(
-        "The faults of this tour once more, this time through a `View` of mapio, and in this very process, number {}, \
-         which goes on behind each of them:",
+        "What would have been a fault, through a `View` of mapio, and in this very process, number {}, which goes on \
+         behind each. The first is found by the check of bounds, before any access; the others are signals that were \
+         caught:",
         process::id()
     ));
     let mut lines = String::new();
     for (name, case) in CASES {
         page.code(SOURCE, name)?;
         let fault = case(scene).context(name)?.err().with_context(|| format!("{name}: no fault"))?;
-        writeln!(lines, "{name}: {:?}, {:?} at offset {}", fault.kind, fault.access, fault.offset)?;
+        // The access, and in a line of its own what was wrong with it.
+        writeln!(lines, "{name}: {}", fault.to_string().replace(": ", ":\n    "))?;
     }
     page.output(lines);
-    page.text("The full disk, again in a process that has one, which ends in order:");
+    page.text("And the full disk of step 3, again in a process that has one, which ends in order:");
     page.code(SOURCE, "fill_small_disk")?;
     let end = scene.play("full-guarded")?;
     match end.complaint() {
-        Some(reason) => {
-            page.missing(format!("the small disk can't be mounted, as root or in a user namespace: {reason}"))
-        }
+        Some(reason) => page.missing(reason),
         None => page.output(format!("{}{}", end.output, end.how())),
     }
     page.text(

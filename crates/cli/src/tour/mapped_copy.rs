@@ -5,16 +5,20 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use anyhow::Context;
 use rustix::fs::{FallocateFlags, SeekFrom};
 use rustix::mm::ProtFlags;
+use serde::{Deserialize, Serialize};
 
-use super::Step;
 use super::measure::{Cost, mapping_at, milliseconds};
 use super::page::Page;
-use super::raw::{Mapped, READ_WRITE, map, memcpy};
+use super::raw::{Mapped, READ_WRITE, map, memcpy, report_faults};
 use super::scene::{FILE_BYTES, Scene};
+use super::{Part, Step};
+use crate::output;
 
-pub(super) const STEP: Step = Step { title: "Copying by two mappings and memcpy", run, parts: &[] };
+pub(super) const STEP: Step = Step { title: "Copying by two mappings and memcpy", run, parts: PARTS };
+const PARTS: &[(&str, Part)] = &[("mapped-copy", copy_in_part)];
 const SOURCE: &str = include_str!("mapped_copy.rs");
 
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
@@ -31,26 +35,33 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let mut rows = Vec::new();
     for (name, way) in WAYS {
         let to = create(&scene.path("mapped-copy"))?;
-        if let Err(error) = way(&to, u64::try_from(FILE_BYTES)?) {
-            page.missing(format!("{name}: {error}"));
-            continue;
+        match way(&to, u64::try_from(FILE_BYTES)?) {
+            Err(error) if error.kind() == io::ErrorKind::Unsupported => {
+                page.missing(format!("{name}: {}", output::without_number(&error.to_string())));
+                continue;
+            }
+            lengthened => lengthened.context(name)?,
         }
         let set_aside = to.metadata()?.blocks() * 512;
-        let (mappings, cost) = copied(scene, &to)?;
+        // In a process of its own: if the disk is full, a store into a hole kills it.
+        let told = scene.play("mapped-copy")?.expect_done().context(name)?;
+        let copied: Copied = serde_json::from_str(&told).with_context(|| format!("'{told}'"))?;
         if rows.is_empty() {
-            page.output(mappings);
+            page.output(copied.mappings);
         }
-        let (calls, faults) = (cost.calls_text(), cost.faults().to_string());
-        rows.push([name.to_owned(), set_aside.to_string(), calls, faults, milliseconds(cost.real)]);
+        let [calls, faults, ms] = copied.cost;
+        rows.push([name.to_owned(), set_aside.to_string(), calls, faults, ms]);
     }
-    page.table(["way", "bytes set aside", "reads, writes", "page faults", "ms"], rows);
-    page.text(
-        "The two lines are the kernel's list of what the process had mapped: `r--s` may be read, `rw-s` also written, \
-         and `s` is shared with all who use the file. Between `mmap` and `munmap` there is no system call: the page \
-         faults of the memory copy brought in what it needed, page by page. Behind `lseek` the file is a hole, and \
-         what has no space on the disk shows as a bus error in the middle of `memcpy`; behind `fallocate` it shows \
-         before anything is copied.",
-    );
+    if !rows.is_empty() {
+        page.table(["way", "bytes set aside", "reads, writes", "page faults", "ms"], rows);
+        page.text(
+            "The two lines are the kernel's list of what the process had mapped: `r--s` may be read, `rw-s` also \
+             written, and `s` is shared with all who use the file. Between `mmap` and `munmap` there is no system \
+             call: the page faults of the memory copy brought in what it needed, page by page. Behind `lseek` the \
+             file is a hole, and what has no space on the disk shows as a bus error in the middle of `memcpy`; behind \
+             `fallocate` it shows before anything is copied.",
+        );
+    }
     page.remember("length first, then map; and space first, if a full disk is to be an error and not a signal.");
     Ok(())
 }
@@ -72,20 +83,33 @@ fn allocate(file: &File, bytes: u64) -> io::Result<()> {
 }
 
 /// Answers the two mappings, the source's first.
-pub(super) fn copy(source: &File, to: &File, len: usize) -> io::Result<[Mapped; 2]> {
+fn copy(source: &File, to: &File, len: usize) -> io::Result<[Mapped; 2]> {
     let source = map(source, len, ProtFlags::READ)?;
     let to = map(to, len, READ_WRITE)?;
     memcpy(&to, &source);
     Ok([source, to])
 }
 
-/// Copies the file, and answers where both were mapped and what it cost.
-fn copied(scene: &Scene, to: &File) -> anyhow::Result<(String, Cost)> {
-    let source = File::open(scene.file())?;
-    let (mappings, cost) = Cost::of(|| copy(&source, to, FILE_BYTES))?;
+/// What a process that has copied the file tells.
+#[derive(Debug, Serialize, Deserialize)]
+struct Copied {
+    /// The lines of the two mappings in /proc/self/maps.
+    mappings: String,
+    /// Reads and writes, page faults, and milliseconds, as they are shown.
+    cost: [String; 3],
+}
+
+/// Copies the file to the destination, which is there and has its length.
+fn copy_in_part(scene: &Scene) -> anyhow::Result<()> {
+    report_faults()?;
+    let (source, path) = (File::open(scene.file())?, scene.path("mapped-copy"));
+    let to = File::options().read(true).write(true).open(&path)?;
+    let (mappings, cost) = Cost::of(|| copy(&source, &to, FILE_BYTES))?;
     let [source, to] = mappings?;
-    anyhow::ensure!(fs::read(scene.path("mapped-copy"))? == fs::read(scene.file())?, "the copy differs from the file");
-    Ok((format!("{}\n{}", mapping_at(source.addr())?, mapping_at(to.addr())?), cost))
+    anyhow::ensure!(fs::read(path)? == fs::read(scene.file())?, "the copy differs from the file");
+    let mappings = format!("{}\n{}", mapping_at(source.addr())?, mapping_at(to.addr())?);
+    let cost = [cost.calls_text(), cost.faults().to_string(), milliseconds(cost.real)];
+    output::line(&serde_json::to_string(&Copied { mappings, cost })?)
 }
 
 /// A new file, or the one that is there without its bytes.

@@ -2,6 +2,8 @@
 
 use std::fs::File;
 
+use rustix::process::Signal;
+
 use super::measure::mapping_at;
 use super::page::Page;
 use super::raw::{READ_WRITE, map, report_faults, store};
@@ -21,7 +23,7 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     );
     page.code(SOURCE, "store_to_empty")?;
     page.code(include_str!("raw.rs"), "store")?;
-    let end = scene.play("empty")?;
+    let end = scene.play("empty")?.expect_fault(Signal::BUS)?;
     page.output(format!("{}{}", end.output, end.how()));
     page.text(
         "This time the address lies in a mapping, so it is no segmentation fault. The kernel asked the file for the \
@@ -36,10 +38,9 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.code(SOURCE, "store_to_full")?;
     let end = scene.play("full")?;
     match end.complaint() {
-        Some(reason) => {
-            page.missing(format!("the small disk can't be mounted, as root or in a user namespace: {reason}"))
-        }
+        Some(reason) => page.missing(reason),
         None => {
+            let end = end.expect_fault(Signal::BUS)?;
             let (mapping, stores) = end.output.split_once('\n').unwrap_or((&end.output, ""));
             let (count, last) = (stores.lines().count(), stores.lines().last().unwrap_or_default());
             page.output(format!("{mapping}\n({count} lines, the last one:) {last}\n{}", end.how()));

@@ -1,6 +1,9 @@
 //! Step: a load from an address that nobody has mapped.
+#![expect(unsafe_code, reason = "a load from NULL")]
 
 use std::fs;
+
+use rustix::process::Signal;
 
 use super::measure::lowest_mapping;
 use super::page::Page;
@@ -20,18 +23,18 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     );
     page.code(SOURCE, "dereference")?;
     page.code(include_str!("raw.rs"), "load_from_null")?;
-    let end = scene.play("null")?;
+    let end = scene.play("null")?.expect_fault(Signal::SEGV)?;
     page.output(format!("{}{}", end.output, end.how()));
     page.text(
         "The processor found no entry for that page in the page table and raised a page fault. The kernel looked for \
          a mapping that has the address, as `/proc/self/maps` lists them, and found none: nothing could be loaded, so \
          it sent the signal, whose default is to end the process.",
     );
-    if let Ok(lowest) = fs::read_to_string("/proc/sys/vm/mmap_min_addr") {
+    let lowest = fs::read_to_string("/proc/sys/vm/mmap_min_addr").ok().and_then(|text| text.trim().parse::<u64>().ok());
+    if let Some(lowest @ 1..) = lowest {
         page.text(format!(
-            "That it is always so has a reason: Linux lets no ordinary program map below {} (`vm.mmap_min_addr`), so \
-             that a pointer that was never set is found out at its first use.",
-            lowest.trim()
+            "That it is always so has a reason: Linux lets no ordinary program map below {lowest} \
+             (`vm.mmap_min_addr`), so that a pointer that was never set is found out at its first use.",
         ));
     }
     page.remember("a segmentation fault is an address at which nothing is mapped, or not for this access.");
@@ -41,6 +44,8 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
 fn dereference(_scene: &Scene) -> anyhow::Result<()> {
     report_faults()?;
     output::line(&format!("lowest mapping: {}", lowest_mapping()?))?;
-    let byte = load_from_null();
+    // SAFETY: the lowest mapping lies above it, and this process is there
+    // to be killed.
+    let byte = unsafe { load_from_null() };
     output::line(&format!("the byte at address 0 is {byte}"))
 }

@@ -19,7 +19,10 @@ const SEGV_MAPERR: c_int = 1;
 const SEGV_ACCERR: c_int = 2;
 
 /// Loads the byte at address 0.
-pub(super) fn load_from_null() -> u8 {
+///
+/// # Safety
+/// No page is mapped there, and the process may be killed.
+pub(super) unsafe fn load_from_null() -> u8 {
     let null: *const c_void = black_box(ptr::null());
     let mut byte = 0u8;
     // SAFETY: none. No page is mapped at address 0, the processor refuses,
@@ -61,12 +64,13 @@ pub(super) fn store(mapped: &Mapped, offset: usize, byte: u8) {
     unsafe { address.write_volatile(byte) }
 }
 
-/// Copies the bytes of a mapping to one as long.
+/// Copies the bytes of a mapping to another one as long. If a file does not have them, or has no space for them, the
+/// process is killed.
 ///
 /// # Panics
-/// It is not as long.
+/// It is not as long, or the same.
 pub(super) fn memcpy(to: &Mapped, from: &Mapped) {
-    assert_eq!(to.len, from.len);
+    assert!(to.len == from.len && to.start != from.start);
     // SAFETY: both ranges are mapped and as long as that, and lie apart.
     // What a file does not have ends the process here.
     unsafe { libc::memcpy(to.start, from.start, to.len) };

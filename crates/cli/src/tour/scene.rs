@@ -22,6 +22,9 @@ use crate::output;
 /// Length of the small file: 512 pages of 4 KiB.
 pub(super) const FILE_BYTES: usize = 2 << 20;
 
+/// What statfs(2) tells of tmpfs (Linux's include/uapi/linux/magic.h).
+const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+
 /// The place of the tour, the same for the parts that run in other processes.
 pub(super) struct Scene {
     folder: PathBuf,
@@ -75,6 +78,11 @@ impl Scene {
         // Who ends the program needs this, to remove the traces.
         let _held = self.traces.as_deref().map(lock);
         operation()
+    }
+
+    /// Whether its files are in memory alone.
+    pub(super) fn is_on_tmpfs(&self) -> bool {
+        rustix::fs::statfs(&self.folder).is_ok_and(|found| found.f_type == TMPFS_MAGIC)
     }
 
     /// Whether this process has root's rights.
@@ -216,14 +224,29 @@ impl Ended {
         is_failure.then(|| output::printable(text.trim().trim_start_matches("mapio: ")))
     }
 
+    /// Itself, killed by the fault that it was there for.
+    ///
+    /// # Errors
+    /// It has ended otherwise: what it complained of.
+    pub(super) fn expect_fault(self, signal: Signal) -> anyhow::Result<Self> {
+        let died = self.signal() == Some(signal.as_raw());
+        anyhow::ensure!(died, "a part did not die of its fault: {}", self.in_a_line());
+        Ok(self)
+    }
+
     /// What it had printed.
     ///
     /// # Errors
     /// It has not ended well: what it complained of.
     pub(super) fn expect_done(self) -> anyhow::Result<String> {
-        let complaint = self.complaint().unwrap_or_default();
-        anyhow::ensure!(self.status.success(), "a part has failed: {}: {complaint}", self.how());
+        anyhow::ensure!(self.status.success(), "a part has failed: {}", self.in_a_line());
         Ok(self.output)
+    }
+
+    /// How it ended, and what it complained of.
+    fn in_a_line(&self) -> String {
+        let complaint = self.complaint().map(|complaint| format!(": {complaint}")).unwrap_or_default();
+        self.how().replace('\n', ", ") + &complaint
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use mapio_map::page_bytes;
 use mapio_testkit::{runner, skip};
 
 use crate::bench::{Browser, LIGHT};
@@ -238,7 +239,7 @@ fn null_is_a_segmentation_fault_at_address_0() {
     assert!(text.contains("\n    si_addr 0x0, si_code 1 (SEGV_MAPERR: "), "{text}");
     assert!(!text.contains("the byte at address 0 is 0"), "{text}");
     // The code that is shown is the code that ran.
-    assert!(text.contains("\n    fn load_from_null() -> u8 {\n"), "{text}");
+    assert!(text.contains("\n    unsafe fn load_from_null() -> u8 {\n"), "{text}");
 }
 
 #[test]
@@ -282,6 +283,51 @@ fn two_mappings_copy_without_reading_or_writing() {
 }
 
 #[test]
+fn a_full_disk_is_an_error_of_its_step_and_leaves_nothing() {
+    const TEST: &str = "a_full_disk_is_an_error_of_its_step_and_leaves_nothing";
+    // The file has room and its copy has not; the folder and the file have inodes, and no other file has.
+    for (number, options, reason) in [
+        (3, "nr_inodes=3", "a part did not die of its fault: exit status 2: "),
+        (4, "size=3m", "lseek, write: a part has failed: killed by SIGBUS (signal "),
+        (5, "size=3m", "No space left on device"),
+    ] {
+        let Some(output) = on_disk_of(TEST, options, number) else { return };
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(2), &b""[..]), "{number}: {output:?}");
+        let (_, told) = text.split_once("\nNot here: ").unwrap_or_else(|| panic!("{number}: {text}"));
+        let told = told.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains(reason.trim_end()), "{number}: {text}");
+        assert!(!text.contains("\n    killed by "), "{number}: {text}");
+    }
+}
+
+/// A step, run on a tmpfs of these options, which shows on standard error what it has left there. `None` where none can
+/// be mounted.
+fn on_disk_of(test: &str, options: &str, number: usize) -> Option<Output> {
+    if runner().is_some() {
+        skip(test, "the processes of a step need a runner here");
+        return None;
+    }
+    // The mount is gone with the process that sees it.
+    let script = "mount -t tmpfs -o $1 mapio-test place && echo mounted || exit
+        TMPDIR=$PWD/place \"$0\" tour --step $2
+        status=$?
+        ls -A place >&2
+        exit $status";
+    let folder = Folder::new();
+    fs::create_dir(folder.path("place")).expect("room");
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", script, MAPIO, options, &number.to_string()]).current_dir(folder.root());
+    match command.output() {
+        Ok(output) if output.stdout.starts_with(b"mounted\n") => Some(output),
+        other => {
+            skip(test, &format!("no tmpfs can be mounted here: {other:?}"));
+            None
+        }
+    }
+}
+
+#[test]
 fn pages_come_when_they_are_touched() {
     const TEST: &str = "pages_come_when_they_are_touched";
     let Some(text) = shown(TEST, 6) else { return };
@@ -291,7 +337,7 @@ fn pages_come_when_they_are_touched() {
     let figures =
         |what| -> Vec<usize> { row(&text, what).iter().map(|cell| cell.parse().expect("a figure")).collect() };
     let pages = text.lines().filter(|line| line.starts_with("    .")).map(|line| line.trim().len()).max();
-    assert_eq!(pages, Some(64), "{text}");
+    assert_eq!(pages, Some((FILE_BYTES / page_bytes()).min(64)), "{text}");
     assert_eq!(figures("dropped from memory")[2], 0, "{text}");
     let first = figures("a byte of the middle page");
     assert!(first[0] >= 1 && first[2] >= 1, "{text}");
@@ -310,8 +356,8 @@ fn stores_are_dirty_until_they_are_flushed_and_survive_their_process() {
     if text.contains("\nNot here: ") {
         return skip(TEST, "the kernel does not count the dirty pages of the folder's file system");
     }
-    assert_eq!(row(&text, "stored")[1], "256", "{text}");
-    assert_eq!(row(&text, "flushed again")[1], "0", "{text}");
+    assert_eq!(row(&text, "stored")[1], (FILE_BYTES / page_bytes() / 2).to_string(), "{text}");
+    assert_eq!(row(&text, "view.flush(), that is msync with MS_SYNC")[1], "0", "{text}");
 }
 
 #[test]
@@ -319,10 +365,10 @@ fn the_same_faults_are_errors() {
     const TEST: &str = "the_same_faults_are_errors";
     let Some(text) = shown(TEST, 12) else { return };
     for line in [
-        "outside: OutOfBounds { view_len: 2097152 }, Read at offset 2097152",
-        "empty: Truncated { file_len: 0 }, Write at offset 0",
-        "cut_short: Truncated { file_len: 5 }, Read at offset 2097151",
-        "read_only: Protection, Write at offset 0",
+        "outside: reading at offset 2097152 of the view:\n        outside the view of 2097152 bytes",
+        "empty: writing at offset 0 of the view:\n        the file was cut short, it has 0 bytes now",
+        "cut_short: reading at offset 2097151 of the view:\n        the file was cut short, it has 5 bytes now",
+        "read_only: writing at offset 0 of the view:\n        the mapping does not allow it",
     ] {
         assert!(text.contains(&format!("\n    {line}\n")), "{line}: {text}");
     }
