@@ -98,7 +98,8 @@ mod tests {
             let script = String::from_utf8(script(shell)).unwrap();
             let mark = if shell == Shell::Fish { "-l " } else { "--" };
             let is_told = |name: &String| {
-                let mut rests = script.split(&format!("{mark}{name}")).skip(1);
+                let option = format!("{mark}{name}");
+                let mut rests = script.split(&option).skip(1);
                 rests.any(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || c == '-'))
             };
             let left: Vec<_> = hidden.iter().filter(|name| !shown.contains(name) && is_told(name)).collect();
