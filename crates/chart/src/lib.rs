@@ -27,6 +27,7 @@ mod page;
 mod palette;
 mod picture;
 mod shape;
+mod sys;
 mod target;
 
 pub use axis::Axis;
@@ -35,4 +36,4 @@ pub use error::Error;
 pub use lines::Lines;
 pub use page::Page;
 pub use picture::{Chart, Format, png, svg};
-pub use target::Target;
+pub use target::{Staged, Target};

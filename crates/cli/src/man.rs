@@ -1,16 +1,16 @@
 //! `mapio man`: pages of the manual, made of the definitions that the help is made of.
 
-use std::fs::{self, File};
-use std::io::{self, Write};
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use clap::{Args, ValueHint};
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
+use mapio_chart::Target;
 
+use crate::manual;
 use crate::output::{self, Answer};
-use crate::{manual, sys};
 
 /// Print the manual's page mapio(1), or write one for each command
 ///
@@ -99,26 +99,10 @@ fn write(folder: &Path, pages: &Pages) -> anyhow::Result<()> {
     if !fs::metadata(folder).with_context(opening)?.is_dir() {
         bail!("{}: it is not a folder", opening());
     }
-    let mut written = Vec::new();
-    for (name, page) in pages {
-        let path = folder.join(name);
-        let writing = || format!("writing {}", output::name(&path));
-        match fs::symlink_metadata(&path) {
-            Ok(metadata) if !metadata.is_file() => bail!("{}: it is not a regular file", writing()),
-            // Whoever may not write to a page may not replace it.
-            Ok(_) => drop(sys::open_to_write(&path).with_context(writing)?),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error).with_context(writing),
-        }
-        // Everybody may read it whom the umask lets, as any new file.
-        let beside = tempfile::Builder::new().prefix(".mapio-").make_in(folder, |path| File::create_new(path));
-        let mut file = beside.with_context(writing)?;
-        file.write_all(page).with_context(writing)?;
-        written.push((file, path));
-    }
-    for (file, path) in written {
-        let writing = || format!("writing {}", output::name(&path));
-        file.persist(&path).map_err(|error| error.error).with_context(writing)?;
+    let targets = pages.iter().map(|(name, _)| Target::new(&folder.join(name))).collect::<Result<Vec<_>, _>>()?;
+    let staged = targets.iter().zip(pages).map(|(target, (_, page))| target.stage(page));
+    for page in staged.collect::<Result<Vec<_>, _>>()? {
+        page.publish()?;
     }
     Ok(())
 }

@@ -2,8 +2,8 @@
 //!
 //! One idea runs through it: a range of addresses stands for something else, and loads and stores do the I/O.
 //!
-//! Everything is safe: a file that somebody else cuts short, a peer that is killed, a device that does not answer is an
-//! `Err`, never a dead process or one that waits for ever.
+//! Everything but [`compat`] is safe: a file that somebody else cuts short, a peer that is killed, a device that does not
+//! answer is an `Err`, never a dead process or one that waits for ever.
 //!
 //! # Files
 //! | I want to | look at |

@@ -45,7 +45,7 @@ fn what_can_not_be_written_is_refused_before_a_page_is() {
     folder.fails(&["man", "--dir", "file"], &["opening file: it is not a folder"]);
     // The last page that is written is not the first.
     fs::create_dir_all(folder.path("pages/mapio-shared-write.1")).expect("room");
-    folder.fails(&["man", "--dir", "pages"], &["mapio-shared-write.1", "it is not a regular file"]);
+    folder.fails(&["man", "--dir", "pages"], &["mapio-shared-write.1' is there, and is not a regular file"]);
     let left: Vec<_> = fs::read_dir(folder.path("pages")).expect("a folder").collect();
     assert_eq!(left.len(), 1, "{left:?}");
     folder.fails(&["completions", "csh"], &["'csh'"]);

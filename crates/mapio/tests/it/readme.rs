@@ -1,6 +1,7 @@
 //! The README's snippets are the code of this test, word for word.
 
-use std::env::{current_dir, set_current_dir};
+use std::env::set_current_dir;
+use std::error::Error;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::Path;
@@ -9,13 +10,19 @@ use std::sync::atomic::Ordering;
 use mapio::shared::sync::Mutex;
 use mapio::shared::{SharedObject, SharedOptions};
 use mapio::{FaultKind, MapOptions, MappedFile, SealedMap};
+use mapio_testkit::in_children;
 
 #[test]
-fn the_snippets_of_the_readme_do_what_they_say() -> Result<(), Box<dyn std::error::Error>> {
-    let folder = tempfile::tempdir()?;
-    // Snippets have short names. The other tests of this program have whole paths.
-    let before = current_dir()?;
-    set_current_dir(&folder)?;
+fn the_snippets_of_the_readme_do_what_they_say() {
+    // Snippets have short names, and so a folder that they are in, which all threads of a process share.
+    let (_folder, outputs) = in_children("readme::the_snippets_of_the_readme_do_what_they_say", 1, |folder| {
+        set_current_dir(folder).expect("a folder");
+        snippets().expect("what the README says");
+    });
+    assert!(outputs[0].status.success(), "{:?}", outputs[0]);
+}
+
+fn snippets() -> Result<(), Box<dyn Error>> {
     fs::write("numbers", vec![1; 4096])?;
     let mut buffer = [0; 100];
 
@@ -54,7 +61,7 @@ fn the_snippets_of_the_readme_do_what_they_say() -> Result<(), Box<dyn std::erro
     drop(guard);
     assert_eq!(*balance.lock()?, 1);
     SharedObject::remove(account)?;
-    Ok(set_current_dir(before)?)
+    Ok(())
 }
 
 #[test]

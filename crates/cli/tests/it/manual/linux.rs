@@ -1,8 +1,9 @@
 //! Pages are read, scripts loaded and examples run by those that they are for.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -41,6 +42,88 @@ fn pages_are_without_errors_and_everybody_may_read_them() {
     for part in ["MAPIO-COPY(1)", "--io-limit <BYTES>", "-b, --backup[=<CONTROL>]", "WHAT ONLY MAPIO HAS", "EXAMPLES"] {
         assert!(text.contains(part), "'{part}' is not in: {text}");
     }
+}
+
+#[test]
+fn pages_that_are_replaced_keep_their_permissions_and_links_lead_to_them() {
+    let folder = Folder::new();
+    fs::create_dir(folder.path("pages")).expect("room");
+    for name in ["elsewhere", "pages/mapio-log.1"] {
+        folder.write(name, "old");
+        fs::set_permissions(folder.path(name), Permissions::from_mode(0o600)).expect("own file");
+    }
+    symlink("../elsewhere", folder.path("pages/mapio.1")).expect("room");
+    folder.done(&["man", "--dir", "pages"]);
+    assert!(folder.path("pages/mapio.1").is_symlink());
+    for name in ["elsewhere", "pages/mapio-log.1"] {
+        let mode = fs::metadata(folder.path(name)).expect("a page").permissions().mode();
+        assert!(mode & 0o777 == 0o600 && folder.read(name).len() > 100, "{name}: {mode:o}");
+    }
+    // A link to nothing is somebody's, and no page.
+    fs::remove_file(folder.path("elsewhere")).expect("own file");
+    folder.write("pages/mapio-log.1", "old");
+    folder.fails(&["man", "--dir", "pages"], &["'pages/mapio.1' is there, and is not a regular file"]);
+    assert_eq!(folder.read("pages/mapio-log.1"), b"old");
+    assert!(folder.path("pages/mapio.1").is_symlink());
+}
+
+#[test]
+fn a_page_that_must_not_be_replaced_is_refused_before_any_is_written() {
+    let test = "manual::linux::a_page_that_must_not_be_replaced_is_refused_before_any_is_written";
+    if !rustix::process::geteuid().is_root() || runner().is_some() {
+        return skip(test, "becoming another user needs root, and no runner");
+    }
+    const NOBODY: u32 = 65534;
+    let folder = Folder::new();
+    let pages = folder.path("pages");
+    fs::create_dir(&pages).expect("room");
+    fs::set_permissions(folder.root(), Permissions::from_mode(0o755)).expect("own folder");
+    let man = || {
+        let mut command = Command::new(MAPIO);
+        command.args(["man", "--dir", "pages"]).current_dir(folder.root()).uid(NOBODY).gid(NOBODY).output()
+    };
+    // Nobody's own that is protected; root's that everybody may write to, in a folder where only its owner may replace
+    // it; and in one where everybody may.
+    for (owner, mode, folder_mode, reason) in [
+        (NOBODY, 0o400, 0o777, Some("Permission denied")),
+        (0, 0o666, 0o1777, Some("it is another's, and the folder is sticky")),
+        (0, 0o666, 0o777, None),
+    ] {
+        fs::set_permissions(&pages, Permissions::from_mode(folder_mode)).expect("own folder");
+        let page = pages.join("mapio-shared-write.1");
+        fs::write(&page, "old").expect("room");
+        fs::set_permissions(&page, Permissions::from_mode(mode)).expect("own file");
+        chown(&page, Some(owner), Some(owner)).expect("root");
+        let Ok(output) = man() else {
+            return skip(test, "another user can't run the executable where it is");
+        };
+        let said = String::from_utf8_lossy(&output.stderr);
+        let expected = reason.map(|reason| format!("mapio: writing 'pages/mapio-shared-write.1': {reason}\n"));
+        assert_eq!(said, expected.clone().unwrap_or_default(), "{output:?}");
+        assert_eq!(output.status.code(), Some(if expected.is_some() { 2 } else { 0 }));
+        let count = fs::read_dir(&pages).expect("a folder").count();
+        assert_eq!(expected.is_some(), count == 1 && fs::read(&page).expect("a page") == b"old", "{count}");
+    }
+    // It was not nobody's to give away, and another group than its own is not allowed what that one was.
+    let mode = fs::metadata(pages.join("mapio-shared-write.1")).expect("a page").permissions().mode();
+    assert_eq!(mode & 0o777, 0o606);
+}
+
+#[test]
+fn pages_that_do_not_fit_leave_what_was_there() {
+    if runner().is_some() {
+        return skip("manual::linux::pages_that_do_not_fit_leave_what_was_there", "the command needs a runner");
+    }
+    let folder = Folder::new();
+    fs::create_dir(folder.path("pages")).expect("room");
+    folder.write("pages/mapio.1", "old");
+    // In blocks of 1024 bytes: all pages but that of copy are shorter.
+    let limited = format!("ulimit -f 4; exec '{MAPIO}' man --dir pages");
+    let output = Command::new("bash").args(["-c", &limited]).current_dir(folder.root()).output().expect("bash runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!((output.status.code(), &*said), (Some(2), "mapio: writing 'pages/mapio-copy.1': File too large\n"));
+    assert_eq!(folder.read("pages/mapio.1"), b"old");
+    assert_eq!(fs::read_dir(folder.path("pages")).expect("a folder").count(), 1);
 }
 
 #[test]
