@@ -24,7 +24,8 @@ const BUFFERS: [(usize, u32); 8] =
 
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     page.text(format!(
-        "A file of {FILE_BYTES} bytes is copied by a loop of `read` and `write`, with larger and larger buffers:"
+        "A file of {FILE_BYTES} bytes is copied by a loop of `read` and `write`, with larger and larger buffers. Of \
+         several tries, the shortest is shown; with 5 bytes there is one:"
     ));
     page.code(SOURCE, "copy")?;
     let mut costs = Vec::new();

@@ -26,10 +26,11 @@ const READS: usize = 20_000;
 const TRIES: u32 = 9;
 
 fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
-    page.text(
+    page.text(format!(
         "In theory mapping is the faster copy: it spares nearly all system calls, and one of the two copies of each \
-         byte, as there is no buffer between the page cache and the page cache. The same file, by both:",
-    );
+         byte, as there is no buffer between the page cache and the page cache. The same file, by both, the shortest \
+         of {TRIES} tries:",
+    ));
     let calls = by_buffer(scene, BUFFER_BYTES, TRIES)?;
     let mapped = whole_file(scene, copy_mapped)?;
     let populated = whole_file(scene, copy_populated)?;
