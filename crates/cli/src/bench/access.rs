@@ -46,7 +46,7 @@ const COLUMNS: &[Column] =
 /// No access waits for another, so that a processor has several under way: one that does wait takes longer. A view
 /// answers an error where the raw pointer would kill the program, and pread(2) is a system call each time.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: mapio bench access --runs 9 --html access.html")]
+#[command(after_help = "Example: mapio bench access --runs 2 --html access.html")]
 pub(crate) struct Arguments {
     /// A file whose bytes are read, in a copy without a name; default: bytes made up
     file: Option<PathBuf>,

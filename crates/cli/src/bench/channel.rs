@@ -39,7 +39,7 @@ const COLUMNS: &[Column] =
 /// takes a hundred round trips to tell, and 99.9 a thousand. A channel waits by spinning, which keeps a processor busy
 /// on either side; by sleeping in the kernel; or by one after the other, as channels do if nothing is said.
 #[derive(Debug, Args)]
-#[command(after_help = "Example: mapio bench channel --message-len 1k --html latency.html")]
+#[command(after_help = "Example: mapio bench channel --runs 1 --round-trips 2000 --html latency.html")]
 pub(crate) struct Arguments {
     /// Round trips in a run, besides a tenth more to warm up
     #[arg(long, value_name = "N", default_value = "20000", value_parser = round_trips())]
