@@ -238,18 +238,21 @@ fn channels_of_a_bench_that_is_killed_go_with_it_or_are_cleaned() {
 /// the other process.
 #[cfg(not(windows))]
 fn stopped_with_both(child: &mut Child, names: &[Name]) -> Pid {
-    let own = Pid::from_child(child);
+    let (own, own_id) = (Pid::from_child(child), child.id());
     let moment = Duration::from_millis(1);
-    let users = |Name(name): &Name| mapio_shared::inspect(&**name).map_or(Vec::new(), |object| object.users);
+    // Whoever comes or goes is without a number for a moment.
+    let other_of = |Name(name): &Name| {
+        let users = mapio_shared::inspect(&**name).ok()?.users;
+        let other = users.iter().filter_map(|user| user.pid).find(|pid| *pid != own_id);
+        other.filter(|_| users.len() == 2)
+    };
     loop {
         assert!(child.try_wait().expect("own child").is_none(), "it has ended before it was stopped");
         kill_process(own, Signal::STOP).expect("own child");
         // Long enough for the other one to start, if it was to.
         for _ in 0..50 {
-            let users: Vec<_> = names.iter().map(users).collect();
-            if users.iter().all(|users| users.len() == 2) {
-                let other = users[0].iter().filter_map(|user| user.pid).find(|pid| *pid != child.id());
-                return other.and_then(|pid| Pid::from_raw(pid.try_into().ok()?)).expect("a process");
+            if let Some(others) = names.iter().map(other_of).collect::<Option<Vec<_>>>() {
+                return Pid::from_raw(others[0].try_into().expect("a small number")).expect("a process");
             }
             thread::sleep(moment);
         }
