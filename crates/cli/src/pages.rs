@@ -57,7 +57,7 @@ pub(crate) struct Arguments {
     /// Touch each page, 'read' or 'write'; count the faults
     ///
     /// Through a shared mapping, unless '--private' is given. A write there leaves the bytes as they are; the pages get
-    /// dirty, and holes get blocks.
+    /// dirty, the times of the file change, and holes get blocks: of a folder, in all files.
     #[arg(
         long,
         group = "action",

@@ -100,15 +100,23 @@ fn every_guide_is_compiled_and_in_the_index() {
 }
 
 /// Turns a command of the documents into one that runs what is already built, in a folder that holds `big` and `small`.
-/// `None` for those that the CI script itself runs.
+/// `None` for those that the CI script itself runs, or that build what is already built.
 fn runnable(command: &str) -> Option<String> {
     let examples = Path::new(MAPIO).parent()?.join("examples");
-    let by_ci =
-        ["cargo test", "cargo run --release --bin ", "cargo run -p mapio-hardware", "git clone", "cd ", "bash .ci/run"];
-    if by_ci.iter().any(|start| command.starts_with(start)) {
+    let elsewhere = [
+        "cargo test",
+        "cargo build",
+        "cargo run --release --bin ",
+        "cargo run -p mapio-hardware",
+        "git clone",
+        "cd ",
+        "bash .ci/run",
+    ];
+    if elsewhere.iter().any(|start| command.starts_with(start)) {
         return None;
     }
     let command = command.replace("cargo run --release -- ", "mapio ");
+    let command = command.replace("target/release/examples", &examples.display().to_string());
     let example = "cargo run --release -p mapio --example ";
     Some(match command.split_once(example) {
         Some((before, words)) => {
@@ -130,7 +138,9 @@ fn every_command_in_the_documents_runs() {
     }
     let folder = Folder::new();
     folder.write("big", pattern(12_000_000)).write("small", pattern(1000));
-    fs::create_dir(folder.path("target")).expect("room");
+    for name in ["target", "docs"] {
+        fs::create_dir(folder.path(name)).expect("room");
+    }
     let path = format!(
         "{}:{}",
         Path::new(MAPIO).parent().expect("target/debug").display(),
