@@ -8,7 +8,7 @@
 //! - Pages: `tells_pages_of`, `is_refusal_of_pages`.
 //! - The machine: `processor_name`, `memory_bytes`, `version` (the system's).
 //! - Objects that processes share: `access` (who may use one), `ends_with_its_handles`.
-//! - What there is nothing for: `absent_engine`, `absent_option`.
+//! - What there is nothing for: `absent_engine`, `absent_option`; on Windows `Refused`, the words of a subcommand.
 
 cfg_select! {
     windows => {

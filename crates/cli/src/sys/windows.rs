@@ -1,6 +1,8 @@
 //! Windows.
 #![expect(unsafe_code, reason = "GetFileInformationByHandleEx, NtQueryInformationFile")]
 
+mod refused;
+
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
@@ -19,6 +21,8 @@ use windows_sys::Win32::Storage::FileSystem::{
     GetFileInformationByHandleEx,
 };
 use windows_sys::Win32::System::IO::IO_STATUS_BLOCK;
+
+pub(crate) use refused::Refused;
 
 /// Which file it is, and how many names it has.
 #[derive(Debug, Clone)]

@@ -1,23 +1,21 @@
 //! `mapio device`, which says why there is none.
 
-use std::ffi::OsString;
-
 use clap::Args;
 
 use crate::output::Answer;
+use crate::sys::Refused;
 
 /// Not there on Windows: says so
 #[derive(Debug, Args)]
 #[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
-    /// Whatever it would take
-    #[arg(value_name = "WORDS", trailing_var_arg = true, allow_hyphen_values = true)]
-    words: Vec<OsString>,
+    #[command(flatten)]
+    refused: Refused,
 }
 
 impl Arguments {
     pub(crate) fn run(self) -> anyhow::Result<Answer> {
-        drop(self.words);
-        anyhow::bail!("device: registers, screens and serial ports are Linux's here: Windows lets no program at them");
+        self.refused
+            .because("device: registers, screens and serial ports are Linux's here: Windows lets no program at them")
     }
 }
