@@ -7,7 +7,7 @@ use crate::sys::Refused;
 
 /// Not there on Windows: says so
 #[derive(Debug, Args)]
-#[command(disable_help_flag = true, after_help = "Example: mapio bench copy big")]
+#[command(disable_help_flag = true)]
 pub(crate) struct Arguments {
     #[command(flatten)]
     refused: Refused,
