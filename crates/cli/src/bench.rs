@@ -47,7 +47,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// A size in bytes on an axis, as the command line has it.
-fn size_label(bytes: f64) -> String {
+pub(crate) fn size_label(bytes: f64) -> String {
     size::text(nearest(bytes))
 }
 

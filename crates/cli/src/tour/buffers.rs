@@ -13,6 +13,7 @@ use super::mapped_copy::create;
 use super::measure::{Cost, figure, milliseconds, rate};
 use super::page::Page;
 use super::scene::{FILE_BYTES, Scene};
+use crate::bench::size_label;
 use crate::output::whole;
 
 pub(super) const STEP: Step = Step { title: "Reading and writing: what a buffer is for", run, parts: &[] };
@@ -37,7 +38,7 @@ fn run(scene: &Scene, page: &mut Page) -> anyhow::Result<()> {
     let points = |value: fn(&Cost) -> f64| costs.iter().map(|(bytes, cost)| (figure(*bytes), value(cost))).collect();
     let chart = Lines::new(
         "Copying by read and write",
-        Axis::log_of_sizes("buffer in bytes").labels(label),
+        Axis::log_of_sizes("buffer in bytes").labels(size_label),
         Axis::log("time in ms"),
     );
     let chart = chart.line("the copy", points(|cost| cost.real.as_secs_f64() * 1000.0));
@@ -138,15 +139,6 @@ fn row(buffer_bytes: usize, cost: Cost) -> [String; 5] {
     let of_a_call = |calls: u64| format!("{:.0}", cost.real.as_secs_f64() * 1e9 / whole(calls));
     let a_call = cost.calls.map_or_else(|| "-".to_owned(), of_a_call);
     [size(buffer_bytes), cost.calls_text(), milliseconds(cost.real), a_call, rate(FILE_BYTES, cost.real)]
-}
-
-/// A size on an axis.
-fn label(bytes: f64) -> String {
-    match bytes {
-        mib if mib >= 1048576.0 => format!("{}M", mib / 1048576.0),
-        kib if kib >= 1024.0 => format!("{}k", kib / 1024.0),
-        bytes => bytes.to_string(),
-    }
 }
 
 /// A size in bytes or, of whole ones, KiB and MiB.
